@@ -1,0 +1,125 @@
+"""YAML text to plain data and back, for files that machines own.
+
+Reading keeps every number-like scalar as the string that was written: DataRobot ids may be all
+digits or look like floats (`1e5`), and must never change. Writing double-quotes every string that
+any YAML reader might take for something else. People's files go through ruamel in the scaffold.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+try:  # libyaml is 10 to 30 times faster; the wheels of PyYAML carry it
+    from yaml import CSafeDumper as _Dumper
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # pragma: no cover - a PyYAML built without libyaml
+    from yaml import SafeDumper as _Dumper  # type: ignore[assignment]
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+_PLAIN = re.compile(r"[A-Za-z/.][A-Za-z0-9 /._-]*[A-Za-z0-9/]|[A-Za-z]")
+_DEPTH_LIMIT = 200
+_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"}
+
+
+class InvalidYaml(ValueError):
+    """The text is not YAML; the message names line and column."""
+
+
+class _VerbatimLoader(_Loader):
+    """Booleans and nulls are read; numbers and dates stay the text they are."""
+
+
+_VerbatimLoader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag.rpartition(":")[2] in {"bool", "null", "merge"}
+    ]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+class _QuotingDumper(_Dumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    if "\n" in text and not any(line.endswith((" ", "\t")) for line in text.split("\n")):
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_QuotingDumper.add_representer(str, _represent_text)
+
+
+def _invalid(error: yaml.YAMLError) -> InvalidYaml:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    what = getattr(error, "problem", None) or str(error).split("\n")[0]
+    return InvalidYaml(f"{where}{what}")
+
+
+def load(text: str | bytes) -> Any:
+    """The one document in `text` with types as YAML gives them. Raises InvalidYaml."""
+    return _one(text, _Loader)
+
+
+def load_verbatim(text: str | bytes) -> Any:
+    """As `load`, but number-like scalars stay strings, digit for digit. Raises InvalidYaml."""
+    return _one(text, _VerbatimLoader)
+
+
+def load_all(text: str | bytes) -> list[Any]:
+    """Every document in `text` that is not empty. Raises InvalidYaml."""
+    return [document for document in _all(text, _Loader) if document is not None]
+
+
+def _one(text: str | bytes, loader: type[_Loader]) -> Any:
+    documents = _all(text, loader)
+    if len(documents) > 1:
+        raise InvalidYaml(f"{len(documents)} documents where one is expected")
+    return documents[0] if documents else None
+
+
+def _all(text: str | bytes, loader: type[_Loader]) -> list[Any]:
+    try:
+        _refuse_depth(text)
+        return list(yaml.load_all(text, Loader=loader))  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise _invalid(error) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidYaml(str(error)) from None
+
+
+def _refuse_depth(text: str | bytes) -> None:
+    """libyaml composes recursively in C and crashes the process on deep nesting; the event
+    stream does not. Only text that could be deep pays for the extra pass."""
+    content = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    openers = content.count(b"[") + content.count(b"{")
+    longest_line = max(map(len, content.split(b"\n")))
+    if openers <= _DEPTH_LIMIT and longest_line <= 2 * _DEPTH_LIMIT:
+        return
+    depth = 0
+    for event in yaml.parse(content, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH_LIMIT:
+            raise InvalidYaml(f"nested more than {_DEPTH_LIMIT} levels deep")
+
+
+def dump(data: Any) -> str:
+    """Block-style YAML, keys in the order given, strings quoted where any reader may stumble."""
+    return yaml.dump(
+        data, Dumper=_QuotingDumper, sort_keys=False, default_flow_style=False, width=2**31 - 1,
+        allow_unicode=True,
+    )  # fmt: skip
+
+
+def dump_all(documents: list[Any]) -> str:
+    """Several documents, each opened by `---`."""
+    return "".join(f"---\n{dump(document)}" for document in documents)

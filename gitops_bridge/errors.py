@@ -1,0 +1,70 @@
+"""The errors a person or the management agent gets to read.
+
+    BridgeError                   message, hint (the cure), retry (would the same call help later?)
+    ├── ConfigError               the operator's configuration is wrong
+    ├── RequestError              the action is malformed or not supported
+    ├── RenderError               a manifest, an overlay or a kustomize build does not hold
+    ├── RepositoryError           git: transport, authentication, a missing branch
+    │   ├── StaleBase             the branch moved under us: plan again
+    │   └── PushRejected          the server declined for good (protected branch, hook, rights)
+    ├── ForgeError                a pull-request API
+    ├── DataRobotError            the DataRobot REST API
+    ├── RegistryError             an OCI registry
+    └── ImageError                a model package or build context that cannot become an image
+
+Whose fault it is, is the class; whether a retry would help is the attribute. Every neighbour turns
+its library's exceptions into these; only the doors catch them. Messages never carry a secret.
+"""
+
+
+class BridgeError(Exception):
+    """What went wrong, in `message`; what to do about it, in `hint`."""
+
+    def __init__(self, message: str, *, hint: str | None = None, retry: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.retry = retry
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigError(BridgeError):
+    pass
+
+
+class RequestError(BridgeError):
+    pass
+
+
+class RenderError(BridgeError):
+    pass
+
+
+class RepositoryError(BridgeError):
+    pass
+
+
+class StaleBase(RepositoryError):
+    pass
+
+
+class PushRejected(RepositoryError):
+    pass
+
+
+class ForgeError(BridgeError):
+    pass
+
+
+class DataRobotError(BridgeError):
+    pass
+
+
+class RegistryError(BridgeError):
+    pass
+
+
+class ImageError(BridgeError):
+    pass
