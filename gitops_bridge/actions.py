@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from gitops_bridge.errors import RequestError
 
-
 _Choice = TypeVar("_Choice", bound=Enum)
 
 
@@ -144,7 +143,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the agent, a person or a script is told; `data` keys are named as the agent reads them."""
+    """The answer to an action: what the agent, a person or a script is told."""
 
     status: Status
     state: State | None = None
@@ -224,7 +223,9 @@ def _environment(action: Action, top: Mapping[str, Any], plugin: Mapping[str, An
     if isinstance(pe_info, Mapping) and pe_info.get("id") is not None:
         return _identifier(pe_info.get("id"), "peInfo.id")
     if plugin.get("MLOPS_BOSUN_PRED_ENV_ID") is not None:
-        return _identifier(plugin["MLOPS_BOSUN_PRED_ENV_ID"], "pluginConfig.MLOPS_BOSUN_PRED_ENV_ID")
+        return _identifier(
+            plugin["MLOPS_BOSUN_PRED_ENV_ID"], "pluginConfig.MLOPS_BOSUN_PRED_ENV_ID"
+        )
     raise RequestError(
         "peInfo.id is missing", hint=f"{action.value} needs to know its prediction environment"
     )

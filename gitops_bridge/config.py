@@ -85,7 +85,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
 
     def environment(self, identifier: str) -> Environment:
-        """The environment DataRobot calls `identifier`. Raises ConfigError when it is not mapped."""
+        """The environment with DataRobot's `identifier`. Raises ConfigError when not mapped."""
         for environment in self.environments:
             if environment.id == identifier:
                 return environment

@@ -47,7 +47,7 @@ class _QuotingDumper(_Dumper):
         return True
 
 
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: _QuotingDumper, text: str) -> yaml.ScalarNode:
     if "\n" in text and not any(line.endswith((" ", "\t")) for line in text.split("\n")):
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
     plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
@@ -89,7 +89,7 @@ def _one(text: str | bytes, loader: type[_Loader]) -> Any:
 def _all(text: str | bytes, loader: type[_Loader]) -> list[Any]:
     try:
         _refuse_depth(text)
-        return list(yaml.load_all(text, Loader=loader))  # noqa: S506 - a safe loader
+        return list(yaml.load_all(text, Loader=loader))
     except yaml.YAMLError as error:
         raise _invalid(error) from None
     except (ValueError, RecursionError) as error:

@@ -25,6 +25,7 @@ class BridgeError(Exception):
         self.message = message
         self.hint = hint
         self.retry = retry
+        self.status: int | None = None  # of the HTTP answer behind it, when there was one
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
