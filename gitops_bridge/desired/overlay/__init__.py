@@ -1,0 +1,42 @@
+"""A deployment's overlay: its files as text, the seams it needs, the checks it must pass.
+
+`desired.changes` and `bridge` work with what is listed here; the rest is how it is done.
+"""
+
+from gitops_bridge.desired.overlay.checks import autoscaling_problems, unresolved
+from gitops_bridge.desired.overlay.files import Image, component, seed
+from gitops_bridge.desired.overlay.names import (
+    DEPLOYMENT_LABEL,
+    ENVIRONMENT_LABEL,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    MODEL_CONTAINER,
+    MODEL_LABEL,
+    RESTARTS_ANNOTATION,
+    SPOOLER_ANNOTATION,
+    deployment_labels,
+    object_name,
+)
+from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe, seams
+
+__all__ = [
+    "DEPLOYMENT_LABEL",
+    "ENVIRONMENT_LABEL",
+    "MANAGED_BY",
+    "MANAGED_BY_LABEL",
+    "MODEL_CONTAINER",
+    "MODEL_LABEL",
+    "RESTARTS_ANNOTATION",
+    "SPOOLER_ANNOTATION",
+    "Image",
+    "Route",
+    "Seams",
+    "autoscaling_problems",
+    "component",
+    "deployment_labels",
+    "environment_probe",
+    "object_name",
+    "seams",
+    "seed",
+    "unresolved",
+]

@@ -1,0 +1,79 @@
+"""What a rendered overlay lacks before it may be committed; `bridge` asks after each build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitops_bridge.desired.overlay.names import (
+    AGENT_IMAGE,
+    ID_WORD,
+    MODEL_IMAGE,
+    SPOOLER_ANNOTATION,
+    containers,
+    name_of,
+    pod_template,
+    texts,
+)
+
+
+def unresolved(objects: list[dict[str, Any]]) -> list[str]:
+    """What a rendered overlay still lacks: placeholders left over, settings nobody gave."""
+    problems = []
+    for item in objects:
+        where = f"{item['kind']} {name_of(item)}"
+        problems += [
+            f"{where}: {pointer} still holds {ID_WORD}"
+            for pointer, text in texts(item)
+            if ID_WORD in text
+        ]
+        annotations = pod_template(item).get("metadata", {}).get("annotations") or {}
+        for container in containers(item):
+            who = f"{where}: container {container.get('name')}"
+            if container.get("image") in {MODEL_IMAGE, AGENT_IMAGE}:
+                problems.append(f"{who} has the placeholder image {container['image']}")
+            if _reads_spooler(container) and not annotations.get(SPOOLER_ANNOTATION):
+                problems.append(f"{who} is monitored, but environment/monitoring sets no spooler")
+    return problems
+
+
+def _reads_spooler(container: Mapping[str, Any]) -> bool:
+    wanted = f"metadata.annotations['{SPOOLER_ANNOTATION}']"
+    return any(
+        (variable.get("valueFrom") or {}).get("fieldRef", {}).get("fieldPath") == wanted
+        for variable in container.get("env") or []
+    )
+
+
+def autoscaling_problems(objects: list[dict[str, Any]]) -> list[str]:
+    """Why an autoscaler in a rendered overlay could not work.
+
+    It computes utilization from the CPU requests of all containers of a Pod, and does nothing when
+    one has none: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
+    """
+    servers = {name_of(item): item for item in objects if item["kind"] == "Deployment"}
+    problems = []
+    for item in objects:
+        if item["kind"] != "HorizontalPodAutoscaler":
+            continue
+        target = item["spec"]["scaleTargetRef"]["name"]
+        if target not in servers:
+            problems.append(f"HorizontalPodAutoscaler {name_of(item)}: no Deployment {target}")
+            continue
+        problems += [
+            f"Deployment {target}: container {container.get('name')} requests no cpu, which "
+            f"autoscaling needs; set resources.requests.cpu in environment/{_home(container)}"
+            for container in containers(servers[target])
+            if not _requests_cpu(container)
+        ]
+    return problems
+
+
+def _home(container: Mapping[str, Any]) -> str:
+    return "monitoring" if container.get("name") == AGENT_IMAGE else "serving"
+
+
+def _requests_cpu(container: Mapping[str, Any]) -> bool:
+    """A limit without a request is the request."""
+    resources = container.get("resources") or {}
+    return any("cpu" in (resources.get(part) or {}) for part in ("requests", "limits"))

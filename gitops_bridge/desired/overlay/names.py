@@ -1,0 +1,65 @@
+"""The names an overlay is made of, and how to find things in rendered Kubernetes objects.
+
+Labels and object names are those of DataRobot's built-in Kubernetes plugin, so that dashboards and
+scripts keep working; only `managed-by` tells whose objects they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+DEPLOYMENT_LABEL = "bosun.datarobot.com/deployment"
+ENVIRONMENT_LABEL = "bosun.datarobot.com/env"
+MODEL_LABEL = "bosun.datarobot.com/model"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "gitops-bridge"
+RESTARTS_ANNOTATION = "gitops-bridge.io/restarts"
+SPOOLER_ANNOTATION = "gitops-bridge.io/spooler-settings"
+
+BASE_NAME = "mlops"
+MODEL_CONTAINER = "model-package"
+MODEL_IMAGE = "model-image"
+AGENT_IMAGE = "tracking-agent"
+ID_WORD = "deployment-id"
+"""Stands for the deployment's id in the routes of base and environment/serving."""
+
+
+def deployment_labels(deployment_id: str, environment_id: str) -> dict[str, str]:
+    """The labels that tell one deployment's objects from all others; they never change."""
+    return {DEPLOYMENT_LABEL: deployment_id, ENVIRONMENT_LABEL: environment_id}
+
+
+def object_name(deployment_id: str) -> str:
+    """The name of every Kubernetes object of a deployment."""
+    return f"{BASE_NAME}-{deployment_id}"
+
+
+def name_of(item: Mapping[str, Any]) -> str:
+    return str(item["metadata"]["name"])
+
+
+def pod_template(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The Pod template of a workload; of anything else nothing."""
+    return (item.get("spec") or {}).get("template") or {}
+
+
+def containers(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return (pod_template(item).get("spec") or {}).get("containers") or []
+
+
+def texts(node: object, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a document with its JSON pointer."""
+    if isinstance(node, str):
+        yield pointer, node
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from texts(value, f"{pointer}/{pointer_token(str(key))}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from texts(value, f"{pointer}/{index}")
+
+
+def pointer_token(key: str) -> str:
+    """A key as one step of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
