@@ -1,0 +1,23 @@
+"""Git: one bare mirror per repository, no work tree, group commit.
+
+The bridge and the doors import from here. Objects and refs go through pygit2, the network through
+the `git` program; pygit2 is imported with the first use of a repository, not with this package.
+"""
+
+from gitops_bridge.git.commits import Commit, Edit, Sign, Signature
+from gitops_bridge.git.remote import Remote
+from gitops_bridge.git.repository import Repository
+from gitops_bridge.git.signing import gpg_signer, ssh_signer
+from gitops_bridge.git.snapshot import Snapshot
+
+__all__ = [
+    "Commit",
+    "Edit",
+    "Remote",
+    "Repository",
+    "Sign",
+    "Signature",
+    "Snapshot",
+    "gpg_signer",
+    "ssh_signer",
+]

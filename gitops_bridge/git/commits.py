@@ -1,0 +1,117 @@
+"""The values that travel: Signature, Edit, Commit; and the one place where a commit is written.
+
+An Edit and a parent become a commit object here, for `delivery` (which pushes it) and `repository`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pygit2
+
+Sign = Callable[[bytes], str]
+"""Takes the bytes of a commit, gives the armoured signature over them."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Who wrote or committed something."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One commit to be: what changes, what must not have changed meanwhile, and why.
+
+    `changes`: path -> new content; None removes that file or folder. A removed folder may be
+    filled anew in the same edit. `guards`: path -> id of the tree or blob that was there when the
+    edit was planned; None = nothing was there; the path "" is the whole tree.
+    """
+
+    changes: Mapping[str, bytes | None]
+    guards: Mapping[str, str | None]
+    message: str
+    author: Signature
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit as history shows it; `time` is the committer's, in whole seconds since the epoch."""
+
+    id: str
+    parents: tuple[str, ...]
+    author: Signature
+    time: int
+    message: str = field(repr=False)
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        """The `Key: value` lines of the message's last paragraph."""
+        paragraphs = re.split(r"\n\s*\n", self.message.strip())
+        lines = paragraphs[-1].splitlines() if len(paragraphs) > 1 else []
+        found = [re.fullmatch(r"([A-Za-z0-9-]+): *(.*)", line) for line in lines]
+        pairs = [match for match in found if match]
+        return {m[1]: m[2] for m in pairs} if len(pairs) == len(found) else {}
+
+
+def exists(repository: pygit2.Repository, identifier: str) -> bool:
+    """Whether the full id names an object here."""
+    return bool(re.fullmatch(r"[0-9a-f]{40}", identifier)) and identifier in repository
+
+
+def commit(repository: pygit2.Repository, identifier: str) -> pygit2.Commit:
+    """The commit object of that id. Raises KeyError when there is none."""
+    import pygit2
+
+    found = repository.get(identifier)
+    if not isinstance(found, pygit2.Commit):
+        raise KeyError(identifier)
+    return found
+
+
+def read(repository: pygit2.Repository, identifier: str) -> Commit:
+    """The commit of that id. Raises KeyError when there is none."""
+    found = commit(repository, identifier)
+    return Commit(
+        id=str(found.id),
+        parents=tuple(str(parent) for parent in found.parent_ids),
+        author=Signature(found.author.name, found.author.email),
+        time=found.commit_time,
+        message=found.message,
+    )
+
+
+def write(
+    repository: pygit2.Repository,
+    *,
+    tree: pygit2.Oid,
+    parent: str,
+    edit: Edit,
+    committer: Signature,
+    time: float,
+    sign: Sign | None,
+) -> str:
+    """Write a commit object that no ref points to yet; `parent` "" makes a root commit."""
+    import pygit2
+
+    author, seal = (
+        pygit2.Signature(who.name, who.email, int(time), 0, "utf-8")
+        for who in (edit.author, committer)
+    )
+    parents: list[str | pygit2.Oid] = [parent] if parent else []
+    message = normal(edit.message)
+    if sign is None:
+        return str(repository.create_commit(None, author, seal, message, tree, parents))
+    text = str(repository.create_commit_string(author, seal, message, tree, parents))
+    return str(repository.create_commit_with_signature(text, sign(text.encode()), "gpgsig"))
+
+
+def normal(message: str) -> str:
+    """As git keeps it: no blank ends, one line feed."""
+    return message.strip() + "\n"

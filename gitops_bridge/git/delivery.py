@@ -1,0 +1,174 @@
+"""Group commit: waiting intents become commits, one each, and go out in one push.
+
+`repository.deliver` submits an intent here and gets its reply. Whoever holds the mirror's lock
+leads: it answers for all. What the leader does is safe to be cut off anywhere, because only the
+server's acceptance makes a commit count, and because an intent that is found in the history since
+it was planned is answered with that commit and not applied again, even if somebody has reverted it
+since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
+from gitops_bridge.git import commits, network, queue, trees
+from gitops_bridge.git.commits import Sign, Signature
+from gitops_bridge.git.mirror import POLL, Mirror
+from gitops_bridge.git.network import End, Patience, Result, Update
+from gitops_bridge.git.queue import Intent, Reply, Waiting
+
+if TYPE_CHECKING:
+    import pygit2
+
+_STUBBORN = 5
+"""So many refusals of one branch at one head are no race, whatever the server calls them."""
+STALE, NO_CHANGE = Reply(stale=True), Reply()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What `items` would become on one branch: commits from `head` to `tip`, and other replies."""
+
+    branch: str
+    head: str
+    tip: str
+    items: list[tuple[Waiting, Reply]]
+    made: list[Waiting]
+
+
+class Delivery:
+    def __init__(
+        self, mirror: Mirror, committer: Signature, clock: Callable[[], float], sign: Sign | None
+    ) -> None:
+        self._mirror = mirror
+        self._committer = committer
+        self._clock = clock
+        self._sign = sign
+        self._folder = mirror.folder / "queue"
+
+    def submit(self, intent: Intent) -> Reply:
+        """Queue `intent`, lead when nobody else does, and give the reply once there is one.
+
+        Raises RepositoryError when nobody answers for very long.
+        """
+        deadline = time.monotonic() + 20 * self._mirror.remote.timeout
+        with queue.submitted(self._folder, intent) as ticket:
+            while time.monotonic() < deadline:
+                with self._mirror.lock(wait=False) as leading:
+                    if leading and ticket.reply() is None:
+                        self._lead()
+                if reply := ticket.reply():
+                    return reply
+                time.sleep(POLL)
+        raise self._mirror.busy()
+
+    def _lead(self) -> None:
+        waiting = queue.waiting(self._folder)
+        try:
+            self._mirror.healing(lambda: self._settle(waiting))
+        except BridgeError as problem:
+            for item in _open(waiting):
+                item.answer(Reply(problem=problem))
+
+    def _settle(self, waiting: list[Waiting]) -> None:
+        """Answer every item; those left unanswered when this raises share the problem."""
+        races = Patience(tries=20, seconds=self._mirror.remote.timeout, first=0.01)
+        faults = Patience(tries=4, seconds=self._mirror.remote.timeout, first=0.2)
+        seen: Counter[tuple[str, str]] = Counter()
+        alone = False
+        while batch := _open(waiting)[: 1 if alone else None]:
+            repository = self._mirror.open()
+            drafts = [self._draft(repository, *branch) for branch in _by_branch(batch)]
+            results = self._push(drafts)
+            for draft in drafts:
+                result = results[draft.branch]
+                seen[draft.branch, draft.head] += result.end is End.MOVED
+                if result.end is End.ACCEPTED:
+                    self._accept(repository, draft)
+                elif result.end is End.DECLINED or seen[draft.branch, draft.head] > _STUBBORN:
+                    alone = len(draft.made) > 1  # one bad commit shall fail its own action only
+                    if not alone:
+                        draft.made[0].answer(Reply(problem=result.problem))
+                elif result.end is End.MOVED:
+                    races.wait(restless(draft.branch))
+                elif result.problem:
+                    faults.wait(result.problem)
+            if {result.end for result in results.values()} & {End.MOVED, End.UNCLEAR}:
+                self._mirror.refresh()
+
+    def _draft(self, repository: pygit2.Repository, branch: str, items: list[Waiting]) -> Draft:
+        tip = head = self._mirror.head(repository, branch)
+        replies, made = [], []
+        for item in items:
+            reply = self._judge(repository, item.intent, tip)
+            if isinstance(reply, str):
+                tip, reply = reply, Reply(reply)
+                made.append(item)
+            replies.append((item, reply))
+        return Draft(branch, head, tip, replies, made)
+
+    def _judge(self, repository: pygit2.Repository, intent: Intent, tip: str) -> Reply | str:
+        """The id of a new commit on `tip` for this intent, or the reply that needs none."""
+        edit = intent.edit
+        if tip != intent.base and (twin := _twin(repository, intent, tip)):
+            return Reply(twin)
+        root = commits.commit(repository, tip).tree if tip else None
+        gone = not tip and not (intent.create and intent.base == "")
+        if gone or any(trees.find(root, path) != there for path, there in edit.guards.items()):
+            return STALE
+        try:
+            after = trees.edited(repository, root.id if root else None, edit.changes)
+            if root is not None and after == root.id:
+                return NO_CHANGE
+            return commits.write(
+                repository, tree=after, parent=tip, edit=edit,
+                committer=self._committer, time=self._clock(), sign=self._sign,
+            )  # fmt: skip
+        except (RepositoryError, TypeError, ValueError) as error:  # this edit's own fault
+            return Reply(problem=RepositoryError(f"{edit.message.splitlines()[:1]}: {error}"))
+
+    def _push(self, drafts: list[Draft]) -> dict[str, Result]:
+        news = [Update(draft.branch, draft.head, draft.tip) for draft in drafts if draft.made]
+        results = {draft.branch: Result(End.ACCEPTED) for draft in drafts}
+        if news:
+            results |= network.push(self._mirror.git, self._mirror.path, news)
+        return results
+
+    def _accept(self, repository: pygit2.Repository, draft: Draft) -> None:
+        if draft.made:
+            self._mirror.saw(repository, draft.branch, draft.tip)
+        for item, reply in draft.items:
+            item.answer(reply)
+
+
+def _open(waiting: list[Waiting]) -> list[Waiting]:
+    return [item for item in waiting if not item.answered]
+
+
+def _by_branch(batch: list[Waiting]) -> list[tuple[str, list[Waiting]]]:
+    branches = dict.fromkeys(item.intent.branch for item in batch)
+    return [(name, [item for item in batch if item.intent.branch == name]) for name in branches]
+
+
+def restless(branch: str) -> StaleBase:
+    return StaleBase(f"branch {branch!r} keeps moving", hint="try again later", retry=True)
+
+
+def _twin(repository: pygit2.Repository, intent: Intent, tip: str) -> str | None:
+    """A commit since the intent was planned that has its message and its content."""
+    if not tip or (intent.base and intent.base not in repository):
+        return None
+    walker = repository.walk(tip)
+    if intent.base:
+        walker.hide(intent.base)
+    for commit in walker:
+        if commits.normal(commit.message) == commits.normal(intent.edit.message) and (
+            trees.edited(repository, commit.tree.id, intent.edit.changes) == commit.tree.id
+        ):
+            return str(commit.id)
+    return None

@@ -1,0 +1,55 @@
+"""Who touched a path: `git rev-list` finds the commits, pygit2 reads them.
+
+The program and not libgit2, because only it reads the changed-path graph that `Mirror.maintain`
+writes: the difference between milliseconds and a walk through every commit. `repository` calls
+this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitops_bridge.git import commits, failures
+from gitops_bridge.git.commits import Commit
+from gitops_bridge.git.mirror import Mirror
+from gitops_bridge.git.remote import where
+from gitops_bridge.git.trees import split
+
+if TYPE_CHECKING:
+    import pygit2
+
+
+def log(mirror: Mirror, commit: str, path: str, limit: int | None) -> list[Commit]:
+    """The commits up to `commit` that changed `path`, as `git log -- path` has them."""
+    split(path)
+    arguments = ["--literal-pathspecs", "rev-list", commit]
+    if limit is not None:
+        arguments.insert(2, f"--max-count={limit}")
+    if path:
+        arguments += ["--", path]
+
+    def work(repository: pygit2.Repository) -> list[Commit]:
+        commits.commit(repository, commit)
+        answer = mirror.git.run(*arguments, repository=mirror.path)
+        if answer.code != 0:
+            raise failures.explain(answer.err, where(mirror.remote))
+        return [commits.read(repository, name) for name in answer.out.decode().split()]
+
+    return mirror.reading(work)
+
+
+def changed(mirror: Mirror, commit: str) -> list[str]:
+    """The paths in which `commit` differs from its first parent."""
+
+    def work(repository: pygit2.Repository) -> list[str]:
+        found = commits.commit(repository, commit)
+        if found.parent_ids:
+            diff = found.parents[0].tree.diff_to_tree(found.tree)
+        else:
+            diff = found.tree.diff_to_tree(swap=True)
+        names = {
+            name for delta in diff.deltas for name in (delta.old_file.path, delta.new_file.path)
+        }
+        return sorted(names)
+
+    return mirror.reading(work)

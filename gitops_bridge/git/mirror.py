@@ -1,0 +1,250 @@
+"""One bare mirror per remote: a disposable cache that clones, fetches and heals itself.
+
+    <cache>/<name>-<hash of the address>/     private to our user
+        mirror.git/     the objects, and refs/remotes/origin/* as the remote was last seen
+        lock            held (flock) by whoever fetches, pushes or replaces the mirror
+        fetched         when the last fetch began, so that those who waited for it share it
+        queue/          see `queue`
+
+`repository`, `delivery`, `snapshot` and `history` work on it, from many processes and threads.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from gitops_bridge.errors import RepositoryError
+from gitops_bridge.git import failures, network
+from gitops_bridge.git.failures import Damaged
+from gitops_bridge.git.program import Git
+from gitops_bridge.git.remote import Remote, cache_key, where
+
+if TYPE_CHECKING:
+    import pygit2
+
+T = TypeVar("T")
+POLL = 0.002
+"""Seconds between two looks at a lock."""
+_TRACKED = "refs/remotes/origin/"
+_CLONE = 10
+"""A clone may take this many times the remote's timeout."""
+_LOOSE, _PACKS = 1000, 20
+"""So many loose objects or packs make maintenance worth its while."""
+
+
+class Mirror:
+    def __init__(self, remote: Remote, cache: Path, log: Callable[[str], None]) -> None:
+        self.remote = remote
+        self.folder = cache / cache_key(remote)
+        self.path = self.folder / "mirror.git"
+        self.git = Git(remote, self.folder)
+        self._log = log
+        self._held = threading.local()
+
+    # -- reading
+
+    def open(self) -> pygit2.Repository:
+        """A handle of one's own; the mirror is cloned when there is none."""
+        import pygit2
+        from pygit2.enums import ConfigLevel, RepositoryOpenFlag
+
+        if not self.path.is_dir():
+            with self.lock():
+                if not self.path.is_dir():
+                    self._clone()
+        for level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
+            pygit2.settings.search_path[level] = os.devnull  # a person's configuration stays out
+        return pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
+
+    def reading(
+        self,
+        work: Callable[[pygit2.Repository], T],
+        repository: pygit2.Repository | None = None,
+    ) -> T:
+        """Run `work` on the mirror, without the lock. When that finds damage, run it again on the
+        mirror as it is by then, and once more after a new clone."""
+        try:
+            with self._noticing():
+                return work(repository or self.open())
+        except Damaged:
+            return self.healing(lambda: work(self.open()))
+
+    def healing(self, work: Callable[[], T]) -> T:
+        """Run `work` under the lock; when it finds damage, clone again and run it once more."""
+        with self.lock():
+            try:
+                with self._noticing():
+                    return work()
+            except Damaged as damage:
+                self._log(f"cloning again: {damage.message}")
+            self._clone()
+            with self._noticing():
+                return work()
+
+    def head(self, repository: pygit2.Repository, branch: str) -> str:
+        """Where `branch` was last seen, "" when it was not there."""
+        found = repository.references.get(_TRACKED + branch)
+        return "" if found is None else str(found.target)
+
+    def heads(self, prefix: str) -> dict[str, str]:
+        """The branches that start with `prefix`, as last seen, with their commits."""
+
+        def work(repository: pygit2.Repository) -> dict[str, str]:
+            wanted = _TRACKED + prefix
+            names = [name for name in repository.references if name.startswith(wanted)]
+            branches = sorted(name.removeprefix(_TRACKED) for name in names)
+            return {branch: self.head(repository, branch) for branch in branches}
+
+        return self.reading(work)
+
+    def saw(self, repository: pygit2.Repository, branch: str, commit: str) -> None:
+        """Remember that the remote's `branch` is at `commit`, or gone. Under the lock."""
+        if commit:
+            repository.references.create(_TRACKED + branch, commit, force=True)
+        elif _TRACKED + branch in repository.references:
+            repository.references.delete(_TRACKED + branch)
+
+    # -- the remote
+
+    def fetch(self) -> None:
+        """See the remote as it is now, or as a fetch that began after this call has seen it."""
+        asked = time.monotonic_ns()
+        with self.lock():
+            if not self._fetched_after(asked):
+                self.healing(self.refresh)
+
+    def refresh(self) -> None:
+        """Fetch in any case. Under the lock."""
+        if not self.path.is_dir():
+            return self._clone()
+        began = time.monotonic_ns()
+        network.fetch(self.git, self.path)
+        return self._stamp(began)
+
+    def _clone(self) -> None:
+        """Replace the mirror, keeping the old one should the remote be out of reach."""
+        began = time.monotonic_ns()
+        new, old = self.folder / "new.git", self.folder / f"old-{began}.git"
+        with self._noticing():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for leftover in [new, *self.folder.glob("old-*.git")]:
+                shutil.rmtree(leftover, ignore_errors=True)
+            self.git.prepare()
+        self._require_git()
+        made = self.git.run("init", "--quiet", "--bare", "--template=", repository=new)
+        if made.code != 0:
+            raise failures.explain(made.err, where(self.remote))
+        network.fetch(self.git, new, limit=_CLONE * self.remote.timeout)
+        with self._noticing():
+            if self.path.exists():
+                self.path.rename(old)
+            new.rename(self.path)
+            self._stamp(began)
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _require_git(self) -> None:
+        said = self.git.run("version", repository=self.path).out.decode(errors="replace")
+        numbers = [int(part) for part in said.split()[2].split(".")[:2]]
+        if numbers < [2, 33]:
+            raise RepositoryError(f"{said.strip()} is too old", hint="install git 2.33 or newer")
+
+    def _stamp(self, began: int) -> None:
+        (self.folder / "fetched").write_text(str(began))
+
+    def _fetched_after(self, moment: int) -> bool:
+        try:
+            began = int((self.folder / "fetched").read_text())
+        except (OSError, ValueError):
+            return False
+        return moment <= began <= time.monotonic_ns() and self.path.is_dir()
+
+    # -- the lock
+
+    @contextmanager
+    def lock(self, *, wait: bool = True) -> Iterator[bool]:
+        """Hold the mirror for this thread, which may already do so. Without `wait` a mirror that
+        somebody else holds yields False at once."""
+        if getattr(self._held, "lock", None) is not None:
+            yield True
+            return
+        held = self._acquire(wait)
+        self._held.lock = held
+        try:
+            yield held is not None
+        finally:
+            self._held.lock = None
+            if held is not None:
+                flock(held, LOCK_UN)  # also when a child forked meanwhile shares the descriptor
+                os.close(held)
+
+    def _acquire(self, wait: bool) -> int | None:
+        deadline = time.monotonic() + 2 * _CLONE * self.remote.timeout
+        with self._noticing():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        while True:
+            try:
+                flock(descriptor, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                if wait and time.monotonic() < deadline:
+                    time.sleep(POLL)
+                    continue
+                os.close(descriptor)
+                if not wait:
+                    return None
+                raise self.busy() from None
+            return descriptor
+
+    def busy(self) -> RepositoryError:
+        return RepositoryError(
+            f"another process holds the mirror in {self.folder}", hint="try again", retry=True
+        )
+
+    # -- upkeep
+
+    def maintain(self) -> None:
+        """Pack what is loose and extend the changed-path graph, if there is enough of it and
+        nobody is using the mirror. Geometric packs keep each run as short as its news."""
+        if not self._worn():
+            return
+        with self.lock(wait=False) as mine:
+            if mine:
+                self.healing(self._repack)
+
+    def _repack(self) -> None:
+        limit = _CLONE * self.remote.timeout
+        for task in (
+            ("repack", "--quiet", "--geometric=2", "-d"),
+            ("commit-graph", "write", "--reachable", "--changed-paths", "--split"),
+        ):
+            answer = self.git.run(*task, repository=self.path, timeout=limit)
+            if answer.code != 0:
+                raise failures.explain(answer.err, where(self.remote))
+
+    def _worn(self) -> bool:
+        objects = self.path / "objects"
+        if not objects.is_dir():
+            return False
+        sample = objects / "17"  # git's own estimate: one of 256 folders stands for all
+        loose = 256 * len(list(sample.iterdir())) if sample.is_dir() else 0
+        packs = len(list((objects / "pack").glob("*.pack")))
+        return loose > _LOOSE or packs > _PACKS or not (objects / "info/commit-graphs").is_dir()
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Turn what pygit2 and the file system say about the mirror into our errors."""
+        import pygit2
+
+        try:
+            yield
+        except (pygit2.GitError, KeyError, OSError) as error:
+            raise failures.local(error, where(self.remote)) from error

@@ -1,0 +1,121 @@
+"""Fetch and push: what goes over the network, and what the other side made of it.
+
+`mirror` fetches, `delivery` and `repository` push. A push is a compare-and-swap of each branch: the
+lease names the commit it must still be at. (`--force-with-lease` without a `+` never overwrites
+anything else, and unlike a plain push it also respects a branch that was wound back.)
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from gitops_bridge.errors import RepositoryError
+from gitops_bridge.git import failures
+from gitops_bridge.git.program import Git
+from gitops_bridge.git.remote import where
+
+ALL_BRANCHES = "+refs/heads/*:refs/remotes/origin/*"
+_STATUS = re.compile(r"(?P<flag>.)\t[^\t]*:refs/heads/(?P<branch>[^\t]+)\t(?P<summary>.*)")
+
+
+class End(Enum):
+    """What became of one branch in a push."""
+
+    ACCEPTED = "the server has it"
+    MOVED = "the branch was not where it was expected"
+    DECLINED = "the server refuses, and would again"
+    UNCLEAR = "the connection ended before the server had answered"
+
+
+@dataclass(frozen=True)
+class Update:
+    """Move `branch` from the commit `old` to `new`; "" is a branch that is not there."""
+
+    branch: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Result:
+    end: End
+    problem: RepositoryError | None = None
+
+
+class Patience:
+    """Waits longer and longer, by chance a little more or less; gives up after `tries` waits or
+    `seconds` in all."""
+
+    def __init__(self, *, tries: int, seconds: float, first: float) -> None:
+        self._left = tries
+        self._until = time.monotonic() + seconds
+        self._pause = first
+
+    def wait(self, problem: RepositoryError) -> None:
+        """Sleep before the next try. Raises `problem` when there is to be none."""
+        if self._left <= 0 or time.monotonic() > self._until:
+            raise problem
+        self._left -= 1
+        time.sleep(self._pause * (0.5 + secrets.randbelow(1000) / 1000))
+        self._pause = min(2 * self._pause, 2.0)
+
+
+def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
+    """Bring every branch of the remote, dropping those that are gone; `limit` in seconds.
+
+    Raises RepositoryError, after some tries when they might help.
+    """
+    patience = Patience(tries=3, seconds=git.remote.timeout / 2, first=0.2)
+    while True:
+        answer = git.run(
+            "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
+            git.remote.address, ALL_BRANCHES, repository=repository, timeout=limit,
+        )  # fmt: skip
+        if answer.code == 0:
+            return
+        problem = failures.explain(answer.err, where(git.remote))
+        if not problem.retry:
+            raise problem
+        patience.wait(problem)
+
+
+def push(git: Git, repository: Path, updates: Sequence[Update]) -> dict[str, Result]:
+    """Push all `updates` at once; each branch comes back with its own end.
+
+    Raises RepositoryError when the failure is about the remote and no other try would help.
+    """
+    answer = git.run(
+        "push", "--porcelain", "--no-verify",
+        *(f"--force-with-lease=refs/heads/{update.branch}:{update.old}" for update in updates),
+        git.remote.address,
+        *(f"{update.new}:refs/heads/{update.branch}" for update in updates),
+        repository=repository,
+    )  # fmt: skip
+    found = map(_STATUS.fullmatch, answer.out.decode(errors="replace").splitlines())
+    told = {match["branch"]: (match["flag"], match["summary"]) for match in found if match}
+    results = {
+        update.branch: _result(git, update.branch, told.get(update.branch), answer.err)
+        for update in updates
+    }
+    for result in results.values():
+        if result.end is End.UNCLEAR and result.problem and not result.problem.retry:
+            raise result.problem
+    return results
+
+
+def _result(git: Git, branch: str, told: tuple[str, str] | None, said: str) -> Result:
+    flag, summary = told or ("!", "[remote failure]")
+    if flag != "!":
+        return Result(End.ACCEPTED)
+    if summary.startswith("[remote failure]"):
+        return Result(End.UNCLEAR, failures.explain(said, where(git.remote), pushing=True))
+    words = re.findall(r"^remote: *(.*\S)", said, re.MULTILINE)
+    reason = git.redact(" / ".join([summary, *words])[:500])
+    problem = failures.rejected(branch, reason, where(git.remote))
+    return Result(End.DECLINED if failures.declined(summary) else End.MOVED, problem)

@@ -1,0 +1,116 @@
+"""Runs the `git` program: a known environment, a time limit, and what it says without secrets.
+
+`mirror` and `history` call `Git`; `signing` calls `execute`. Nothing of the caller's environment
+but PATH reaches git, so that no configuration, hook, helper or GIT_* variable of a
+person interferes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitops_bridge.errors import RepositoryError
+from gitops_bridge.git.remote import Remote
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a program ended. `code` is None when it was killed because its time was up."""
+
+    code: int | None
+    out: bytes
+    err: str
+
+
+def execute(
+    command: Sequence[str], *, environment: Mapping[str, str], timeout: float, given: bytes = b""
+) -> Answer:
+    """Run `command` in a process group of its own, which does not survive this call.
+
+    Raises RepositoryError when the program is not installed.
+    """
+    try:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise RepositoryError(
+            f"the program {command[0]!r} is not on PATH", hint=f"install {command[0]}"
+        ) from None
+    try:
+        out, err = process.communicate(given, timeout=timeout)
+    except BaseException as interruption:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        if not isinstance(interruption, subprocess.TimeoutExpired):
+            raise
+        return Answer(None, out, err.decode(errors="replace"))
+    return Answer(process.returncode, out, err.decode(errors="replace"))
+
+
+def search_path() -> dict[str, str]:
+    """The one thing taken over from our own environment: where programs are found."""
+    return {"PATH": os.pathsep.join(os.get_exec_path()), "LC_ALL": "C"}
+
+
+class Git:
+    """The git program, set up for one remote; `folder` holds its sockets and its one file."""
+
+    def __init__(self, remote: Remote, folder: Path) -> None:
+        self.remote = remote
+        self._folder = folder
+        self._secrets = remote.secrets()
+
+    def run(self, *arguments: str, repository: Path, timeout: float | None = None) -> Answer:
+        """Run git on the bare `repository`; what it said on stderr comes back redacted."""
+        limit = self.remote.timeout if timeout is None else timeout
+        answer = execute(
+            ["git", f"--git-dir={repository}", *arguments],
+            environment=self._environment(), timeout=limit,
+        )  # fmt: skip
+        said = f"timed out after {limit:g} s\n" if answer.code is None else ""
+        return Answer(answer.code, answer.out, self.redact(said + answer.err))
+
+    def redact(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[redacted]")
+        return re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:[redacted]@", text)
+
+    def prepare(self) -> None:
+        """Write the file that lets git open a local remote that belongs to somebody else.
+
+        git takes `safe.directory` from files only when it starts the other end of a local push.
+        """
+        lines = []
+        if self.remote.transport == "file":
+            lines = ["[safe]", f"\tdirectory = {_quoted(self.remote.address)}"]
+        (self._folder / "gitconfig").write_text("\n".join([*lines, ""]))
+
+    def _environment(self) -> dict[str, str]:
+        environment = search_path() | {
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": str(self._folder / "gitconfig"),
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ALLOW_PROTOCOL": "http:https:ssh:file",
+        }
+        if self.remote.transport == "ssh":
+            environment["GIT_SSH_COMMAND"] = self.remote.ssh_command(self._folder)
+            environment["GIT_SSH_VARIANT"] = "ssh"
+        settings = list(self.remote.settings())
+        environment["GIT_CONFIG_COUNT"] = str(len(settings))
+        for number, (key, value) in enumerate(settings):
+            environment[f"GIT_CONFIG_KEY_{number}"] = key
+            environment[f"GIT_CONFIG_VALUE_{number}"] = value
+        return environment
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

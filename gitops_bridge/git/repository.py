@@ -1,0 +1,213 @@
+"""The team's repository as the bridge sees it: snapshots, deliveries, history, proposal branches.
+
+It knows folders, files and commits, nothing of DataRobot. The bridge and `init` call it; one
+object may be kept for long and shared by threads, and any number of processes may share a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
+from gitops_bridge.git import commits, history, network, trees
+from gitops_bridge.git.commits import Commit, Edit, Sign, Signature
+from gitops_bridge.git.delivery import Delivery, restless
+from gitops_bridge.git.mirror import Mirror
+from gitops_bridge.git.network import End, Patience, Update
+from gitops_bridge.git.queue import Intent
+from gitops_bridge.git.remote import Remote, where
+from gitops_bridge.git.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import pygit2
+
+T = TypeVar("T")
+
+
+class Repository:
+    """`cache` is the folder of all mirrors; `clock` gives seconds since the epoch.
+
+    Everything here raises RepositoryError with a cure: `retry` says whether waiting helps.
+    """
+
+    def __init__(
+        self,
+        remote: Remote,
+        cache: Path,
+        *,
+        clock: Callable[[], float],
+        committer: Signature,
+        sign: Sign | None = None,
+        log: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._mirror = Mirror(remote, cache, log)
+        self._delivery = Delivery(self._mirror, committer, clock, sign)
+        self._clock, self._committer, self._sign = clock, committer, sign
+
+    # -- reading
+
+    def fetch(self) -> None:
+        """See the remote as it is now."""
+        self._mirror.fetch()
+
+    def snapshot(self, branch: str, *, fetch: bool) -> Snapshot:
+        """The head of `branch`: as last seen or, with `fetch`, as it is now."""
+        return self._snapshot(branch, fetch=fetch, create=False)
+
+    def _snapshot(self, branch: str, *, fetch: bool, create: bool) -> Snapshot:
+        for look in (fetch, True):
+            if look:
+                self._mirror.fetch()
+            head = self._mirror.reading(lambda found: self._mirror.head(found, branch))
+            if head or (look and create):
+                return Snapshot(self._mirror, head, branch)
+        raise self._missing(branch)
+
+    def _missing(self, branch: str) -> RepositoryError:
+        address, others = where(self._mirror.remote), list(self._mirror.heads(""))
+        if not others:
+            return RepositoryError(
+                f"{address} is empty: it has no branch yet", hint="run `gitops-bridge init` first"
+            )
+        return RepositoryError(
+            f"{address} has no branch {branch!r}",
+            hint=f"it has {', '.join(others[:5])}{'…' if len(others) > 5 else ''}; "
+            "`gitops-bridge init` makes the branches it needs",
+        )
+
+    def at(self, commit_id: str) -> Snapshot:
+        """The tree of any commit in the mirror."""
+        return Snapshot(self._mirror, self.commit_of(commit_id).id)
+
+    def commit_of(self, commit_id: str) -> Commit:
+        """The commit of that id; the remote is asked when it is not in the mirror."""
+        for _ in range(2):
+            if self._mirror.reading(lambda found: commits.exists(found, commit_id)):
+                return self._mirror.reading(lambda found: commits.read(found, commit_id))
+            self._mirror.fetch()
+        raise RepositoryError(
+            f"{where(self._mirror.remote)} has no commit {commit_id!r}",
+            hint="it was perhaps removed by a forced push",
+        )
+
+    def log(self, commit_id: str, path: str = "", limit: int | None = None) -> list[Commit]:
+        """The commits up to `commit_id` that touched `path`, newest first, at most `limit`."""
+        return history.log(self._mirror, commit_id, path, limit)
+
+    def changed(self, commit_id: str) -> list[str]:
+        """The paths in which a commit differs from its first parent."""
+        return history.changed(self._mirror, commit_id)
+
+    def branches(self, prefix: str = "", *, fetch: bool) -> dict[str, str]:
+        """The branches that start with `prefix`, with the ids of their commits."""
+        if fetch:
+            self._mirror.fetch()
+        return self._mirror.heads(prefix)
+
+    # -- delivering to branches that others use too
+
+    def deliver(
+        self, branch: str, plan: Callable[[Snapshot], Edit | T], *, create: bool = False
+    ) -> Commit | T | None:
+        """Plan on the branch as it was last seen, commit and push what comes out.
+
+        An Edit is pushed, with whatever else is waiting, and its commit returned; None when it
+        changes nothing. Where its guards no longer hold, `plan` is called again. Any other answer
+        of `plan`, also a BridgeError, is given only when it was made from the branch as it is now.
+        With `create` the branch may be missing: `plan` then sees a Snapshot without a commit.
+        Raises PushRejected when the server declines, StaleBase when the branch never holds still.
+        """
+        snapshot = self._snapshot(branch, fetch=False, create=create)
+        patience = Patience(tries=30, seconds=self._mirror.remote.timeout, first=0.005)
+        fresh = False
+        while True:
+            answer: Edit | T | None = None
+            problem: BridgeError | None = None
+            try:
+                answer = plan(snapshot)
+            except BridgeError as error:
+                problem = error
+            if isinstance(answer, Edit):
+                reply = self._delivery.submit(Intent(branch, snapshot.commit, answer, create))
+                if reply.problem:
+                    raise reply.problem
+                if reply.commit:
+                    return self.commit_of(reply.commit)
+                if reply.stale:
+                    patience.wait(restless(branch))
+                    snapshot = self._snapshot(branch, fetch=False, create=create)
+                    fresh = False
+                    continue
+                answer = None
+            if not fresh:
+                current = self._snapshot(branch, fetch=True, create=create)
+                fresh = True
+                if current.commit != snapshot.commit:
+                    snapshot = current
+                    continue
+            if problem:
+                raise problem
+            return answer
+
+    # -- branches that are ours alone
+
+    def commit(self, parent: Snapshot | None, edit: Edit) -> Commit:
+        """Write a commit that no branch holds yet, for `replace_branch`; guards are not asked."""
+
+        def work(repository: pygit2.Repository) -> Commit:
+            below = parent.commit if parent else ""
+            root = commits.commit(repository, below).tree.id if below else None
+            tree = trees.edited(repository, root, edit.changes)
+            name = commits.write(
+                repository, tree=tree, parent=below, edit=edit,
+                committer=self._committer, time=self._clock(), sign=self._sign,
+            )  # fmt: skip
+            return commits.read(repository, name)
+
+        return self._mirror.reading(work)
+
+    def replace_branch(self, branch: str, commit: Commit, expected: str | None) -> None:
+        """Move `branch` to `commit` if it is still at `expected`; None = it is not there yet.
+
+        Raises StaleBase when it is elsewhere. Done already is done.
+        """
+        self._swap(branch, commit.id, expected or "")
+
+    def delete_branch(self, branch: str, expected: str) -> None:
+        """Delete `branch` if it is still at `expected`. Raises StaleBase when it is elsewhere."""
+        self._swap(branch, "", expected)
+
+    def _swap(self, branch: str, new: str, expected: str) -> None:
+        mirror = self._mirror
+        patience = Patience(tries=4, seconds=mirror.remote.timeout, first=0.2)
+
+        def work() -> None:
+            repository = mirror.open()
+            if new and not commits.exists(repository, new):
+                raise RepositoryError(
+                    f"commit {new} is no longer in the mirror", hint="plan again", retry=True
+                )
+            while True:
+                result = network.push(mirror.git, mirror.path, [Update(branch, expected, new)])
+                end, problem = result[branch].end, result[branch].problem
+                if end is End.ACCEPTED:
+                    return mirror.saw(repository, branch, new)
+                mirror.refresh()
+                head = mirror.head(repository, branch)
+                if head == new:
+                    return None
+                if head != expected:
+                    raise StaleBase(f"branch {branch!r} moved to {head or 'nothing'}", retry=True)
+                if end is End.DECLINED or problem is None:
+                    raise problem or restless(branch)
+                patience.wait(problem)
+
+        mirror.healing(work)
+
+    # -- upkeep
+
+    def maintain(self) -> None:
+        """Keep the mirror fast: for moments when nobody waits. Returns at once if it is not due."""
+        self._mirror.maintain()

@@ -1,0 +1,119 @@
+"""Reads files and folders of one commit straight from the object store.
+
+`repository` makes Snapshots; the bridge and `desired` plan from them. A Snapshot never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from gitops_bridge.git.mirror import Mirror
+from gitops_bridge.git.trees import split
+
+if TYPE_CHECKING:
+    import pygit2
+
+T = TypeVar("T")
+_KEPT_FOLDERS = 64
+
+
+class Snapshot:
+    """The tree of `commit` on `branch`; commit "" is a branch before its first commit.
+
+    Paths are relative to the root, "" being the root. To be used by one thread at a time.
+    """
+
+    def __init__(self, mirror: Mirror, commit: str, branch: str = "") -> None:
+        self.commit = commit
+        self.branch = branch
+        self._mirror = mirror
+        self._repository: pygit2.Repository | None = None
+        self._folders: dict[str, pygit2.Tree | None] = {}
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.branch!r} at {self.commit[:12] or 'no commit'})"
+
+    def id(self, path: str) -> str | None:
+        """The id of the tree or blob at `path`, None when nothing is there."""
+        return self._read(lambda: _id(self._object(path)))
+
+    def read(self, path: str) -> bytes | None:
+        """The content of the file at `path`, None when there is no file."""
+        return self._read(lambda: _content(self._object(path)))
+
+    def files(self, path: str) -> dict[str, bytes]:
+        """Every regular file below the folder `path`, by its path from there."""
+        return self._read(lambda: dict(_walk(self._object(path), "")))
+
+    def entries(self, path: str) -> dict[str, tuple[str, str]]:
+        """What lies in the folder `path`: name -> (tree, blob or commit; its id)."""
+        return self._read(lambda: _entries(self._object(path)))
+
+    def _read(self, work: Callable[[], T]) -> T:
+        """Run `work`; a mirror found damaged is replaced and asked once more."""
+
+        def attempt(repository: pygit2.Repository) -> T:
+            if repository is not self._repository:
+                self._repository = repository
+                self._folders.clear()
+            return work()
+
+        return self._mirror.reading(attempt, self._repository)
+
+    def _object(self, path: str) -> pygit2.Object | None:
+        *parents, name = split(path) or [""]
+        folder = self._folder("/".join(parents))
+        if not name:
+            return folder
+        return folder[name] if folder is not None and name in folder else None
+
+    def _folder(self, path: str) -> pygit2.Tree | None:
+        """Kept parsed, because siblings are mostly read one after the other."""
+        import pygit2
+
+        if path not in self._folders:
+            found = self._object(path) if path else self._root()
+            if len(self._folders) >= _KEPT_FOLDERS:
+                self._folders.clear()
+            self._folders[path] = found if isinstance(found, pygit2.Tree) else None
+        return self._folders[path]
+
+    def _root(self) -> pygit2.Tree | None:
+        import pygit2
+
+        if not self.commit or self._repository is None:
+            return None
+        commit = self._repository[self.commit]
+        return commit.tree if isinstance(commit, pygit2.Commit) else None
+
+
+def _id(found: pygit2.Object | None) -> str | None:
+    return None if found is None else str(found.id)
+
+
+def _content(found: pygit2.Object | None) -> bytes | None:
+    import pygit2
+
+    return found.data if isinstance(found, pygit2.Blob) else None
+
+
+def _entries(folder: pygit2.Object | None) -> dict[str, tuple[str, str]]:
+    import pygit2
+
+    if not isinstance(folder, pygit2.Tree):
+        return {}
+    return {str(item.name): (item.type_str, str(item.id)) for item in folder}
+
+
+def _walk(folder: pygit2.Object | None, prefix: str) -> Iterator[tuple[str, bytes]]:
+    import pygit2
+    from pygit2.enums import FileMode
+
+    if not isinstance(folder, pygit2.Tree):
+        return
+    for item in folder:
+        if isinstance(item, pygit2.Tree):
+            yield from _walk(item, f"{prefix}{item.name}/")
+        elif isinstance(item, pygit2.Blob) and item.filemode != FileMode.LINK:
+            yield f"{prefix}{item.name}", item.data
