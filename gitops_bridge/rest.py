@@ -1,4 +1,4 @@
-"""One `requests` session per HTTP API: timeouts, retries, size limits, redaction.
+"""One `requests` session per HTTP API: timeouts, retries, redirects, redaction.
 
 `forge`, `datarobot`, `registry` and `images` speak HTTP through this and through nothing else. It
 turns the library's failures into the caller's own error class and keeps secrets out of messages.
@@ -7,20 +7,27 @@ turns the library's failures into the caller's own error class and keeps secrets
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from gitops_bridge.errors import BridgeError
 
 Headers = Mapping[str, str]
+Response = requests.Response
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _BUSY = frozenset({429, 503})
 _PASSING = _BUSY | {500, 502, 504}
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS = 5
+_LONGEST_WAIT = 60.0
+_WORDS_LIMIT = 64 * 1024
 
 
 class _Patience(Retry):
@@ -30,13 +37,20 @@ class _Patience(Retry):
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
         return status_code in (_PASSING if method.upper() in IDEMPOTENT else _BUSY)
 
+    def increment(self, *arguments: Any, **options: Any) -> _Patience:
+        """Gives the answer back at once when the server asks for a longer wait than is decent."""
+        response = options.get("response")
+        if response is not None and (self.get_retry_after(response) or 0) > _LONGEST_WAIT:
+            raise urllib3.exceptions.MaxRetryError(None, None)  # type: ignore[arg-type]
+        return super().increment(*arguments, **options)
+
 
 class Rest:
     """A session against `base_url`; every failure is raised as `error`.
 
     `authorize` returns the headers that authenticate a request and is asked anew each time, so that
-    tokens may be refreshed; they are sent to the host of `base_url` alone, never after a redirect
-    to another. `secrets` are blanked out in every message.
+    tokens may be refreshed; they are sent to the origin of `base_url` (scheme, host and port)
+    alone, never after a redirect to another. `secrets` are blanked out in every message.
     """
 
     def __init__(
@@ -57,8 +71,9 @@ class Rest:
         self._authorize = authorize
         self._secrets = tuple(secret for secret in secrets if secret)
         self._timeout = timeout
+        # Handed over with each request: a session's own setting yields to REQUESTS_CA_BUNDLE.
+        self._verify = (ca_file or True) if verify else False
         self._session = requests.Session()
-        self._session.verify = (ca_file or True) if verify else False
         patience = _Patience(
             total=retries, backoff_factor=backoff, backoff_max=30, raise_on_status=False,
             allowed_methods=IDEMPOTENT, redirect=0,
@@ -81,29 +96,42 @@ class Rest:
         body: Any = None,
         data: Any = None,
         headers: Headers | None = None,
+        credentials: Headers | None = None,
         stream: bool = False,
         redirects: bool = False,
         expected: frozenset[int] | None = None,
     ) -> requests.Response:
         """Send one request; `path` is relative to the base or an absolute URL.
 
-        `body` goes out as JSON, `data` as bytes, a file or an iterator of bytes. Any status below
-        400 is an answer, and with `expected` any of those. Raises the session's error class with
-        `retry` set for faults that may pass, the server's own words in the message.
+        `body` goes out as JSON, `data` as bytes, a file or an iterable of bytes (with `tell` and
+        `seek`, so that a retry can start over). `credentials` stand in for what `authorize` would
+        give, under the same rule. `redirects` are followed for GET and HEAD only, and never from
+        https to http. Any status below 400 is an answer, and with `expected` any of those. Raises
+        the session's error class with `retry` set for faults that may pass, the server's own words
+        in the message.
         """
         url = urljoin(self.base_url, path)
-        own_host = urlsplit(url).netloc == urlsplit(self.base_url).netloc
-        sent = {**(self._authorize() if own_host else {}), **(headers or {})}
-        try:
-            response = self._session.request(
-                method, url, params=params, json=body, data=data, headers=sent, stream=stream,
-                timeout=self._timeout, allow_redirects=redirects, auth=_no_netrc,
-            )  # fmt: skip
-        except requests.RequestException as error:
-            raise self._unreachable(method, url, error) from None
+        follow = _REDIRECTS if redirects and method in {"GET", "HEAD"} else 0
+        options = {"json": body, "data": data, "stream": stream}
+        response = self._send(method, url, credentials, headers, params=params, **options)
+        while response.status_code in _MOVED and "Location" in response.headers and follow:
+            response.close()
+            follow -= 1
+            url = self._redirected(method, url, response.headers["Location"])
+            response = self._send(method, url, credentials, headers, **options)
         if response.status_code in expected if expected is not None else response.status_code < 400:
             return response
         raise self._refused(method, url, response)
+
+    def chunks(self, response: requests.Response, size: int = 1 << 20) -> Iterator[bytes]:
+        """The body of an answer to a `stream` request, `size` bytes at a time, connection closed
+        at the end. A connection that breaks is raised as the session's error, `retry` set."""
+        try:
+            yield from response.iter_content(size)
+        except requests.RequestException as error:
+            raise self._unreachable("GET", response.url, error) from None
+        finally:
+            response.close()
 
     def json(self, method: str, path: str, **options: Any) -> Any:
         """As `request`, the answer parsed; an empty answer is None."""
@@ -119,24 +147,59 @@ class Rest:
                 hint="is this the API's address?",
             ) from None
 
+    def conceal(self, *secrets: str) -> None:
+        """Blank these out too from now on: a token that was fetched along the way."""
+        self._secrets += tuple(secret for secret in secrets if secret)
+
     def redact(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "[redacted]")
         return text
 
+    def _send(
+        self,
+        method: str,
+        url: str,
+        credentials: Headers | None,
+        headers: Headers | None,
+        **options: Any,
+    ) -> requests.Response:
+        known = self._authorize() if credentials is None else credentials
+        sent = {**(known if _origin(url) == _origin(self.base_url) else {}), **(headers or {})}
+        try:
+            return self._session.request(
+                method, url, headers=sent, timeout=self._timeout, verify=self._verify,
+                allow_redirects=False, auth=_no_netrc, **options,
+            )  # fmt: skip
+        except requests.RequestException as error:
+            raise self._unreachable(method, url, error) from None
+
+    def _redirected(self, method: str, url: str, location: str) -> str:
+        target = urljoin(url, location)
+        if _origin(url)[0] == "https" and _origin(target)[0] != "https":
+            raise self._error(
+                f"{method} {without_userinfo(url)}: redirected from https to "
+                f"{without_userinfo(target)}",
+                hint="is this the API's address? nothing was sent there",
+            )
+        return target
+
     def _unreachable(self, method: str, url: str, error: Exception) -> BridgeError:
         tls = isinstance(error, requests.exceptions.SSLError)
         hint = "check the CA file" if tls else "check address, network and proxy, then try again"
-        reason = self.redact(str(getattr(error, "args", [error])[0] if error.args else error))
         return self._error(
-            f"{method} {without_userinfo(url)}: {reason:.300}", hint=hint, retry=not tls
+            f"{method} {without_userinfo(url)}: {self.redact(_root_cause(error)):.300}",
+            hint=hint,
+            retry=not tls,
         )
 
     def _refused(self, method: str, url: str, response: requests.Response) -> BridgeError:
         status = response.status_code
+        wait = response.headers.get("Retry-After", "")
         problem = self._error(
             f"{method} {without_userinfo(url)}: {status} {response.reason}: "
-            f"{self.redact(server_words(response)):.500}",
+            f"{self.redact(server_words(response)):.500}"
+            + (f" (retry after {wait} s)" if wait.isdigit() else ""),
             hint=_HINTS.get(status),
             retry=status in _PASSING,
         )
@@ -154,14 +217,40 @@ _HINTS = {
 
 def server_words(response: requests.Response) -> str:
     """What the server said was wrong: the message in a JSON answer, else how the text starts."""
+    text = _start(response)
     try:
-        answer = response.json()
-    except (ValueError, requests.RequestException):
-        return response.text[:300].strip() if not response.raw.closed else ""
+        answer = json.loads(text)
+    except ValueError:
+        return text[:300].strip()
     if isinstance(answer, dict):
         said = answer.get("message") or answer.get("error") or answer.get("errors") or answer
         return said if isinstance(said, str) else json.dumps(said)[:300]
     return json.dumps(answer)[:300]
+
+
+def _start(response: requests.Response) -> str:
+    """How the body starts; of a streamed answer no more is read than is of use."""
+    try:
+        start = next(response.iter_content(_WORDS_LIMIT), b"")
+    except requests.RequestException:
+        return ""
+    return start.decode("utf-8", "replace")
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost reason in words. The layers above repeat the URL, query and all."""
+    inner = getattr(error, "reason", None) or next(
+        (item for item in error.args if isinstance(item, Exception)), None
+    )
+    if isinstance(inner, Exception):
+        return _root_cause(inner)
+    text = str(error.args[-1] if error.args and isinstance(error.args[-1], str) else error)
+    return re.sub(r"^.*\bobject at 0x[0-9a-f]+>[:,] |^HTTPS?Connection\w*\([^)]*\): ", "", text)
 
 
 def without_userinfo(url: str) -> str:

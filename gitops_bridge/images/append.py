@@ -1,0 +1,235 @@
+"""A dedicated model onto the Portable Prediction Server's image, straight in the registry.
+
+No Dockerfile, no root, no unpacking: base layers are mounted or copied, one layer is uploaded,
+configuration and manifest are rewritten. The same inputs give the same digest. The door calls
+`append` with the registry's client.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from gitops_bridge.errors import ImageError
+from gitops_bridge.images.layer import MODEL_FOLDER, Layer, describe
+
+CONTENT_KEY_LABEL = "gitops-bridge.io/content-key"
+MODEL_DIGEST_LABEL = "gitops-bridge.io/model-sha256"
+PPS_VERSION_LABEL = "com.datarobot.ppsVersion"
+_LAYER_TYPES = {
+    "application/vnd.oci.image.manifest.v1+json": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.docker.distribution.manifest.v2+json": (
+        "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    ),
+}
+_ELSEWHERE = re.compile(r"foreign|nondistributable")
+_PPS_VERSION = re.compile(r"/?[^/]+:(?P<version>\d+\.\d+\.\d+(?:[-._][A-Za-z0-9._-]+)?)(?:@.+)?$")
+_log = logging.getLogger(__name__)
+
+
+class Content(Protocol):
+    """Bytes of a known length that can be gone through again from the start."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def tell(self) -> int: ...
+    def seek(self, position: int) -> None: ...
+
+
+class Manifest(Protocol):
+    @property
+    def digest(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def document(self) -> dict[str, Any]: ...
+
+
+class Registry(Protocol):
+    """What is asked of the registry; `gitops_bridge.registry.client.Registry` is one. References
+    and repositories are text with the host; all of it raises RegistryError."""
+
+    def digest(self, reference: str) -> str | None: ...
+    def image(self, reference: str) -> Manifest: ...
+    def config(self, reference: str) -> dict[str, Any]: ...
+    def labels(self, reference: str) -> Mapping[str, str]: ...
+    def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]: ...
+    def has_blob(self, repository: str, digest: str) -> bool: ...
+    def mount_blob(self, repository: str, digest: str, source: str) -> bool: ...
+    def push_blob(self, repository: str, digest: str, content: bytes | Content) -> None: ...
+    def put_manifest(self, reference: str, content: bytes, media_type: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The image to make: `base` and `target` are references with a tag, `labels` its provenance."""
+
+    base: str
+    target: str
+    content_key: str
+    labels: Mapping[str, str]
+    file_name: str = "model.mlpkg"
+
+
+@dataclass(frozen=True)
+class Appended:
+    digest: str
+    is_new: bool
+    """False when the tag held this image already, and nothing was pushed."""
+
+
+def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
+    """Put the file `model` on the base image and push the result under the target's tag.
+
+    May be run again after any interruption: what has arrived is not sent twice. Raises ImageError
+    when the base has no version, is no image we can extend, or the tag holds another image, and
+    RegistryError.
+    """
+    version = pps_version(recipe.base)
+    there = _existing(registry, recipe)
+    if there:
+        return Appended(there, is_new=False)
+    base = registry.image(recipe.base)
+    if base.media_type not in _LAYER_TYPES:
+        raise ImageError(f"{recipe.base} is of type {base.media_type!r}, which cannot be extended")
+    source, target = _repository(recipe.base), _repository(recipe.target)
+    config = registry.config(f"{source}@{base.digest}")
+    layer = describe(model, recipe.file_name)
+    _log.info("model %s: %d bytes, layer %s", layer.file_digest, layer.file_size, layer.digest)
+    for descriptor in _layers(base, config, recipe.base):
+        _bring(registry, descriptor, source, target)
+    if not registry.has_blob(target, layer.digest):
+        _log.info("pushing the model's layer, %d bytes", layer.size)
+        registry.push_blob(target, layer.digest, layer)
+    labels = {
+        PPS_VERSION_LABEL: version,
+        "org.opencontainers.image.base.name": recipe.base,
+        "org.opencontainers.image.base.digest": base.digest,
+        **recipe.labels,
+        MODEL_DIGEST_LABEL: layer.file_digest,
+        CONTENT_KEY_LABEL: recipe.content_key,
+    }
+    new_config = _encoded(_extended_config(config, layer, labels))
+    registry.push_blob(target, _sha256(new_config), new_config)
+    manifest = _encoded(_extended_manifest(base, layer, new_config))
+    there = _existing(registry, recipe)  # somebody else may have been faster
+    if there:
+        return Appended(there, is_new=False)
+    digest = registry.put_manifest(recipe.target, manifest, base.media_type)
+    _log.info("pushed %s@%s", recipe.target, digest)
+    return Appended(digest, is_new=True)
+
+
+def pps_version(base: str) -> str:
+    """The version in the base image's tag, `X.Y.Z` with an optional suffix, as DataRobot tags it.
+
+    Raises ImageError when the tag is missing or says something else.
+    """
+    match = _PPS_VERSION.search(base)
+    if not match:
+        raise ImageError(
+            f"the prediction server's image {base!r} carries no version",
+            hint="name it by a tag such as …/datarobot-portable-prediction-api:11.1.0",
+        )
+    return match["version"]
+
+
+def _existing(registry: Registry, recipe: Recipe) -> str | None:
+    digest = registry.digest(recipe.target)
+    if digest is None:
+        return None
+    found = registry.labels(f"{_repository(recipe.target)}@{digest}").get(CONTENT_KEY_LABEL)
+    if found == recipe.content_key:
+        _log.info("%s is there already: %s", recipe.target, digest)
+        return digest
+    raise ImageError(
+        f"{recipe.target} holds another image: its label {CONTENT_KEY_LABEL} is {found!r}, "
+        f"not {recipe.content_key!r}",
+        hint="remove that tag from the registry, or push to another repository",
+    )
+
+
+def _repository(reference: str) -> str:
+    return re.sub(r":[^:/]+$", "", reference.partition("@")[0])
+
+
+def _layers(base: Manifest, config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    layers = base.document.get("layers")
+    listed = (config.get("rootfs") or {}).get("diff_ids")
+    if not isinstance(layers, list) or not isinstance(listed, list) or len(layers) != len(listed):
+        raise ImageError(f"{name}: manifest and configuration do not list the same layers")
+    return layers
+
+
+class _Copy:
+    """A blob of another repository, downloaded as often as it is gone through."""
+
+    def __init__(self, registry: Registry, repository: str, digest: str, size: int) -> None:
+        self._source = registry, repository, digest, size
+
+    def __len__(self) -> int:
+        return self._source[3]
+
+    def __iter__(self) -> Iterator[bytes]:
+        registry, repository, digest, size = self._source
+        return registry.blob(repository, digest, size)
+
+    def tell(self) -> int:
+        return 0
+
+    def seek(self, position: int) -> None:
+        """Each iteration starts over."""
+
+
+def _bring(registry: Registry, descriptor: Mapping[str, Any], source: str, target: str) -> None:
+    """One base layer into the target's repository: mounted by the registry itself, else copied."""
+    digest, size = str(descriptor["digest"]), int(descriptor["size"])
+    if _ELSEWHERE.search(str(descriptor.get("mediaType"))):
+        return  # its manifest says where it is fetched; registries do not hold it
+    if registry.mount_blob(target, digest, source) or registry.has_blob(target, digest):
+        return
+    _log.info("copying base layer %s, %d bytes", digest, size)
+    registry.push_blob(target, digest, _Copy(registry, source, digest, size))
+
+
+def _extended_config(
+    config: Mapping[str, Any], layer: Layer, labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """The base's configuration with the layer and the labels. Its time of creation stays: a clock
+    would give each run another digest."""
+    settings = dict(config.get("config") or {})
+    settings["Labels"] = {**(settings.get("Labels") or {}), **labels}
+    step = {"created_by": f"gitops-bridge append /{MODEL_FOLDER}/{layer.name}"}
+    step |= {"created": config["created"]} if config.get("created") else {}
+    rootfs = config["rootfs"]
+    return {
+        **config,
+        "config": settings,
+        "rootfs": {**rootfs, "diff_ids": [*rootfs["diff_ids"], layer.diff_id]},
+        "history": [*(config.get("history") or []), step],
+    }
+
+
+def _extended_manifest(base: Manifest, layer: Layer, config: bytes) -> dict[str, Any]:
+    document = base.document
+    added = {
+        "mediaType": _LAYER_TYPES[base.media_type],
+        "digest": layer.digest,
+        "size": layer.size,
+    }
+    described = {**document["config"], "digest": _sha256(config), "size": len(config)}
+    return {**document, "config": described, "layers": [*document["layers"], added]}
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

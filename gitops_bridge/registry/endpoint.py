@@ -1,0 +1,136 @@
+"""One registry host: its session, its challenge, its tokens. `client.Registry` sends through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from gitops_bridge.errors import RegistryError
+from gitops_bridge.registry.access import Access
+from gitops_bridge.registry.credentials import Credential, Keychain
+from gitops_bridge.registry.problems import refused, unreachable
+from gitops_bridge.registry.tokens import Challenge, fetch_token, parse_challenge
+from gitops_bridge.rest import Headers, Response, Rest
+
+_ANY = frozenset(range(200, 600))
+_TIMEOUT = (30.0, 300.0)  # a registry verifies a large blob before it answers
+_WORDS_LIMIT = 64 * 1024
+
+
+class Endpoint:
+    """`host` as `access` says, authenticated from `keychain`; every failure a RegistryError."""
+
+    def __init__(self, host: str, keychain: Keychain, access: Access) -> None:
+        self.host = host
+        self._keychain = keychain
+        self._access = access
+        self._base = access.base_url(host)
+        self._rest = self._session(self._base)
+        self._challenge: Challenge | None = None
+        self._tokens: dict[tuple[Credential | None, frozenset[str]], str] = {}
+
+    def close(self) -> None:
+        self._rest.__exit__()
+
+    def ping(self) -> Challenge:
+        """What the registry wants from us. Raises RegistryError when no V2 registry answers."""
+        response = self._request("GET", "v2/")
+        if response.status_code not in {200, 401}:
+            hint = "is this the address of a registry (API version 2)?"
+            raise self._refused(f"{self._base}v2/", response, hint=hint)
+        return parse_challenge(response.headers.get("WWW-Authenticate", ""))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        repository: str,
+        *,
+        expected: frozenset[int],
+        push: bool = False,
+        also_pull: str | None = None,
+        hint: str | None = None,
+        **options: Any,
+    ) -> Response:
+        """One request about `repository`, authorized to pull, or also to `push`, and to pull from
+        the repository `also_pull`. `path` may be an absolute URL the registry gave."""
+        scopes = {f"repository:{repository}:{'pull,push' if push else 'pull'}"}
+        scopes |= {f"repository:{also_pull}:pull"} if also_pull else set()
+        response = self._authorized(method, path, repository, frozenset(scopes), options)
+        if response.status_code in expected:
+            return response
+        if response.status_code == 401 and not self._keychain.credential(self.host, repository):
+            hint = f"no credential for {self.host} was found"
+        raise self._refused(f"{method} {self.host}/{repository}", response, hint=hint)
+
+    def chunks(self, response: Response) -> Iterator[bytes]:
+        """The body of a `stream` answer in pieces."""
+        return self._rest.chunks(response)
+
+    def _authorized(
+        self, method: str, path: str, repository: str, scopes: frozenset[str], options: Any
+    ) -> Response:
+        """Asks once more with a fresh token when the one at hand is refused: it has expired, or the
+        registry wants another scope and says so."""
+        if self._challenge is None:
+            self._challenge = self.ping()
+        credential = self._keychain.credential(self.host, repository)
+        known = self._authorization(self._challenge, credential, scopes)
+        response = self._request(method, path, credentials=known, **options)
+        wanted = parse_challenge(response.headers.get("WWW-Authenticate", ""))
+        if response.status_code != 401 or wanted.scheme != "bearer":
+            return response
+        response.close()
+        self._challenge = wanted
+        self._tokens.pop((credential, scopes), None)
+        known = self._authorization(wanted, credential, scopes, wanted.scopes)
+        return self._request(method, path, credentials=known, **options)
+
+    def _authorization(
+        self,
+        challenge: Challenge,
+        credential: Credential | None,
+        scopes: frozenset[str],
+        extra: frozenset[str] = frozenset(),
+    ) -> Headers:
+        if challenge.scheme == "basic" and credential:
+            self._rest.conceal(*credential.secrets)
+            return {"Authorization": f"Basic {credential.basic}"}
+        if challenge.scheme != "bearer":
+            return {}
+        key = credential, scopes
+        if key not in self._tokens:
+            self._tokens[key] = fetch_token(
+                challenge, scopes | extra, credential,
+                registry_is_tls=self._base.startswith("https:"), session=self._session,
+            )  # fmt: skip
+            self._rest.conceal(self._tokens[key])
+        return {"Authorization": f"Bearer {self._tokens[key]}"}
+
+    def _request(self, method: str, path: str, **options: Any) -> Response:
+        try:
+            return self._rest.request(method, self._own_scheme(path), expected=_ANY, **options)
+        except RegistryError as error:
+            raise unreachable(error) from None
+
+    def _own_scheme(self, path: str) -> str:
+        """A registry behind a proxy that ends TLS may name itself with http: never follow that."""
+        url, base = urlsplit(urljoin(self._base, path)), urlsplit(self._base)
+        return urlunsplit(url._replace(scheme=base.scheme) if url.netloc == base.netloc else url)
+
+    def _refused(self, what: str, response: Response, hint: str | None = None) -> RegistryError:
+        body = next(self._rest.chunks(response, _WORDS_LIMIT), b"").decode("utf-8", "replace")
+        return refused(
+            what, response.status_code, self._rest.redact(body), hint=hint,
+            retry_after=response.headers.get("Retry-After"),
+        )  # fmt: skip
+
+    def _session(self, base_url: str) -> Rest:
+        host = (
+            self.host if base_url == self._access.base_url(self.host) else urlsplit(base_url).netloc
+        )
+        return Rest(
+            base_url, error=RegistryError, ca_file=self._access.ca_files.get(host),
+            verify=host not in self._access.unverified, timeout=_TIMEOUT,
+        )  # fmt: skip
