@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -167,10 +168,12 @@ class Rest:
         known = self._authorize() if credentials is None else credentials
         sent = {**(known if _origin(url) == _origin(self.base_url) else {}), **(headers or {})}
         try:
-            return self._session.request(
-                method, url, headers=sent, timeout=self._timeout, verify=self._verify,
-                allow_redirects=False, auth=_no_netrc, **options,
-            )  # fmt: skip
+            with warnings.catch_warnings():  # verification is off because the operator said so
+                warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+                return self._session.request(
+                    method, url, headers=sent, timeout=self._timeout, verify=self._verify,
+                    allow_redirects=False, auth=_no_netrc, **options,
+                )  # fmt: skip
         except requests.RequestException as error:
             raise self._unreachable(method, url, error) from None
 
