@@ -1,0 +1,319 @@
+"""The DataRobot REST API: which package a deployment runs, and the file of a package.
+
+`bridge` asks `package_for` when an action came without package details; the command `fetch-model`
+asks `details`, then `package_file` or `scoring_code`, and downloads what they name. Paths, answers
+and the asynchronous protocol (202 with a status resource; 303 once it is done) are those of
+https://docs.datarobot.com/en/docs/api/reference/public-api/. The session is made by `session` with
+no retries of its own: waiting is done here, under one deadline.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from gitops_bridge.errors import DataRobotError
+from gitops_bridge.rest import Response, Rest, server_words, without_userinfo
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_BUSY = frozenset({429, 500, 502, 503, 504})
+_ANSWERS = frozenset(range(200, 400)) | _BUSY
+_MOVED = frozenset({301, 302, 307, 308})
+_DONE = frozenset({"completed", "complete", "active", "success", "succeeded"})
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0
+
+
+def session(
+    url: str,
+    token: str,
+    *,
+    ca_file: str | None = None,
+    verify: bool = True,
+    timeout: tuple[float, float] = (10.0, 60.0),
+) -> Rest:
+    """A session for `DataRobot`; `url` with or without `/api/v2`."""
+    base = url.rstrip("/")
+    if not re.search(r"/api/v2$", base):
+        base += "/api/v2"
+    return Rest(
+        base, error=DataRobotError, secrets=(token,), ca_file=ca_file, verify=verify,
+        timeout=timeout, retries=0, authorize=lambda: {"Authorization": f"Bearer {token}"},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PackageDetails:
+    """A model package (registered model version) as `GET modelPackages/{id}/` tells it."""
+
+    id: str
+    model_id: str | None = None
+    execution_type: str | None = None
+    build_status: str | None = None
+    target_type: str | None = None
+    target_name: str | None = None
+    class_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Download:
+    """Where a built file lies: an address for the session, and its query."""
+
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+class DataRobot:
+    """The API through `rest`. All waiting ends `patience` seconds after construction: then
+    DataRobotError with `retry`. `clock` gives monotonic seconds; `log` takes a line for people."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        patience: float,
+        log: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.rest = rest
+        self._clock = clock
+        self._sleep = sleep
+        self._deadline = clock() + patience
+        self._patience = patience
+        self._log = log
+
+    def version(self) -> str:
+        """The server's API version, such as `2.36`."""
+        answer = self._mapping("version/")
+        return str(answer.get("versionString") or f"{answer.get('major')}.{answer.get('minor')}")
+
+    def details(self, package_id: str) -> PackageDetails:
+        """Raises DataRobotError with status 404 when the token sees no such package."""
+        answer = self._mapping(f"modelPackages/{_checked(package_id)}/")
+        return _details(answer, package_id)
+
+    def ready(self, package_id: str) -> PackageDetails:
+        """The details once the package itself is built; a custom model's is not at once."""
+        pause = _FIRST_PAUSE
+        while True:
+            details = self.details(package_id)
+            word = (details.build_status or "complete").lower()
+            if word in ("failed", "error"):
+                raise DataRobotError(
+                    f"model package {package_id}: its build has failed in DataRobot",
+                    hint="see the registered model version in DataRobot",
+                )
+            if word != "inprogress":
+                return details
+            self._wait(pause, f"model package {package_id} is still being built in DataRobot")
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def package_for(self, deployment_id: str, model_id: str) -> str:
+        """The id of the package that brings `model_id` to the deployment.
+
+        The deployment itself is asked first. While a replacement is under way it still names the
+        old model, so then the registry is asked by model: exactly one package must hold it.
+        """
+        deployment = self._mapping(f"deployments/{_checked(deployment_id)}/")
+        if _text(_part(deployment, "model"), "id") == model_id:
+            found = _text(_part(deployment, "modelPackage"), "id")
+            return found or self.champion(deployment_id).id
+        packages = self._mapping("modelPackages/", {"modelId": model_id, "limit": "2"})
+        ids = [
+            str(item["id"])
+            for item in packages.get("data") or []
+            if isinstance(item, Mapping) and item.get("id") and item.get("modelId") == model_id
+        ]
+        if len(ids) == 1:
+            return _checked(ids[0])
+        raise DataRobotError(
+            f"deployment {deployment_id}: {'no' if not ids else 'more than one'} model package "
+            f"holds model {model_id}",
+            hint="register the model once, or use an agent that sends modelPackageDetails",
+        )
+
+    def champion(self, deployment_id: str) -> PackageDetails:
+        """The package that a deployment runs now."""
+        answer = self._mapping(f"deployments/{_checked(deployment_id)}/championModelPackage/")
+        return _details(answer, None)
+
+    def package_file(self, package_id: str, *, installer: bool) -> Download:
+        """Have the package's file built, wait for it, tell where it is.
+
+        `installer` asks for what a custom model needs to run outside DataRobot.
+        """
+        path = f"modelPackages/{_checked(package_id)}"
+        params = {"portablePredictionsServerInstaller": "true"} if installer else {}
+        built = self._build(f"{path}/modelPackageFileBuilds/", params=params)
+        return Download(built or f"{path}/modelPackageFile/", params)
+
+    def scoring_code(self, package_id: str, *, explanations: bool) -> Download:
+        """As `package_file`, for the .jar; only one with explanations has to be built."""
+        path = f"modelPackages/{_checked(package_id)}"
+        if not explanations:
+            return Download(f"{path}/scoringCode/")
+        body = {"includePredictionExplanations": True}
+        built = self._build(f"{path}/scoringCodeBuilds/", body=body)
+        return Download(built or f"{path}/scoringCode/")
+
+    def _build(self, path: str, **options: Any) -> str | None:
+        """The address of what was built; None when the server did not name one."""
+        answer = self._send("POST", path, **options)
+        location = self._location(answer)
+        if answer.status_code == 303 or location is None:
+            return location
+        pause, hops = _FIRST_PAUSE, 0
+        while True:
+            answer = self._send("GET", location)
+            if answer.status_code == 303:
+                return self._location(answer)
+            moved = self._location(answer) if answer.status_code in _MOVED else None
+            if moved is not None and hops < 5:
+                location, hops = moved, hops + 1
+                continue
+            if self._done(answer, location):
+                return None
+            asked = retry_after(answer)
+            self._wait(pause if asked is None else asked, "the build is not finished")
+            pause, hops = min(pause * 1.5, _LONGEST_PAUSE), 0
+
+    def _done(self, answer: Response, location: str) -> bool:
+        """What a status resource says. Words that are not known count as still running: versions
+        differ in them, and the deadline holds."""
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if answer.status_code != 200 or not isinstance(body, Mapping):
+            raise DataRobotError(
+                f"{without_userinfo(location)}: {answer.status_code} is no status of a build",
+                hint="is this the address of DataRobot?",
+            )
+        word = str(body.get("status"))
+        plain = word.lower().replace("_", "")
+        if plain.startswith(("abort", "error", "fail")):
+            said = self.rest.redact(str(body.get("message") or "")) or "no reason was given"
+            raise DataRobotError(
+                f"DataRobot could not build the package: {word}: {said:.300}",
+                hint="see the model package in DataRobot",
+                retry=plain.startswith("abort"),
+            )
+        if plain in _DONE:
+            return True
+        self._log(f"DataRobot is building the package: {word:.40}")
+        return False
+
+    def _mapping(self, path: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        answer = self._send("GET", path, params=params, redirects=True)
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, Mapping):
+            raise DataRobotError(
+                f"GET {without_userinfo(answer.url)}: the answer is no JSON object",
+                hint="is this the address of DataRobot?",
+            )
+        return body
+
+    def _send(self, method: str, path: str, **options: Any) -> Response:
+        """The answer, once the server is neither busy nor out of reach."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                answer = self.rest.request(method, path, expected=_ANSWERS, **options)
+            except DataRobotError as error:
+                if not error.retry or error.status is not None:
+                    raise
+                reason, asked = error.message, None
+            else:
+                if answer.status_code not in _BUSY:
+                    return answer
+                said = self.rest.redact(server_words(answer))
+                reason = f"{method} {path}: {answer.status_code}: {said:.200}"
+                asked = retry_after(answer)
+            self._wait(pause if asked is None else asked, reason)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        if self._clock() + seconds >= self._deadline:
+            raise DataRobotError(
+                f"{reason}; gave up after {self._patience:.0f} s",
+                hint="try again later, or allow more time",
+                retry=True,
+            )
+        self._sleep(seconds)
+
+    def _location(self, answer: Response) -> str | None:
+        """Where the server points to. On its own host only the path counts: behind a proxy the
+        scheme is often wrong, and the token must never travel in the clear."""
+        location = answer.headers.get("Location")
+        if not location:
+            return None
+        there, here = urlsplit(location), urlsplit(self.rest.base_url)
+        if there.hostname in (None, here.hostname):
+            return there._replace(scheme="", netloc="").geturl()
+        if there.scheme != "https":
+            raise DataRobotError(
+                f"DataRobot points to {without_userinfo(location)}, another host without TLS",
+                hint="check the address that DataRobot gives itself",
+            )
+        return location
+
+
+def retry_after(answer: Response) -> float | None:
+    """Seconds that the server asks to wait: RFC 9110, 10.2.3, as a number or a date."""
+    text = answer.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - _server_time(answer)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _server_time(answer: Response) -> datetime:
+    """By the server's own clock, so that ours need not agree with it."""
+    moment = parsedate_to_datetime(answer.headers.get("Date", ""))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _checked(identifier: str) -> str:
+    if not _ID.fullmatch(identifier):
+        raise DataRobotError(f"{identifier!r:.80} is no id of DataRobot", hint="24 hex digits")
+    return identifier
+
+
+def _part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = answer.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _text(answer: Mapping[str, Any], key: str) -> str | None:
+    value = answer.get(key)
+    return str(value) if value not in (None, "") else None
+
+
+def _details(answer: Mapping[str, Any], asked: str | None) -> PackageDetails:
+    found = _text(answer, "id")
+    if found is None or (asked is not None and found != asked):
+        raise DataRobotError(
+            f"model package {asked or ''}: the answer is about {found!r:.80}",
+            hint="is this the address of DataRobot?",
+        )
+    target = _part(answer, "target")
+    names = target.get("classNames")
+    return PackageDetails(
+        id=_checked(found),
+        model_id=_text(answer, "modelId"),
+        execution_type=_text(answer, "modelExecutionType"),
+        build_status=_text(answer, "buildStatus"),
+        target_type=_text(target, "type"),
+        target_name=_text(target, "name"),
+        class_names=tuple(map(str, names)) if isinstance(names, list) else (),
+    )
