@@ -1,0 +1,214 @@
+"""The build Jobs of the branch `builds`: one write-once file `<environment>/<job>.yaml` per build.
+
+`bridge` asks `job` for the manifest to commit, `attempt` and `builds_of` for what the branch holds
+already, `garbage` for what may go. The file name says the content key, so that a listing of the
+branch is enough.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gitops_bridge.actions import Model
+from gitops_bridge.desired import build
+from gitops_bridge.desired.build import Builder
+from gitops_bridge.desired.job_check import job_problems
+from gitops_bridge.desired.overlay import Image
+from gitops_bridge.errors import RenderError
+
+KEY_LABEL = f"{build.PREFIX}content-key"
+PACKAGE_LABEL = f"{build.PREFIX}model-package-id"
+MODEL_LABEL = f"{build.PREFIX}model-id"
+IMAGE_ANNOTATION = f"{build.PREFIX}image"
+ATTEMPTS = 999
+
+_NAME_LIMIT = 63
+_FILE = re.compile(
+    r"build-[a-z0-9-]+-(?P<key>[0-9a-f]{10})(?:-a(?P<attempt>[1-9][0-9]{0,2}))?\.yaml"
+)
+_WORD = re.compile(r"\{([a-z][a-z0-9-]*)\}")
+
+
+def job_name(*, key: str, package_id: str, attempt: int = 1) -> str:
+    """`build-<package id>-<key, 10 digits>[-a<attempt>]`; a long id is cut to make 63 in all."""
+    if not 1 <= attempt <= ATTEMPTS:
+        raise RenderError(
+            f"build attempt {attempt} of {package_id}",
+            hint=f"{ATTEMPTS} attempts are enough: look at the log of the last one",
+        )
+    end = f"-{build.short(key)}" + (f"-a{attempt}" if attempt > 1 else "")
+    return f"build-{package_id}"[: _NAME_LIMIT - len(end)].rstrip("-") + end
+
+
+def job(
+    *,
+    builder: Builder,
+    model: Model,
+    package_id: str,
+    key: str,
+    attempt: int = 1,
+    checksum: str | None = None,
+) -> dict[str, Any]:
+    """The Job manifest for one build, complete and checked: the same arguments, the same bytes.
+
+    Raises RenderError when it could not run, since one file that Kubernetes refuses stops every
+    build of its folder.
+    """
+    if builder.kind == "append" and builder.base_image(model) != builder.pps_image:
+        raise RenderError(
+            "environment/builder: the append builder makes images of dedicated models only",
+            hint="take out components/append for custom models and scoring code",
+        )
+    target = build.image(builder=builder, package_id=package_id, key=key)
+    made = copy.deepcopy(builder.job)
+    _name(made, job_name(key=key, package_id=package_id, attempt=attempt))
+    _describe(made, model, package_id, key, target)
+    pod = made["spec"]["template"]["spec"]
+    words = {**builder.settings, "image-registry": builder.registry}
+    own = _arguments(builder, model, package_id, key, checksum)
+    for container in (*(pod.get("initContainers") or []), *pod["containers"]):
+        arguments = [_filled(argument, words) for argument in container.get("args") or []]
+        if container["name"] in (build.FETCH, build.APPEND):
+            arguments += own
+        if container["name"] in (build.KANIKO, build.APPEND):
+            arguments.append(f"--destination={target}")
+        if arguments:
+            container["args"] = arguments
+    problems = job_problems(made)
+    if problems:
+        raise RenderError(
+            "environment/builder: the Job would be refused: " + "; ".join(problems),
+            hint="correct it in environment/builder; base/image-builder is a Job that holds",
+        )
+    return made
+
+
+def attempt(existing: Iterable[str], key: str) -> int:
+    """The number of the next attempt at `key`, by the file names of one environment's folder."""
+    wanted = build.short(key)
+    return max((number for found, number in _builds(existing) if found == wanted), default=0) + 1
+
+
+def builds_of(key: str, paths: Iterable[str]) -> list[str]:
+    """The Job files of `key` among `paths` of any environments, the latest attempt first.
+
+    Folders may push to different registries: `destination` of the file tells.
+    """
+    wanted = build.short(key)
+    found = [path for path in paths if (entry := _entry(path)) and entry[0] == wanted]
+    return sorted(found, key=lambda path: (-_attempt_of(path), path))
+
+
+def destination(manifest: Mapping[str, Any]) -> str | None:
+    """`repository:tag` that a Job of ours pushes to; None for any other manifest."""
+    metadata = manifest.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    found = annotations.get(IMAGE_ANNOTATION) if isinstance(annotations, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def garbage(existing: Sequence[str], images: Iterable[Image], keep_last: int) -> list[str]:
+    """Which of the Job files may be removed, in the order given.
+
+    `existing` are paths of `builds` in the order they were added, oldest first; `images` all that
+    an overlay or a proposal names. Those stay, and the last `keep_last` of each folder.
+    """
+    wanted = {image.tag.rpartition("-")[2] for image in images}
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for path in existing:
+        if _entry(path):
+            by_folder[path.rpartition("/")[0]].append(path)
+    recent = {path for paths in by_folder.values() for path in _last(paths, keep_last)}
+    return [
+        path
+        for path in existing
+        if (entry := _entry(path)) and entry[0] not in wanted and path not in recent
+    ]
+
+
+def _last(paths: list[str], count: int) -> list[str]:
+    return paths[-count:] if count > 0 else []
+
+
+def _builds(paths: Iterable[str]) -> list[tuple[str, int]]:
+    return [entry for path in paths if (entry := _entry(path))]
+
+
+def _entry(path: str) -> tuple[str, int] | None:
+    """Key and attempt that a file name says; None for a file that is no build of ours."""
+    found = _FILE.fullmatch(path.rpartition("/")[2])
+    return (found["key"], int(found["attempt"] or 1)) if found else None
+
+
+def _attempt_of(path: str) -> int:
+    entry = _entry(path)
+    return entry[1] if entry else 0
+
+
+def _name(made: dict[str, Any], name: str) -> None:
+    made["metadata"]["name"] = name
+    made["metadata"].pop("generateName", None)
+
+
+def _describe(made: dict[str, Any], model: Model, package_id: str, key: str, target: Image) -> None:
+    """Labels to find Job and Pod by; the settings leave the Pod, which kustomize copied them to."""
+    labels = {
+        "app.kubernetes.io/component": "image-builder",
+        "app.kubernetes.io/managed-by": "gitops-bridge",
+        "app.kubernetes.io/part-of": "DataRobot-MLOps",
+        KEY_LABEL: build.short(key),
+        MODEL_LABEL: model.id,
+        PACKAGE_LABEL: package_id,
+    }
+    metadata, template = made["metadata"], made["spec"]["template"].setdefault("metadata", {})
+    for described in (metadata, template):
+        described["labels"] = {**(described.get("labels") or {}), **labels}
+    metadata["annotations"] = {
+        **(metadata.get("annotations") or {}),
+        KEY_LABEL: key,
+        IMAGE_ANNOTATION: str(target),
+    }
+    template["annotations"] = {
+        name: value
+        for name, value in (template.get("annotations") or {}).items()
+        if not name.startswith(build.PREFIX)
+    }
+
+
+def _arguments(
+    builder: Builder, model: Model, package_id: str, key: str, checksum: str | None
+) -> list[str]:
+    """What fetch-model and append-model are told: ids, digests and checked settings only."""
+    options = {
+        "model-package-id": package_id,
+        "model-id": model.id,
+        "execution-type": model.execution_type.value,
+        "format": build.format_name(model),
+        "base-image": builder.base_image(model),
+        "content-key": key,
+        "sha256": checksum,
+        "datarobot-url": builder.settings[build.DATAROBOT_URL],
+        "out": "/workspace",
+    }
+    return [f"--{name}={value}" for name, value in options.items() if value is not None]
+
+
+def _filled(argument: object, words: Mapping[str, str]) -> Any:
+    """`{word}` in an argument becomes the setting of that name."""
+    if not isinstance(argument, str):
+        return argument
+
+    def setting(found: re.Match[str]) -> str:
+        if found[1] not in words:
+            raise RenderError(
+                f"environment/builder: argument {argument!r} needs the annotation "
+                f"{build.PREFIX}{found[1]}",
+                hint="set it under commonAnnotations in environment/builder/kustomization.yaml",
+            )
+        return words[found[1]]
+
+    return _WORD.sub(setting, argument)
