@@ -16,6 +16,7 @@ from typing import Any
 
 from gitops_bridge.actions import ExecutionType, Model, ModelFormat, shown
 from gitops_bridge.desired import dockerfile
+from gitops_bridge.desired.job_check import shape_problems
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.errors import RenderError
 
@@ -45,7 +46,8 @@ _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._/-]*)
 _PACKAGE_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,54}[a-z0-9])?")
 _MODEL_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_VERSION = re.compile(r"v?[0-9]+(?:\.[0-9]+)+(?:[._-][A-Za-z0-9._-]*)?")
+_ANY_TAG = re.compile(r"(?!latest$)[\w.-]+")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[._-][A-Za-z0-9._-]+)?")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ class Builder:
     def registry(self) -> str:
         """Host and port the images go to."""
         return self.image_repository.split("/", 1)[0]
+
+    @property
+    def pps_version(self) -> str | None:
+        """The prediction server's version, where its tag says one."""
+        tag = self.pps_image.partition("@")[0].rpartition(":")[2]
+        return tag if _VERSION.fullmatch(tag) else None
 
     def base_image(self, model: Model) -> str | None:
         """What the model is put onto; a custom model brings its own environment.
@@ -92,30 +100,40 @@ def builder(objects: list[dict[str, Any]]) -> Builder:
     Raises RenderError naming object, field and cure.
     """
     job = _only_job(objects)
-    spec = _mapping(job, "spec", "template", "spec")
+    problems = shape_problems(job)
+    if problems:
+        raise RenderError(
+            f"{_WHERE}: the Job is none: " + "; ".join(problems), hint=f"correct it in {_WHERE}"
+        )
+    pod = job["spec"]["template"].get("spec", {})
     containers = {
-        str(container.get("name")): container
+        container["name"]: container
         for field in ("initContainers", "containers")
-        for container in spec.get(field) or []
-        if isinstance(container, Mapping)
+        for container in pod.get(field, [])
     }
     kinds = [kind for name, kind in _KINDS.items() if name in containers]
-    if len(kinds) != 1 or (kinds == ["kaniko"] and FETCH not in containers):
+    if len(kinds) != 1 or FETCH not in containers:
         raise _problem(
             "spec.template.spec.containers",
             f"has {', '.join(sorted(containers)) or 'none'}",
-            f"containers {FETCH} and {KANIKO}, or {APPEND} alone, as base/image-builder has them",
+            f"containers {FETCH} and {KANIKO} or {APPEND}, as base/image-builder has them",
         )
     settings = _settings(job)
-    bridge = containers[FETCH if kinds == ["kaniko"] else APPEND].get("image")
-    return Builder(
+    found = Builder(
         image_repository=_repository(settings.get(REPOSITORY)),
         pps_image=_versioned(settings.get(PPS_IMAGE), PPS_IMAGE),
-        bridge_image=_bridge_image(bridge),
+        bridge_image=_bridge_image(containers[FETCH].get("image")),
         kind=kinds[0],
         settings=_checked(settings),
         job=job,
     )
+    if found.kind == "append" and found.pps_version is None:
+        raise _problem(
+            f"metadata.annotations {PREFIX}{PPS_IMAGE}",
+            f"is {shown(found.pps_image)}, which has no version",
+            "the append builder needs a tag such as 11.2.1, beside a digest too",
+        )
+    return found
 
 
 def content_key(*, model: Model, package_id: str, builder: Builder, checksum: str | None) -> str:
@@ -155,10 +173,11 @@ def short(key: str) -> str:
 
 
 def format_name(model: Model) -> str | None:
-    """DataRobot's word for the file; a dedicated model whose action says none is a package."""
-    if model.format is None and model.execution_type is ExecutionType.DEDICATED:
-        return ModelFormat.PACKAGE.value
-    return None if model.format is None else model.format.value
+    """DataRobot's word for the file; a dedicated model whose action says none is a package, and
+    a custom model has none."""
+    if model.execution_type is ExecutionType.CUSTOM:
+        return None
+    return (model.format or ModelFormat.PACKAGE).value
 
 
 def _only_job(objects: list[dict[str, Any]]) -> dict[str, Any]:
@@ -179,11 +198,11 @@ def _only_job(objects: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _settings(job: Mapping[str, Any]) -> dict[str, str]:
-    annotations = _mapping(job, "metadata").get("annotations") or {}
+    annotations = job["metadata"].get("annotations", {})
     return {
-        key.removeprefix(PREFIX): str(value)
+        key.removeprefix(PREFIX): value
         for key, value in annotations.items()
-        if str(key).startswith(PREFIX)
+        if key.startswith(PREFIX)
     }
 
 
@@ -201,7 +220,7 @@ def _checked(settings: dict[str, str]) -> dict[str, str]:
             "DataRobot's address, such as https://app.datarobot.com",
         )
     if DRUM_IMAGE in settings:
-        _versioned(settings[DRUM_IMAGE], DRUM_IMAGE)
+        _versioned(settings[DRUM_IMAGE], DRUM_IMAGE, _ANY_TAG)
     return settings
 
 
@@ -219,7 +238,7 @@ def _repository(value: str | None) -> str:
     return value
 
 
-def _versioned(value: str | None, setting: str) -> str:
+def _versioned(value: str | None, setting: str, tags: re.Pattern[str] = _VERSION) -> str:
     """An image that stays what it is: with a version for a tag, or pinned by digest."""
     field = f"metadata.annotations {PREFIX}{setting}"
     if value is None or value in _PLACEHOLDERS:
@@ -227,11 +246,11 @@ def _versioned(value: str | None, setting: str) -> str:
     found = _IMAGE.fullmatch(value)
     if not found:
         raise _problem(field, f"is {shown(value)}", "an image, such as registry/image:11.2.1")
-    if found["digest"] is None and not _VERSION.fullmatch(found["tag"] or ""):
+    if found["digest"] is None and not tags.fullmatch(found["tag"] or ""):
         raise _problem(
             field,
             f"is {shown(value)}, which has no version",
-            "a tag such as 11.2.1, or a digest: what is built on it must not change by itself",
+            "a tag such as 11.2.1, or a digest: images built on it must not change by themselves",
         )
     return value
 
@@ -244,15 +263,6 @@ def _bridge_image(value: object) -> str:
             f"name your gitops-bridge image under images: in {_WHERE}/kustomization.yaml",
         )  # fmt: skip
     return value
-
-
-def _mapping(job: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    found: Any = job
-    for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping):
-        raise _problem(".".join(path), f"is {shown(found)}", "a mapping, as base/image-builder has")
-    return found
 
 
 def _matching(pattern: re.Pattern[str], value: str, what: str) -> str:

@@ -1,4 +1,4 @@
-"""Every field a Job manifest may have; `desired.job_check` reads it.
+"""Every field a Job manifest may have; `desired.job_types` reads it.
 
 One kind of mapping a paragraph: its name, then `field:type`, `!` where it is required. Types: s
 text, b boolean, i and l whole numbers of 32 and 64 bits, q quantity, x number or text, o any

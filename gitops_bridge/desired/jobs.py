@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gitops_bridge.actions import Model
+from gitops_bridge.actions import Model, ModelFormat
 from gitops_bridge.desired import build
 from gitops_bridge.desired.build import Builder
 from gitops_bridge.desired.job_check import job_problems
@@ -58,7 +58,7 @@ def job(
     Raises RenderError when it could not run, since one file that Kubernetes refuses stops every
     build of its folder.
     """
-    if builder.kind == "append" and builder.base_image(model) != builder.pps_image:
+    if builder.kind == "append" and build.format_name(model) != ModelFormat.PACKAGE.value:
         raise RenderError(
             "environment/builder: the append builder makes images of dedicated models only",
             hint="take out components/append for custom models and scoring code",
@@ -67,17 +67,17 @@ def job(
     made = copy.deepcopy(builder.job)
     _name(made, job_name(key=key, package_id=package_id, attempt=attempt))
     _describe(made, model, package_id, key, target)
+    words = {
+        **builder.settings,
+        "image-registry": builder.registry,
+        "model-id": model.id,
+        "model-package-id": package_id,
+    }
+    own = _arguments(builder, model, package_id, key, checksum, target)
     pod = made["spec"]["template"]["spec"]
-    words = {**builder.settings, "image-registry": builder.registry}
-    own = _arguments(builder, model, package_id, key, checksum)
-    for container in (*(pod.get("initContainers") or []), *pod["containers"]):
-        arguments = [_filled(argument, words) for argument in container.get("args") or []]
-        if container["name"] in (build.FETCH, build.APPEND):
-            arguments += own
-        if container["name"] in (build.KANIKO, build.APPEND):
-            arguments.append(f"--destination={target}")
-        if arguments:
-            container["args"] = arguments
+    for container in (*pod.get("initContainers", []), *pod["containers"]):
+        arguments = [_filled(argument, words) for argument in container.get("args", [])]
+        container["args"] = arguments + own.get(container["name"], [])
     problems = job_problems(made)
     if problems:
         raise RenderError(
@@ -166,41 +166,57 @@ def _describe(made: dict[str, Any], model: Model, package_id: str, key: str, tar
     }
     metadata, template = made["metadata"], made["spec"]["template"].setdefault("metadata", {})
     for described in (metadata, template):
-        described["labels"] = {**(described.get("labels") or {}), **labels}
+        described["labels"] = {**described.get("labels", {}), **labels}
     metadata["annotations"] = {
-        **(metadata.get("annotations") or {}),
+        **metadata.get("annotations", {}),
         KEY_LABEL: key,
         IMAGE_ANNOTATION: str(target),
     }
     template["annotations"] = {
         name: value
-        for name, value in (template.get("annotations") or {}).items()
+        for name, value in template.get("annotations", {}).items()
         if not name.startswith(build.PREFIX)
     }
 
 
 def _arguments(
-    builder: Builder, model: Model, package_id: str, key: str, checksum: str | None
-) -> list[str]:
-    """What fetch-model and append-model are told: ids, digests and checked settings only."""
-    options = {
+    builder: Builder,
+    model: Model,
+    package_id: str,
+    key: str,
+    checksum: str | None,
+    target: Image,
+) -> dict[str, list[str]]:
+    """What each container is told of this build: ids, digests and checked settings only."""
+    fetch = {
         "model-package-id": package_id,
-        "model-id": model.id,
         "execution-type": model.execution_type.value,
         "format": build.format_name(model),
-        "base-image": builder.base_image(model),
+        "pps-image": builder.base_image(model),
         "content-key": key,
         "sha256": checksum,
         "datarobot-url": builder.settings[build.DATAROBOT_URL],
         "out": "/workspace",
     }
-    return [f"--{name}={value}" for name, value in options.items() if value is not None]
+    append = {
+        "context": "/workspace",
+        "pps-image": builder.pps_image,
+        "content-key": key,
+        "destination": str(target),
+    }
+    return {
+        build.FETCH: _options(fetch),
+        build.KANIKO: _options({"destination": str(target)}),
+        build.APPEND: _options(append),
+    }
 
 
-def _filled(argument: object, words: Mapping[str, str]) -> Any:
+def _options(values: Mapping[str, str | None]) -> list[str]:
+    return [f"--{name}={value}" for name, value in values.items() if value is not None]
+
+
+def _filled(argument: str, words: Mapping[str, str]) -> str:
     """`{word}` in an argument becomes the setting of that name."""
-    if not isinstance(argument, str):
-        return argument
 
     def setting(found: re.Match[str]) -> str:
         if found[1] not in words:
