@@ -125,7 +125,7 @@ class _Section:
         found = self._data.get(key)
         if found is None:
             return default
-        if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
+        if not isinstance(found, kind):
             self.problem(key, f"{expected} is expected, not {found!r:.60}")
             return default
         return found
@@ -134,7 +134,7 @@ class _Section:
         found = self.value(key, str, None, "text")
         complaint = check(found) if found is not None else None
         if complaint:
-            self.problem(key, f"{found!r:.60} {complaint}")
+            self.problem(key, f"{_without_userinfo(found or '')!r:.60} {complaint}")
         return found
 
     def required(self, key: str, check: Callable[[str], str | None] = lambda _: None) -> str:
@@ -144,11 +144,15 @@ class _Section:
         return found or ""
 
     def number(self, key: str, default: int, low: int, high: int) -> int:
-        found = self.value(key, int, default, "a whole number")
-        if found is None or not low <= found <= high:
+        """Numbers arrive as the text they are written in, so that ids keep their digits."""
+        found = self.value(key, str, str(default), "a whole number")
+        if not found or not re.fullmatch(r"[0-9]{1,9}", found, re.ASCII):
+            self.problem(key, f"a whole number is expected, not {found!r:.60}")
+            return default
+        if not low <= int(found) <= high:
             self.problem(key, f"must lie between {low} and {high}, not {found}")
             return default
-        return found
+        return int(found)
 
     def section(self, key: str) -> _Section:
         self._known.append(key)
@@ -278,6 +282,11 @@ def _branch(text: str) -> str | None:
 
 def _one_line(text: str) -> str | None:
     return "must be one line without < and >" if re.search(r"[\x00-\x1f<>]", text) else None
+
+
+def _without_userinfo(text: str) -> str:
+    """A secret somebody put into an address is not repeated in the message about it."""
+    return re.sub(r"//[^/@]*@", "//…@", text)
 
 
 def _no_credentials(text: str) -> str | None:

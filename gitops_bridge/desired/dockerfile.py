@@ -153,10 +153,10 @@ _GROUP_WRITABLE = (
 def recipe(execution_type: str, model_format: str | None) -> str:
     """The Dockerfile with placeholders for what differs by model: it changes when, and only when,
     the way images are made does, so it belongs into the content key."""
-    made_of = Provenance("key", "package", execution_type, model_format, "sha256", "base:1")
+    made_of = Provenance("key", "package", execution_type, model_format, "sha256", "base:1.0")
     if execution_type == "custom_inference_model":
         return custom(
-            made_of, "FROM base:1", wheel="datarobot_mlops-1.whl", variables={"K": "V"},
+            made_of, "FROM base:1.0", wheel="datarobot_mlops-1.whl", variables={"K": "V"},
             requirements_script=True, generated_files_script=True,
         )  # fmt: skip
     if model_format == "datarobotScoringCode":

@@ -4,6 +4,7 @@ The bridge and the doors import from here. Objects and refs go through pygit2, t
 the `git` program; pygit2 is imported with the first use of a repository, not with this package.
 """
 
+from gitops_bridge.git.checkout import removed
 from gitops_bridge.git.commits import Commit, Edit, Sign, Signature
 from gitops_bridge.git.remote import Remote
 from gitops_bridge.git.repository import Repository
@@ -19,5 +20,6 @@ __all__ = [
     "Signature",
     "Snapshot",
     "gpg_signer",
+    "removed",
     "ssh_signer",
 ]

@@ -114,9 +114,12 @@ class Mirror:
 
     # -- the remote
 
-    def fetch(self) -> None:
-        """See the remote as it is now, or as a fetch that began after this call has seen it."""
-        asked = time.monotonic_ns()
+    def fetch(self, max_age: float = 0.0) -> None:
+        """See the remote as it is now, or as a fetch has seen it that began at most `max_age`
+        seconds before this call."""
+        asked = time.monotonic_ns() - int(max_age * 1e9)
+        if max_age and self._fetched_after(asked):
+            return
         with self.lock():
             if not self._fetched_after(asked):
                 self.healing(self.refresh)

@@ -6,6 +6,7 @@ object may be kept for long and shared by threads, and any number of processes m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -52,14 +53,17 @@ class Repository:
         """See the remote as it is now."""
         self._mirror.fetch()
 
-    def snapshot(self, branch: str, *, fetch: bool) -> Snapshot:
-        """The head of `branch`: as last seen or, with `fetch`, as it is now."""
-        return self._snapshot(branch, fetch=fetch, create=False)
+    def snapshot(self, branch: str, *, fetch: bool, max_age: float = 0.0) -> Snapshot:
+        """The head of `branch`: as last seen or, with `fetch`, as it was at most `max_age` seconds
+        ago."""
+        return self._snapshot(branch, fetch=fetch, create=False, max_age=max_age)
 
-    def _snapshot(self, branch: str, *, fetch: bool, create: bool) -> Snapshot:
-        for look in (fetch, True):
+    def _snapshot(
+        self, branch: str, *, fetch: bool, create: bool, max_age: float = 0.0
+    ) -> Snapshot:
+        for look, age in ((fetch, max_age), (True, 0.0)):
             if look:
-                self._mirror.fetch()
+                self._mirror.fetch(age)
             head = self._mirror.reading(lambda found: self._mirror.head(found, branch))
             if head or (look and create):
                 return Snapshot(self._mirror, head, branch)
@@ -91,6 +95,27 @@ class Repository:
             f"{where(self._mirror.remote)} has no commit {commit_id!r}",
             hint="it was perhaps removed by a forced push",
         )
+
+    def resolve(self, revision: str, within: str) -> str | None:
+        """The id of the commit that `revision`, an id or the start of one, names among the
+        ancestors of commit `within`; None when there is none or more than one."""
+
+        def work(repository: pygit2.Repository) -> str | None:
+            import pygit2
+
+            if not re.fullmatch(r"[0-9a-f]{4,40}", revision):
+                return None
+            try:
+                found = repository[revision]
+            except (KeyError, ValueError):
+                return None
+            name = str(found.id)
+            if not isinstance(found, pygit2.Commit):
+                return None
+            inside = name == within or repository.descendant_of(within, name)
+            return name if inside else None
+
+        return self._mirror.reading(work)
 
     def log(self, commit_id: str, path: str = "", limit: int | None = None) -> list[Commit]:
         """The commits up to `commit_id` that touched `path`, newest first, at most `limit`."""

@@ -1,0 +1,5 @@
+"""`python -m gitops_bridge`."""
+
+from gitops_bridge.cli import main
+
+main()

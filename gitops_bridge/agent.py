@@ -1,0 +1,166 @@
+"""The management agent's files: an action file in, a status file out; the doors call it.
+
+Formats: the action-config and status YAML of datarobot-bosun 11.2. The status file is written
+whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gitops_bridge import documents
+from gitops_bridge.actions import Action, Outcome, Request, State, Status, parse
+from gitops_bridge.config import Config, load
+from gitops_bridge.errors import BridgeError, ConfigError, RequestError
+
+EXIT_CODES = {Status.PASSING: 0, Status.FAILING: 1, Status.WARNING: 2, Status.UNKNOWN: 3}
+_MESSAGE_LIMIT = 4000  # characters; DataRobot shows a message, it is no log
+_ATTACHMENTS = ("modelPackageDetails",)
+
+
+def read_yaml(path: Path, error: type[BridgeError], what: str, *, verbatim: bool) -> Any:
+    """The data in a YAML file. Raises `error` naming the file and the cure."""
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise error(
+            f"{what} {path}: {problem.strerror or problem}", hint="check path and rights"
+        ) from None
+    try:
+        return documents.load_verbatim(content) if verbatim else documents.load(content)
+    except documents.InvalidYaml as problem:
+        raise error(f"{what} {path} is not YAML: {problem}", hint="correct that line") from None
+
+
+def read_request(action: str, path: Path) -> Request:
+    """The Request in an action file. Raises RequestError."""
+    document = read_yaml(path, RequestError, "action file", verbatim=True)
+    if document is None:
+        raise RequestError(f"action file {path} is empty", hint="it must hold pluginConfig")
+    try:
+        return request(action, document)
+    except RequestError as error:
+        raise RequestError(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def request(action: str, document: object) -> Request:
+    """As `read_request`, for a document already loaded; reads the JSON files it points to."""
+    info = document.get("deploymentInfo") if isinstance(document, Mapping) else None
+    info = info if isinstance(info, Mapping) else {}
+    attachments = {key: _attachment(info.get(key), key) for key in _ATTACHMENTS}
+    return parse(action, document, attachments)
+
+
+def _attachment(path: object, key: str) -> object:
+    if path in (None, ""):
+        return None
+    if not isinstance(path, (str, os.PathLike)):
+        raise RequestError(f"deploymentInfo.{key} is {path!r:.80}", hint="the path of a JSON file")
+    try:
+        return json.loads(Path(path).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise RequestError(
+            f"deploymentInfo.{key}: {path} cannot be read: {error}",
+            hint="the management agent writes it; is its scratch folder visible here?",
+        ) from None
+
+
+def read_config(path: Path) -> Config:
+    """The configuration in a file. Raises ConfigError with every problem in it."""
+    data = read_yaml(path, ConfigError, "configuration", verbatim=True)
+    return load(data, str(path))
+
+
+def interrupted(action: str) -> BridgeError:
+    return BridgeError(
+        f"{action} was told to end before it was done",
+        hint="nothing is half done: the same action again carries on",
+        retry=True,
+    )
+
+
+def fault(error: Exception) -> BridgeError:
+    """An error nobody foresaw: a bug of ours, told as one."""
+    return BridgeError(
+        f"fault in gitops-bridge: {type(error).__name__}: {error}",
+        hint="the log holds the traceback; please report it",
+    )
+
+
+def failure(error: BridgeError, action: str) -> Outcome:
+    """The answer to an action that ended in an error. A replacement that failed on its way left
+    the repository as it was, so the old model stays in use."""
+    under_way = not isinstance(error, (RequestError, ConfigError))
+    replacing = action == Action.DEPLOYMENT_REPLACE_MODEL.value
+    return Outcome(
+        Status.FAILING,
+        State.ERRORED,
+        str(error),
+        old_model_in_use=True if replacing and under_way else None,
+    )
+
+
+def status(
+    outcome: Outcome, action: str | None, *, duration: float | None, now: float
+) -> dict[str, Any]:
+    """The status document: `duration` in seconds, `now` in seconds since the epoch."""
+    return {
+        "data": _data(outcome, action, now),
+        "duration": None if duration is None else round(duration, 4),
+        "msg": None if outcome.message is None else _shortened(outcome.message),
+        "state": outcome.state.value if outcome.state else None,
+        "status": outcome.status.value,
+        "timestamp": int(now * 1000),
+    }
+
+
+def _data(outcome: Outcome, action: str | None, now: float) -> dict[str, Any] | None:
+    """deployment_list puts the map of deployments into `data` itself, pe_status under a key."""
+    listed = {
+        identifier: status(item, None, duration=None, now=now)
+        for identifier, item in sorted((outcome.deployments or {}).items())
+    }
+    if action == Action.DEPLOYMENT_LIST.value:
+        return listed or None
+    found: dict[str, Any] = {
+        "currentModelId": outcome.current_model_id,
+        "dashboardUrl": outcome.dashboard_url,
+        "deploymentsStatus": listed or None,
+        "oldModelInUse": outcome.old_model_in_use,
+        "predictionUrl": outcome.prediction_url,
+    }
+    return {key: value for key, value in found.items() if value is not None} or None
+
+
+def _shortened(message: str) -> str:
+    line = "".join(letter if letter.isprintable() else " " for letter in message)
+    return line if len(line) <= _MESSAGE_LIMIT else line[: _MESSAGE_LIMIT - 1] + "…"
+
+
+def write_status(path: Path, document: Mapping[str, Any]) -> None:
+    """Put the status file in place at once. Raises ConfigError when it cannot be written."""
+    text = documents.dump(dict(document))
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")  # a pipe or terminal: nothing to rename over
+            return
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigError(
+            f"status file {path}: {error.strerror or error}", hint="check --status-file"
+        ) from None

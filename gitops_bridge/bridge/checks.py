@@ -1,0 +1,193 @@
+"""Every overlay of a repository rendered and verified: `gitops-bridge check`, a team's own CI.
+
+Starting kustomize costs more than building an overlay, so overlays are built by the dozen in one
+aggregate and told apart by their deployment label. An aggregate that does not build, or holds what
+no deployment owns, is built one by one, so that every problem is told with its overlay.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitops_bridge import documents
+from gitops_bridge.bridge import environments
+from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources
+from gitops_bridge.desired import overlay, proof
+from gitops_bridge.desired import record as records
+from gitops_bridge.desired.reach import removed_overlays, too_many
+from gitops_bridge.desired.rollout import RECORD
+from gitops_bridge.errors import BridgeError
+from gitops_bridge.git import removed
+from gitops_bridge.kustomize import Kustomize
+
+_TOGETHER = 25  # overlays in one build; more makes kustomize slower than linear
+_AGGREGATE = "gitops-bridge-aggregate"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A folder of the repository and what is wrong with it; `problems` is empty when it holds."""
+
+    folder: str
+    problems: tuple[str, ...]
+
+
+class Folder:
+    """A checked-out repository, read as a Tree is."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def id(self, path: str) -> str | None:
+        """Only whether something is there: a work tree has no ids."""
+        return "present" if (self._root / path).exists() else None
+
+    def files(self, path: str) -> Mapping[str, bytes]:
+        base = self._root / path
+        return {
+            found.relative_to(base).as_posix(): found.read_bytes()
+            for found in sorted(base.rglob("*"))
+            if found.is_file() and not found.is_symlink()
+        }
+
+
+def overlays(root: Path) -> list[str]:
+    """The deployments' folders below `overlays/`, sorted."""
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in (root / "overlays").glob("*/*")
+        if path.is_dir() and path.name != "environment"
+    )
+
+
+def check(root: Path, kustomize: Kustomize) -> Iterator[Finding]:
+    """A Finding for each environment and each deployment of the checkout at `root`."""
+    reader = Reader(Folder(root))
+    names = sorted(path.name for path in (root / "overlays").glob("*") if path.is_dir())
+    for name in names:
+        yield _environment(reader, name, kustomize)
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        checked = pool.map(lambda some: _checked(reader, some, kustomize), chunks(overlays(root)))
+        for findings in checked:
+            yield from findings
+
+
+def chunks(folders: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Folders in portions that are built together."""
+    for start in range(0, len(folders), _TOGETHER):
+        yield folders[start : start + _TOGETHER]
+
+
+def _environment(reader: Reader, name: str, kustomize: Kustomize) -> Finding:
+    try:
+        environments.facts(reader, name, kustomize)
+        return Finding(environments.folder(name), ())
+    except BridgeError as error:
+        return Finding(environments.folder(name), (str(error),))
+
+
+def _checked(reader: Reader, folders: Sequence[str], kustomize: Kustomize) -> list[Finding]:
+    return [
+        _verified(folder, used, rendered)
+        if isinstance(used, Sources) and isinstance(rendered, list)
+        else Finding(folder, (str(used if isinstance(used, BridgeError) else rendered),))
+        for folder, used, rendered in render(reader, folders, kustomize)
+    ]
+
+
+Rendered = tuple[str, "Sources | BridgeError", "list[proof.Manifest] | BridgeError"]
+
+
+def render(reader: Reader, folders: Sequence[str], kustomize: Kustomize) -> list[Rendered]:
+    """Each folder with what it was built from and its manifests, or with the error instead."""
+    used = {folder: _sources(reader, folder) for folder in folders}
+    sound = {folder: item for folder, item in used.items() if isinstance(item, Sources)}
+    together = _together(sound, kustomize)
+    return [
+        (
+            folder,
+            item,
+            item
+            if isinstance(item, BridgeError)
+            else together[folder]
+            if folder in together
+            else _alone(item, folder, kustomize),
+        )
+        for folder, item in used.items()
+    ]
+
+
+def _sources(reader: Reader, folder: str) -> Sources | BridgeError:
+    try:
+        return reader.sources(folder)
+    except BridgeError as error:
+        return error
+
+
+def _together(
+    used: Mapping[str, Sources], kustomize: Kustomize
+) -> Mapping[str, list[proof.Manifest]]:
+    """The manifests by folder from one build of all, nothing when that cannot be relied on."""
+    if len(used) < 2:
+        return {}
+    aggregate = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [f"../{folder}" for folder in used],
+    }
+    files = {path: content for item in used.values() for path, content in item.files.items()}
+    files[f"{_AGGREGATE}/{KUSTOMIZATION}"] = documents.dump(aggregate).encode()
+    try:
+        objects = proof.manifests(kustomize.build(files, _AGGREGATE), _AGGREGATE)
+    except BridgeError:
+        return {}
+    by_id: dict[object, list[proof.Manifest]] = {}
+    for item in objects:
+        by_id.setdefault(_owner(item), []).append(item)
+    found = {folder: by_id.pop(posixpath.basename(folder), []) for folder in used}
+    return {} if by_id or not all(found.values()) else found
+
+
+def _owner(item: proof.Manifest) -> object:
+    return ((item.get("metadata") or {}).get("labels") or {}).get(overlay.DEPLOYMENT_LABEL)
+
+
+def _alone(used: Sources, folder: str, kustomize: Kustomize) -> list[proof.Manifest] | BridgeError:
+    try:
+        return proof.manifests(kustomize.build(used.files, folder), folder)
+    except BridgeError as error:
+        return error
+
+
+def _verified(folder: str, used: Sources, objects: list[proof.Manifest]) -> Finding:
+    deployment = posixpath.basename(folder)
+    found = proof.problems(
+        objects, deployment=deployment, image=None, kustomizations=used.kustomizations.values()
+    )
+    return Finding(folder, (*found, *_of_record(folder, used, deployment)))
+
+
+def _of_record(folder: str, used: Sources, deployment: str) -> Iterable[str]:
+    path = f"{folder}/{RECORD}"
+    content = used.files.get(path)
+    if content is None:
+        yield f"{RECORD} is missing"
+        return
+    try:
+        named = records.read(content, path).deployment
+    except BridgeError as error:
+        yield str(error)
+        return
+    if named != deployment:
+        yield f"{RECORD} is of deployment {named!r}: the folder was copied"
+
+
+def removals(root: Path, since: str, limit: int) -> str | None:
+    """Why the checkout may not replace revision `since`: more than `limit` deployments are gone."""
+    gone = removed_overlays(removed(root, since))
+    return too_many(gone, limit) if len(gone) > limit else None

@@ -1,0 +1,94 @@
+"""An edit of an environment's folder to what it does to the deployments there; `plan` shows it.
+
+Everything an environment sets reaches all its deployments at once, so before it is merged people
+want to know which of them restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitops_bridge.bridge import checks, environments
+from gitops_bridge.bridge.known import folder
+from gitops_bridge.bridge.reports import deployments
+from gitops_bridge.bridge.sources import Reader
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Environment
+from gitops_bridge.desired import proof
+from gitops_bridge.errors import BridgeError, RequestError
+from gitops_bridge.git import Snapshot
+
+
+@dataclass(frozen=True)
+class Impact:
+    """One deployment: `restarts` when its pods' template changes, `changed` names the objects."""
+
+    folder: str
+    restarts: bool
+    changed: tuple[str, ...]
+    problem: str | None = None
+
+
+class _Edited:
+    """A snapshot with one folder as it stands in a checkout."""
+
+    def __init__(self, snapshot: Snapshot, home: str, files: Mapping[str, bytes]) -> None:
+        self._snapshot = snapshot
+        self._home = home
+        self._files = files
+
+    def id(self, path: str) -> str | None:
+        if path == self._home or path.startswith(f"{self._home}/"):
+            inside = path[len(self._home) + 1 :]
+            return "edited" if any(name.startswith(inside) for name in self._files) else None
+        return self._snapshot.id(path)
+
+    def files(self, path: str) -> Mapping[str, bytes]:
+        return self._files if path == self._home else self._snapshot.files(path)
+
+
+def environment_of(shop: Workshop, edited: Path) -> Environment:
+    """The environment whose folder `edited` is. Raises RequestError when it is none."""
+    parts = edited.resolve().parts
+    names = {item.name: item for item in shop.config.environments}
+    if len(parts) >= 3 and parts[-1] == "environment" and parts[-2] in names:
+        return names[parts[-2]]
+    raise RequestError(
+        f"{edited} is no environment's folder",
+        hint="overlays/<environment>/environment of a checkout, or an action file",
+    )
+
+
+def impacts(shop: Workshop, environment: Environment, edited: Path) -> Iterator[Impact]:
+    """What the edited folder does to each deployment of the environment that it changes."""
+    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    home = environments.folder(environment.name)
+    after = Reader(_Edited(snapshot, home, checks.Folder(edited).files("")))
+    before = Reader(snapshot)
+    folders = [folder(environment.name, name) for name in deployments(snapshot, environment)]
+    for chunk in checks.chunks(folders):
+        old = checks.render(before, chunk, shop.kustomize)
+        new = checks.render(after, chunk, shop.kustomize)
+        for (path, _, was), (_, _, becomes) in zip(old, new, strict=True):
+            impact = _impact(path, was, becomes)
+            if impact.changed or impact.problem:
+                yield impact
+
+
+def _impact(
+    path: str,
+    was: list[proof.Manifest] | BridgeError,
+    becomes: list[proof.Manifest] | BridgeError,
+) -> Impact:
+    if isinstance(becomes, BridgeError):
+        return Impact(path, False, (), str(becomes))
+    old = {} if isinstance(was, BridgeError) else {proof.name(item): item for item in was}
+    new = {proof.name(item): item for item in becomes}
+    changed = tuple(name for name in sorted(old | new) if old.get(name) != new.get(name))
+    return Impact(path, any(_pods(old.get(n)) != _pods(new.get(n)) for n in changed), changed)
+
+
+def _pods(item: proof.Manifest | None) -> object:
+    return (item or {}).get("spec", {}).get("template")

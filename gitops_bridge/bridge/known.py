@@ -1,0 +1,67 @@
+"""A deployment's folder and its history to what `decide` must know of it; `rollouts` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gitops_bridge.desired import record as records
+from gitops_bridge.desired.history import Seen, Story, told
+from gitops_bridge.desired.rollout import MODEL, RECORD, Known
+from gitops_bridge.errors import RenderError
+from gitops_bridge.git import Commit, Repository, Snapshot
+
+
+def folder(environment: str, deployment: str) -> str:
+    return f"overlays/{environment}/{deployment}"
+
+
+def known(repository: Repository, snapshot: Snapshot, home: str, deployment: str) -> Known:
+    """The deployment in `home` as the snapshot and the history before it tell."""
+    files = snapshot.files(home)
+    story = read_history(repository, snapshot.commit, home, deployment)
+    remembered = None if files else _left_behind(repository, snapshot.commit, home)
+    return Known(files, story.last, story.moved, remembered, story.rollouts)
+
+
+def read_history(repository: Repository, commit: str, home: str, deployment: str) -> Story:
+    return told(seen(repository, commit, home), deployment)
+
+
+def seen(repository: Repository, commit: str, home: str) -> Iterator[Seen]:
+    """The commits that touched `model/` in `home`, newest first, with the record each left."""
+    for touch in touches(repository, commit, f"{home}/model"):
+        yield Seen(touch.id, touch.author.name, touch.trailers, _record(repository, touch, home))
+
+
+def touches(repository: Repository, commit: str, path: str) -> Iterator[Commit]:
+    """The commits that touched `path`, newest first. Asked for in growing portions, because the
+    newest one mostly tells all and the search for more may walk the whole history."""
+    told = 0
+    for portion in (1, 16, None):
+        found = repository.log(commit, path, limit=portion)
+        yield from found[told:]
+        if portion is None or len(found) < portion:
+            return
+        told = len(found)
+
+
+def _record(repository: Repository, touch: Commit, home: str) -> records.Record | None:
+    content = repository.at(touch.id).read(f"{home}/{RECORD}")
+    if content is None:
+        return None
+    try:
+        return records.read(content, f"{home}/{RECORD}")
+    except RenderError:
+        return None  # a person's edit broke it: their commit counts, its record does not
+
+
+def _left_behind(repository: Repository, commit: str, home: str) -> dict[str, bytes] | None:
+    """People's files as they stood before the folder was removed."""
+    for touch in repository.log(commit, home, limit=1):
+        for parent in touch.parents:
+            files = repository.at(parent).files(home)
+            if files:
+                return {
+                    path: content for path, content in files.items() if not path.startswith(MODEL)
+                }
+    return None

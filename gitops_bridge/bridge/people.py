@@ -1,0 +1,179 @@
+"""What people ask from the command line: the history of a deployment, a rollback, a release.
+
+A rollback writes an earlier `model/` as a fresh commit, because reverting an old commit beneath a
+newer one conflicts. It counts as a person's decision, so a replay of the action it undoes is held;
+a release puts DataRobot's last word back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from gitops_bridge.bridge.known import folder, known, seen
+from gitops_bridge.bridge.rollouts import Planned, prove
+from gitops_bridge.bridge.sources import Reader
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Environment
+from gitops_bridge.desired import messages
+from gitops_bridge.desired.history import told
+from gitops_bridge.desired.record import Record
+from gitops_bridge.desired.rollout import MODEL, Change, Known, Rollout
+from gitops_bridge.errors import BridgeError, RequestError
+from gitops_bridge.git import Commit, Edit, Signature, Snapshot
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a deployment's history. `time` is in seconds since the epoch."""
+
+    commit: str
+    time: int
+    author: str
+    subject: str
+    record: Record | None
+    ours: bool
+
+
+def find(shop: Workshop, snapshot: Snapshot, deployment: str, named: str | None) -> Environment:
+    """The environment a deployment is in, or was last. Raises RequestError when that is unclear."""
+    environments = [item for item in shop.config.environments if named in (None, item.name)]
+    if not environments:
+        known_names = ", ".join(item.name for item in shop.config.environments)
+        raise RequestError(f"there is no environment {named!r}", hint=f"one of {known_names}")
+    homes = [item for item in environments if snapshot.id(folder(item.name, deployment))]
+    homes = homes or [
+        item
+        for item in environments
+        if next(iter(shop.repository.log(snapshot.commit, folder(item.name, deployment))), None)
+    ]
+    if len(homes) == 1:
+        return homes[0]
+    if homes:
+        names = ", ".join(item.name for item in homes)
+        raise RequestError(f"{deployment} is in {names}", hint="say which one: --environment")
+    raise RequestError(
+        f"Git knows no deployment {deployment}", hint="the id as in DataRobot, 24 characters"
+    )
+
+
+def history(shop: Workshop, deployment: str, environment: str | None) -> Iterator[Entry]:
+    """The commits that changed what a deployment runs, newest first."""
+    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    home = folder(find(shop, snapshot, deployment, environment).name, deployment)
+    touches = list(shop.repository.log(snapshot.commit, f"{home}/model"))
+    looks = list(seen(shop.repository, snapshot.commit, home))
+    for index, (touch, look) in enumerate(zip(touches, looks, strict=True)):
+        story = told(looks[index:], deployment)
+        yield Entry(
+            commit=touch.id,
+            time=touch.time,
+            author=touch.author.name,
+            subject=touch.message.split("\n", 1)[0],
+            record=look.record,
+            ours=story.last is not None and story.last.commit == touch.id,
+        )
+
+
+def rollback(
+    shop: Workshop, deployment: str, environment: str | None, to: str | None, by: Signature
+) -> Callable[[Snapshot], Planned]:
+    """The planning of a rollback to the state of commit `to`, or to the model before this one."""
+
+    def plan(snapshot: Snapshot) -> Planned:
+        where = find(shop, snapshot, deployment, environment)
+        home = folder(where.name, deployment)
+        found = known(shop.repository, snapshot, home, deployment)
+        source = _resolved(shop, snapshot, to) if to else _earlier(shop, snapshot, home, found)
+        earlier = shop.repository.at(source).files(f"{home}/model")
+        if not earlier:
+            raise RequestError(
+                f"{deployment} was not there at {source[:12]}",
+                hint=f"gitops-bridge history {deployment} lists where it was",
+            )
+        files: dict[str, bytes | None] = dict.fromkeys(
+            path for path in found.files if path.startswith(MODEL)
+        )
+        if not found.present:
+            files |= found.remembered or {}
+        files |= {f"{MODEL}{path}": content for path, content in earlier.items()}
+        after = Known({path: item for path, item in files.items() if item is not None}).record()
+        rollout = Rollout(Change.ROLLBACK, files, found.record(), after)
+        message = messages.restored(Change.ROLLBACK, deployment, where.name, after, source)
+        planned = prove(shop, Reader(snapshot), home, found, rollout, message, {})
+        return replace(planned, edit=replace(planned.edit, author=by))
+
+    return plan
+
+
+def release(
+    shop: Workshop, deployment: str, environment: str | None
+) -> Callable[[Snapshot], Planned]:
+    """The planning of DataRobot's last delivery put back over what a person committed since."""
+
+    def plan(snapshot: Snapshot) -> Planned:
+        where = find(shop, snapshot, deployment, environment)
+        home = folder(where.name, deployment)
+        found = known(shop.repository, snapshot, home, deployment)
+        if found.last is None or found.moved is None:
+            raise RequestError(
+                f"nothing is held: {deployment} is as it was last delivered",
+                hint=f"gitops-bridge history {deployment} tells its rollouts",
+            )
+        delivered = shop.repository.at(found.last.commit).files(home)
+        files = _released(found, delivered)
+        rollout = Rollout(Change.RELEASE, files, found.record(), found.last.record)
+        message = messages.restored(
+            Change.RELEASE, deployment, where.name, found.last.record, found.last.commit
+        )
+        return prove(shop, Reader(snapshot), home, found, rollout, message, {})
+
+    return plan
+
+
+def _released(found: Known, delivered: Mapping[str, bytes]) -> dict[str, bytes | None]:
+    """Only `model/` is ours to put back; of people's files those that are missing. A delivery that
+    was a stop left nothing, so everything goes."""
+    if not delivered:
+        return dict.fromkeys(found.files)
+    files: dict[str, bytes | None] = dict.fromkeys(
+        path for path in found.files if path.startswith(MODEL)
+    )
+    files.update(
+        (path, content)
+        for path, content in delivered.items()
+        if path.startswith(MODEL) or not found.present
+    )
+    return files
+
+
+def carried_out(shop: Workshop, plan: Callable[[Snapshot], Planned]) -> Commit:
+    """Deliver what `plan` makes of each fresh snapshot. Raises BridgeError when it cannot be."""
+
+    def edit(snapshot: Snapshot) -> Edit | BridgeError:
+        return plan(snapshot).edit
+
+    result = shop.repository.deliver(shop.config.repository.branch, edit)
+    if isinstance(result, Commit):
+        return result
+    raise RequestError("nothing to do: Git holds this already", hint="gitops-bridge history")
+
+
+def _resolved(shop: Workshop, snapshot: Snapshot, to: str) -> str:
+    commit = shop.repository.resolve(to, snapshot.commit)
+    if commit is None:
+        raise RequestError(
+            f"{to!r} is no commit on {snapshot.branch}", hint="an id from gitops-bridge history"
+        )
+    return commit
+
+
+def _earlier(shop: Workshop, snapshot: Snapshot, home: str, found: Known) -> str:
+    """The newest commit at which another model served."""
+    now = found.record()
+    for look in seen(shop.repository, snapshot.commit, home):
+        if look.record and (now is None or look.record.model.id != now.model.id):
+            return look.commit
+    raise RequestError(
+        f"{home} has had no other model", hint="name the state to go back to: --to COMMIT"
+    )

@@ -1,0 +1,161 @@
+"""One Request to one commit: look, decide, prove, deliver.
+
+`handle` (an action) and `preview` (`gitops-bridge plan`) run the same planning, which is run anew
+on every fresh snapshot until its commit is on the branch or there is nothing to commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from gitops_bridge.actions import Action, Request
+from gitops_bridge.bridge import environments
+from gitops_bridge.bridge.known import folder, known
+from gitops_bridge.bridge.sources import Reader, Sources
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Environment
+from gitops_bridge.desired import build, messages, overlay, proof
+from gitops_bridge.desired.reach import refuse_reach
+from gitops_bridge.desired.rollout import Hold, Known, Rollout, decide
+from gitops_bridge.errors import RenderError
+from gitops_bridge.git import Edit, Snapshot
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A proven change that is not committed yet; the manifests are what each side renders to."""
+
+    rollout: Rollout
+    edit: Edit
+    files: Mapping[str, bytes]
+    manifests_before: list[proof.Manifest]
+    manifests_after: list[proof.Manifest]
+
+
+def planner(
+    shop: Workshop, request: Request, environment: Environment
+) -> Callable[[Snapshot], Planned | Hold | None]:
+    """The planning of one request, to be called with each new snapshot.
+
+    The number a relaunch counts up to is taken at the first look and kept: a second look after its
+    own commit arrived finds nothing to do.
+    """
+    deployment = request.deployment
+    if deployment is None:
+        raise ValueError(f"{request.action.value} is not about one deployment")
+    home = folder(environment.name, deployment.id)
+    restart_to: list[int] = []
+
+    def plan(snapshot: Snapshot) -> Planned | Hold | None:
+        found = known(shop.repository, snapshot, home, deployment.id)
+        if not restart_to:
+            record = found.record()
+            restart_to.append((record.restarts if record else 0) + 1)
+        reader = Reader(snapshot)
+        wanted = _wanted(shop, request, environment, reader)
+        decision = decide(request, found, wanted.image, wanted.component, restart_to[0])
+        if not isinstance(decision, Rollout):
+            return decision
+        message = messages.commit(decision, deployment.id, environment.name)
+        return prove(shop, reader, home, found, decision, message, wanted.guards)
+
+    return plan
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    image: overlay.Image | None
+    component: Callable[[int], str]
+    guards: Mapping[str, str | None]
+
+
+def _wanted(shop: Workshop, request: Request, environment: Environment, reader: Reader) -> _Wanted:
+    deployment, model = request.deployment, request.model
+    if request.action is Action.DEPLOYMENT_STOP or deployment is None or model is None:
+        return _Wanted(None, lambda _: "", {})
+    facts = environments.facts(reader, environment.name, shop.kustomize)
+    package = model.package.id if model.package else model.id
+    key = build.content_key(model=model, package_id=package, builder=facts.builder, checksum=None)
+    image = build.image(builder=facts.builder, package_id=package, key=key)
+
+    def component(restarts: int) -> str:
+        return overlay.component(
+            deployment_id=deployment.id,
+            environment_id=request.environment_id,
+            model=model,
+            scale=request.scale,
+            monitoring=request.monitoring,
+            image=image,
+            seams=facts.seams,
+            restarts=restarts,
+        )
+
+    return _Wanted(image, component, facts.guards)
+
+
+def prove(
+    shop: Workshop,
+    reader: Reader,
+    home: str,
+    found: Known,
+    rollout: Rollout,
+    message: str,
+    guards: Mapping[str, str | None],
+) -> Planned:
+    """The edit for a rollout, rendered before and after. Raises RenderError listing every reason
+    why it must not be committed."""
+    after = {**found.files, **rollout.files}
+    files = {path: content for path, content in after.items() if content is not None}
+    old = _readable(reader, home, found.files) if found.present else None
+    new = reader.sources(home, files) if files else None
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = pool.submit(_rendered_before, shop, old, home)
+        rendered_after = _rendered(shop, new, home) if new else []
+        rendered_before = waiting.result()
+    deployment = home.rpartition("/")[2]
+    reasons = proof.moved_outside(rendered_before, rendered_after, deployment)
+    if new is not None:
+        reasons += proof.problems(
+            rendered_after,
+            deployment=deployment,
+            image=rollout.after.image if rollout.after else None,
+            kustomizations=new.kustomizations.values(),
+        )
+    if reasons:
+        raise RenderError(
+            f"{home} would not hold, so nothing was committed: " + "; ".join(reasons),
+            hint="correct the environment folder or the overlay's kustomization.yaml",
+        )
+    roots = new.roots if new else {}
+    changes = {f"{home}/{path}": content for path, content in rollout.files.items()}
+    changes = changes if files else {home: None}
+    refuse_reach(changes, home, shop.config.limits.removals)
+    edit = Edit(
+        changes=changes,
+        guards={**guards, **roots, home: reader.tree.id(home)},
+        message=message,
+        author=shop.author,
+    )
+    return Planned(rollout, edit, files, rendered_before, rendered_after)
+
+
+def _readable(reader: Reader, home: str, files: Mapping[str, bytes]) -> Sources | None:
+    try:
+        return reader.sources(home, files)
+    except RenderError:
+        return None
+
+
+def _rendered_before(shop: Workshop, old: Sources | None, home: str) -> list[proof.Manifest]:
+    """What the overlay renders to now; nothing when there is none or a person broke it, for then
+    there is no earlier state that the change could disturb."""
+    try:
+        return _rendered(shop, old, home) if old else []
+    except RenderError:
+        return []
+
+
+def _rendered(shop: Workshop, used: Sources, home: str) -> list[proof.Manifest]:
+    return proof.manifests(shop.kustomize.build(used.files, home), home)

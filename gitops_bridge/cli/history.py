@@ -1,0 +1,50 @@
+"""`gitops-bridge history`: the rollouts of a deployment, told from Git alone."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+
+from gitops_bridge.bridge import people
+from gitops_bridge.cli import options
+from gitops_bridge.desired.messages import clean, replicas
+
+
+@click.command()
+@click.argument("deployment")
+@options.environment()
+@click.option("-n", "--limit", type=click.IntRange(min=1), help="Only the newest ones.")
+@options.configuration()
+@options.output()
+def history(
+    deployment: str, environment: str | None, limit: int | None, config_file: Path, output: str
+) -> None:
+    """Tell the rollouts of DEPLOYMENT, newest first: what, when, by whom.
+
+    A line by a person rather than by the bridge is marked with *.
+    """
+    entries = list(people.history(options.workshop(config_file), deployment, environment))[:limit]
+    if output == "json":
+        click.echo(json.dumps([_as_data(entry) for entry in entries], indent=2))
+        return
+    for entry in entries:
+        when = datetime.fromtimestamp(entry.time, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+        mark = " " if entry.ours else "*"
+        click.secho(f"{entry.commit[:12]} ", fg="yellow", nl=False)
+        click.echo(f"{when} {mark} {clean(entry.author, 30):<20} {clean(entry.subject, 80)}")
+        if entry.record:
+            click.echo(f"{'':13}model {entry.record.model.id}, {replicas(entry.record.scale)}")
+
+
+def _as_data(entry: people.Entry) -> dict[str, object]:
+    return {
+        "commit": entry.commit,
+        "time": entry.time,
+        "author": entry.author,
+        "subject": entry.subject,
+        "model": entry.record.model.id if entry.record else None,
+        "by_the_bridge": entry.ours,
+    }

@@ -1,0 +1,112 @@
+"""`gitops-bridge plan`: what an action, or an edit of an environment's folder, would do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gitops_bridge import agent
+from gitops_bridge.actions import NEEDS_MODEL, Action
+from gitops_bridge.bridge import Workshop, impact
+from gitops_bridge.bridge.known import folder
+from gitops_bridge.bridge.rollouts import Planned, planner
+from gitops_bridge.cli import options, show
+from gitops_bridge.desired import messages
+from gitops_bridge.desired.rollout import Hold
+from gitops_bridge.errors import RequestError
+
+_CHANGING = sorted(action.value for action in NEEDS_MODEL | {Action.DEPLOYMENT_STOP})
+
+
+@click.command()
+@click.argument("what", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--action", type=click.Choice(_CHANGING),
+    help="What the action file asks for; guessed from the file when it is clear.",
+)  # fmt: skip
+@options.configuration()
+@options.output()
+def plan(what: Path, action: str | None, config_file: Path, output: str) -> None:
+    """Print the commit an action would make, and touch nothing.
+
+    WHAT is an action file of the management agent: shown are the commit message, the diff of the
+    files and the diff of the rendered manifests. Or it is the folder of an environment in a
+    checkout, edited: shown is which deployments the edit changes, and which restart.
+    """
+    shop = options.workshop(config_file)
+    if what.is_dir():
+        _show_impact(shop, what, output)
+    else:
+        _show_action(shop, what, action, output)
+
+
+def _show_action(shop: Workshop, path: Path, action: str | None, output: str) -> None:
+    request = agent.read_request(action or _guessed(path), path)
+    identifier = request.deployment.id if request.deployment else ""
+    environment = shop.config.environment(request.environment_id)
+    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    decision = planner(shop, request, environment)(snapshot)
+    if decision is None:
+        _say(output, {"change": None}, f"nothing to do: Git holds this, as of {snapshot.commit}")
+        return
+    if isinstance(decision, Hold):
+        happened, cure = messages.held(decision, identifier)
+        data: dict[str, object] = {"change": None, "held": happened, "cure": cure}
+        _say(output, data, f"{happened}\n  cure: {cure}")
+        return
+    home = folder(environment.name, identifier)
+    files = show.file_diff(snapshot.files(home), decision.files, home)
+    manifests = show.manifest_diff(decision.manifests_before, decision.manifests_after)
+    if output == "json":
+        click.echo(json.dumps(_as_data(decision, files, manifests), indent=2))
+        return
+    _section("Commit message", decision.edit.message.splitlines())
+    _section("Files", files)
+    _section("Rendered manifests", manifests)
+
+
+def _as_data(decision: Planned, files: list[str], manifests: list[str]) -> dict[str, object]:
+    return {
+        "change": decision.rollout.change.value,
+        "message": decision.edit.message,
+        "files": "\n".join(files),
+        "manifests": "\n".join(manifests),
+    }
+
+
+def _guessed(path: Path) -> str:
+    """A file with a new model is a replacement; otherwise the file alone does not tell."""
+    document = agent.read_yaml(path, RequestError, "action file", verbatim=True)
+    info = document.get("deploymentInfo") if isinstance(document, dict) else None
+    if isinstance(info, dict) and info.get("newModelId"):
+        return Action.DEPLOYMENT_REPLACE_MODEL.value
+    raise RequestError(
+        f"{path} does not say which action it is for", hint=f"--action, one of {_CHANGING}"
+    )
+
+
+def _show_impact(shop: Workshop, edited: Path, output: str) -> None:
+    environment = impact.environment_of(shop, edited)
+    found = list(impact.impacts(shop, environment, edited))
+    if output == "json":
+        click.echo(json.dumps([vars(item) for item in found], indent=2))
+        return
+    for item in found:
+        verdict = item.problem or ("restarts" if item.restarts else "changes without a restart")
+        click.secho(f"{item.folder}: {verdict}", fg="red" if item.problem else None)
+        for name in item.changed:
+            click.echo(f"    {name}")
+    restarting = sum(item.restarts for item in found)
+    click.echo(f"{len(found)} deployments change, {restarting} restart")
+
+
+def _section(title: str, lines: list[str]) -> None:
+    click.secho(f"── {title} ".ljust(80, "─"), bold=True)
+    show.coloured(lines)
+    click.echo()
+
+
+def _say(output: str, data: dict[str, object], text: str) -> None:
+    click.echo(json.dumps(data, indent=2) if output == "json" else text)

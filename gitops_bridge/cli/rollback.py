@@ -1,0 +1,35 @@
+"""`gitops-bridge rollback`: an earlier model of a deployment as a fresh commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitops_bridge.bridge import people
+from gitops_bridge.cli import options
+
+
+@click.command()
+@click.argument("deployment")
+@click.option("--to", metavar="COMMIT", help="A commit of its history; default: the model before.")
+@options.environment()
+@options.person()
+@options.configuration()
+@options.output()
+def rollback(
+    deployment: str,
+    to: str | None,
+    environment: str | None,
+    author: str | None,
+    config_file: Path,
+    output: str,
+) -> None:
+    """Bring back an earlier model of DEPLOYMENT.
+
+    The earlier model/ folder is written as a new commit, so nothing conflicts. It stays rolled
+    back: the action it undoes is held when it comes again, a newer one goes ahead.
+    """
+    shop = options.workshop(config_file)
+    plan = people.rollback(shop, deployment, environment, to, options.signature(author, shop))
+    options.report(people.carried_out(shop, plan), output)

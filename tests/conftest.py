@@ -1,0 +1,27 @@
+"""Keeps a developer's configuration out of every test."""
+
+import os
+
+import pytest
+
+from tests.team import Team
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobody_s_configuration(tmp_path_factory):
+    """No HOME, no GIT_* variable, no proxy and no agent of whoever runs the tests."""
+    kept = dict(os.environ)
+    for name in kept:
+        if name.startswith(("GIT_", "SSH_", "GPG_", "XDG_")) or name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ["GIT_CONFIG_NOSYSTEM"] = "1"
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+@pytest.fixture
+def team(tmp_path):
+    """A team's repository, fresh from `init`, with one environment."""
+    return Team(tmp_path)

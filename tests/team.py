@@ -1,0 +1,117 @@
+"""A team's GitOps repository as `init` leaves it, in a bare repository on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+
+TOP = Path(__file__).resolve().parent.parent
+ENVIRONMENT_ID = "65a000000000000000000001"
+DEPLOYMENT = "65a000000000000000000010"
+MODEL_A = "65a000000000000000000020"
+MODEL_B = "65a000000000000000000021"
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "Jane Doe",
+    "GIT_AUTHOR_EMAIL": "jane@example.com",
+    "GIT_COMMITTER_NAME": "Jane Doe",
+    "GIT_COMMITTER_EMAIL": "jane@example.com",
+}
+
+
+def git(folder: Path, *arguments: str, **environ: str) -> str:
+    """Run git as a person would."""
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **IDENTITY, **environ},
+    ).stdout  # fmt: skip
+
+
+class Team:
+    """The repository, a person's clone of it and the bridge's configuration."""
+
+    def __init__(self, folder: Path, environments: tuple[str, ...] = ("prod",)) -> None:
+        self.folder = folder
+        self.remote = folder / "remote.git"
+        self.clone = folder / "clone"
+        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
+        git(folder, "clone", "--quiet", str(self.remote), str(self.clone))
+        git(self.clone, "checkout", "--quiet", "-B", "main")
+        self._write(environments)
+        self.commit("Set up")
+        git(self.clone, "push", "--quiet", "origin", "main")
+        self.config = folder / "gitops-bridge.yaml"
+        self.write_config(environments)
+
+    def _write(self, environments: tuple[str, ...]) -> None:
+        shutil.copytree(TOP / "base", self.clone / "base")
+        for name in environments:
+            target = self.clone / "overlays" / name / "environment"
+            shutil.copytree(TOP / "overlays" / "example" / "environment", target)
+
+    def write_config(self, environments: tuple[str, ...] = ("prod",), **repository: object) -> None:
+        config = {
+            "repository": {
+                "url": str(self.remote), "cache": str(self.folder / "cache"), **repository,
+            },
+            "environments": {
+                f"{int(ENVIRONMENT_ID[:3]):03d}a{index:020d}" if index else ENVIRONMENT_ID: {
+                    "name": name,
+                    "namespace": f"mlserve-{name}",
+                    "prediction_url": "https://predictions.example.com/deployments",
+                }
+                for index, name in enumerate(environments)
+            },
+        }  # fmt: skip
+        self.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    def commit(self, message: str) -> str:
+        git(self.clone, "add", "--all")
+        git(self.clone, "commit", "--quiet", "--message", message)
+        return self.head()
+
+    def head(self) -> str:
+        return git(self.clone, "rev-parse", "HEAD").strip()
+
+    def pull(self) -> None:
+        git(self.clone, "pull", "--quiet", "--ff-only", "origin", "main")
+
+    def push(self) -> None:
+        git(self.clone, "push", "--quiet", "origin", "HEAD:main")
+
+    def log(self, *arguments: str) -> list[str]:
+        """The subjects on the remote's main, newest first."""
+        return git(self.remote, "log", "--format=%s", *arguments, "main").splitlines()
+
+
+def action_file(folder: Path, **changes: object) -> Path:
+    """A realistic action file; `changes` go into deploymentInfo, None removes a key."""
+    info: dict[str, object] = {
+        "id": DEPLOYMENT,
+        "name": "churn",
+        "description": "",
+        "modelId": MODEL_A,
+        "modelExecutionType": "dedicated",
+        "modelFormat": "datarobot",
+        "modelArtifact": "/tmp/scratch/model.mlpkg",
+        "keyValueConfig": {},
+        **changes,
+    }
+    document = {
+        "pluginConfig": {
+            "MLOPS_BOSUN_PRED_ENV_TYPE": "ExternalCommand",
+            "MLOPS_BOSUN_PRED_ENV_PLATFORM": "os",
+            "MLOPS_BOSUN_PRED_ENV_ID": ENVIRONMENT_ID,
+            "MLOPS_BOSUN_PRED_ENV_ENABLE_MONITORING": False,
+        },
+        "peInfo": {
+            "id": ENVIRONMENT_ID, "name": "prod", "deployments": [DEPLOYMENT], "keyValueConfig": {},
+        },
+        "deploymentInfo": {key: value for key, value in info.items() if value is not None},
+    }  # fmt: skip
+    path = folder / f"action-{len(list(folder.glob('action-*')))}.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path

@@ -1,0 +1,123 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_bridge.config import load
+from gitops_bridge.errors import ConfigError
+
+GOOD = {
+    "repository": {"url": "https://git.example.com/ml/models.git", "password": {"env": "TOKEN"}},
+    "environments": {
+        "65a000000000000000000001": {
+            "name": "prod",
+            "namespace": "mlserve-prod",
+            "prediction_url": "https://predictions.example.com/deployments/",
+        }
+    },
+}
+
+
+def changed(path, value):
+    import copy
+
+    data = copy.deepcopy(GOOD)
+    target = data
+    *parents, last = path.split("/")
+    for key in parents:
+        target = target.setdefault(key, {})
+    if value is ...:
+        del target[last]
+    else:
+        target[last] = value
+    return data
+
+
+def test_good_configuration_with_its_defaults():
+    config = load(GOOD, "gitops-bridge.yaml")
+    assert config.repository.branch == "main"
+    assert config.repository.password.env == "TOKEN"
+    environment = config.environment("65a000000000000000000001")
+    assert environment.prediction_url == "https://predictions.example.com/deployments"
+    assert config.actions.budget == 240
+
+
+PROD = "environments/65a000000000000000000001"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("repository/url", ..., "repository.url: is missing"),
+        ("repository/url", 5, "repository.url"),
+        ("repository/url", "https://u:secret@h/x", "repository.url"),
+        ("repository/brnch", "main", "did you mean branch?"),
+        ("repository/branch", "a..b", "repository.branch"),
+        ("repository/password", "hunter2", "never itself"),
+        ("repository/password", {"env": "A", "file": "b"}, "exactly one of env and file"),
+        ("environments", {}, "at least one prediction environment"),
+        (f"{PROD}/name", "Prod!", "environments.65a000000000000000000001.name"),
+        (f"{PROD}/name", "x" * 31, "at most 30"),
+        (f"{PROD}/namespace", ..., "namespace: is missing"),
+        (f"{PROD}/prediction_url", "predictions.example.com", "prediction_url"),
+        (f"{PROD}/predictionUrl", "https://x", "did you mean prediction_url?"),
+        ("actions/budget", "soon", "actions.budget"),
+        ("actions/budget", "0", "actions.budget"),
+        ("author/email", "a\nb", "author.email"),
+        ("nonsense", {}, "nonsense: is unknown"),
+    ],
+)
+def test_bad_configuration_names_the_dotted_key(path, value, told):
+    with pytest.raises(ConfigError) as caught:
+        load(changed(path, value), "gitops-bridge.yaml")
+    assert told in str(caught.value)
+    assert "gitops-bridge.yaml" in str(caught.value)
+
+
+def test_a_secret_in_the_wrong_place_is_not_repeated():
+    with pytest.raises(ConfigError) as caught:
+        load(changed("repository/password", "hunter2"), "f")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_in_an_address_is_not_repeated():
+    with pytest.raises(ConfigError) as caught:
+        load(changed("repository/url", "https://u:hunter2@h/x"), "f")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_problem_is_told_at_once():
+    with pytest.raises(ConfigError) as caught:
+        load({"repository": {"url": 1, "colour": 2}, "environments": [], "limits": 3}, "f")
+    for key in ("repository.url", "repository.colour", "environments", "limits"):
+        assert key in str(caught.value)
+
+
+def test_two_environments_may_not_share_a_folder():
+    data = changed("environments/65a000000000000000000002", GOOD["environments"][PROD[13:]])
+    with pytest.raises(ConfigError, match="two environments are named 'prod'"):
+        load(data, "f")
+
+
+def test_an_unmapped_environment_lists_the_mapped_ones():
+    with pytest.raises(ConfigError, match="ffff") as caught:
+        load(GOOD, "f").environment("ffff")
+    assert "65a000000000000000000001 (prod)" in caught.value.hint
+
+
+KEYS = st.sampled_from(["repository", "environments", "author", "url", "password", "name", "env"])
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(KEYS | st.text(max_size=5) | st.integers(), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+@given(ANY)
+def test_any_document_is_a_configuration_or_a_config_error(data):
+    try:
+        load(data, "f")
+    except ConfigError:
+        pass

@@ -1,0 +1,50 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_bridge import documents
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\n\t"))
+
+
+@pytest.mark.parametrize(
+    "text", ["650000000000000000000001", "0012", "1e5", "0x1F", "2026-11-23", "12:30", "1_0", ".5"]
+)
+def test_verbatim_keeps_number_like_text_digit_for_digit(text):
+    assert documents.load_verbatim(f"id: {text}") == {"id": text}
+
+
+def test_verbatim_reads_booleans_and_nulls():
+    assert documents.load_verbatim("a: true\nb: ~\nc: no\n") == {"a": True, "b": None, "c": False}
+
+
+@given(st.dictionaries(st.sampled_from("abc"), TEXTS | st.integers() | st.booleans()))
+def test_what_is_dumped_reads_back_the_same(data):
+    assert documents.load(documents.dump(data)) == data
+
+
+@given(st.text("0123456789.eE+-_xXob:", min_size=1))
+def test_strings_stay_strings_in_a_yaml_1_2_reader_too(text):
+    from ruamel.yaml import YAML
+
+    assert YAML(typ="safe", pure=True).load(documents.dump({"id": text})) == {"id": text}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000, "? " * 100_000])
+def test_deep_nesting_is_refused_not_a_crash(text):
+    with pytest.raises(documents.InvalidYaml, match="nested"):
+        documents.load(text)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "a: 1\n---\nb: 2\n", "\x00", "a: 2026-99-99", "a: *x"])
+def test_bad_yaml_is_one_error(text):
+    with pytest.raises(documents.InvalidYaml):
+        documents.load(text)
+
+
+@given(st.text() | st.binary())
+def test_any_input_is_data_or_invalid_yaml(content):
+    try:
+        documents.load_verbatim(content)
+    except documents.InvalidYaml:
+        pass

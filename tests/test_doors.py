@@ -1,0 +1,271 @@
+"""Every action through both doors: the agent's own runner with our plugin, and our own runner."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
+
+SCALED = {"minReplicas": "2", "maxReplicas": "4"}
+URL = f"https://predictions.example.com/deployments/{DEPLOYMENT}/predictions"
+BIN = Path(sys.executable).parent
+
+
+def ours(team, action, config, *flags):
+    return [
+        sys.executable,
+        "-m",
+        "gitops_bridge",
+        "run",
+        "--plugin",
+        "k8s",
+        *_flags(team, action, config),
+        *flags,
+    ]
+
+
+def theirs(team, action, config, *flags):
+    runner = [BIN / "bosun-plugin-runner", "--plugin", "gitops_bridge.bosun"]
+    return [*runner, *_flags(team, action, config), *flags]
+
+
+def _flags(team, action, config):
+    status = team.folder / "status.yaml"
+    return [
+        "--config", config, "--private-config", team.config, "--action", action,
+        "--status-file", status,
+    ]  # fmt: skip
+
+
+def run(command, team):
+    status = team.folder / "status.yaml"
+    status.unlink(missing_ok=True)
+    finished = subprocess.run(command, cwd=team.folder, capture_output=True, text=True, timeout=60)
+    written = yaml.safe_load(status.read_text()) if status.exists() else None
+    return finished, written
+
+
+@pytest.fixture(params=[ours, theirs], ids=["ours", "theirs"])
+def act(request, team):
+    """Run an action through one of the doors, give the status file it wrote."""
+
+    def act(action, **info):
+        config = action_file(team.folder, **info)
+        _, status = run(request.param(team, action, config), team)
+        assert sorted(status) == ["data", "duration", "msg", "state", "status", "timestamp"]
+        return status
+
+    return act
+
+
+def test_the_life_of_a_deployment(act, team):
+    started = act("deployment_start")
+    assert (started["status"], started["state"]) == ("passing", "launching")
+    assert started["data"] == {"predictionUrl": URL}
+    replaced = act("deployment_replace_model", newModelId=MODEL_B)
+    assert (replaced["status"], replaced["state"]) == ("passing", "replacingModel")
+    assert "currentModelId" not in replaced["data"]
+    scaled = act("deployment_start", modelId=MODEL_B, keyValueConfig=SCALED)
+    relaunched = act("deployment_relaunch", modelId=MODEL_B, keyValueConfig=SCALED)
+    assert scaled["status"] == relaunched["status"] == "passing"
+    stopped = act("deployment_stop", modelId=MODEL_B)
+    assert (stopped["status"], stopped["state"]) == ("passing", "stopped")
+    assert team.log() == [
+        "Stop churn in prod",
+        "Relaunch churn in prod",
+        "Scale churn to 2 to 4 replicas in prod",
+        "Replace model of churn in prod",
+        "Start churn in prod",
+        "Set up",
+    ]
+
+
+def test_every_action_twice_commits_once(act, team):
+    for action, info in [
+        ("deployment_start", {}),
+        ("deployment_replace_model", {"newModelId": MODEL_B}),
+        ("deployment_stop", {}),
+    ]:
+        act(action, **info)
+        commits = len(team.log())
+        again = act(action, **info) if action != "deployment_stop" else act(action)
+        assert again["status"] == "passing"
+        assert len(team.log()) == commits
+
+
+def test_what_cannot_be_seen_is_not_claimed(act, team):
+    act("deployment_start")
+    status = act("deployment_status")
+    assert (status["status"], status["state"]) == ("unknown", "unknown")
+    head = git(team.remote, "rev-parse", "main").strip()
+    assert head[:12] in status["msg"]
+    assert MODEL_A in status["msg"]
+    assert status["data"] is None
+    environment = act("pe_status")
+    assert environment["status"] == "passing"
+    assert environment["data"]["deploymentsStatus"][DEPLOYMENT]["status"] == "unknown"
+    assert act("deployment_list")["data"][DEPLOYMENT]["state"] == "unknown"
+
+
+def test_deployments_git_does_not_know(act):
+    assert act("deployment_status")["state"] == "stopped"
+    assert act("deployment_list")["data"] is None
+    assert act("deployment_stop")["status"] == "passing"
+
+
+def test_plugin_start_and_stop(act):
+    assert act("plugin_start")["status"] == "passing"
+    assert act("plugin_stop")["status"] == "passing"
+
+
+@pytest.mark.parametrize("action", ["endpoint_update", "endpoint_status"])
+def test_endpoints_are_not_supported_yet(act, action):
+    status = act(action)
+    assert status["status"] == "failing"
+    assert f"{action} is not supported yet" in status["msg"]
+
+
+def test_replacing_what_is_not_there(act, team):
+    status = act("deployment_replace_model", newModelId=MODEL_B)
+    assert status["status"] == "failing"
+    assert "start or relaunch" in status["msg"]
+    assert team.log() == ["Set up"]
+
+
+def test_a_bad_request_reaches_the_status_file(act, team):
+    status = act("deployment_start", keyValueConfig={"minReplicas": "5", "maxReplicas": "2"})
+    assert status["status"] == "failing"
+    assert "minReplicas 5 is more than maxReplicas 2" in status["msg"]
+    assert team.log() == ["Set up"]
+
+
+def test_replace_without_a_new_model(act):
+    status = act("deployment_replace_model")
+    assert "newModelId is missing" in status["msg"]
+
+
+def test_a_failed_replacement_says_that_the_old_model_is_in_use(act, team):
+    act("deployment_start")
+    team.pull()
+    (team.clone / "overlays/prod/environment/serving/kustomization.yaml").write_text("kind: [")
+    team.commit("Break the environment")
+    team.push()
+    status = act("deployment_replace_model", newModelId=MODEL_B)
+    assert (status["status"], status["state"]) == ("failing", "errored")
+    assert status["data"] == {"oldModelInUse": True}
+    assert "overlays/prod/environment/serving/kustomization.yaml" in status["msg"]
+
+
+@pytest.mark.parametrize("door", [ours, theirs])
+def test_dry_run_commits_nothing(door, team):
+    config = action_file(team.folder)
+    _, status = run(door(team, "deployment_start", config, "--dry-run"), team)
+    assert "would commit: Start churn in prod" in status["msg"]
+    assert team.log() == ["Set up"]
+
+
+@pytest.mark.parametrize("door", [ours, theirs])
+def test_exit_codes_and_shown_status(door, team):
+    good = action_file(team.folder)
+    finished, _ = run(door(team, "deployment_start", good, "--exit-codes", "--show-status"), team)
+    assert finished.returncode == 0
+    assert "state: launching" in finished.stdout
+    finished, _ = run(door(team, "deployment_status", good, "--exit-codes"), team)
+    assert finished.returncode == 3
+    bad = action_file(team.folder, keyValueConfig={"replicas": "x"})
+    finished, _ = run(door(team, "deployment_start", bad, "--exit-codes"), team)
+    assert finished.returncode == 1
+    finished, _ = run(door(team, "deployment_start", bad), team)
+    assert finished.returncode == 0
+
+
+SAMPLES = [  # the runner's own samples, where it has a valid one
+    "deployment_start",
+    "deployment_stop",
+    "deployment_status",
+    "deployment_list",
+    "pe_status",
+]
+
+
+@pytest.mark.parametrize("door", [ours, theirs])
+@pytest.mark.parametrize("action", SAMPLES)
+def test_the_runners_own_samples(door, action, team):
+    sample = team.folder / "sample.yaml"
+    subprocess.run(
+        [BIN / "bosun-plugin-runner", "--action", action, "--gen-config", sample],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    environment = yaml.safe_load(sample.read_text())["peInfo"]["id"]
+    config = yaml.safe_load(team.config.read_text())
+    config["environments"] = {environment: next(iter(config["environments"].values()))}
+    team.config.write_text(yaml.safe_dump(config))
+    _, status = run(door(team, action, sample), team)
+    assert status["status"] in {"passing", "unknown"}
+    commits = {"deployment_start": 2}
+    assert len(team.log()) == commits.get(action, 1)
+
+
+def broken_command_lines(team):
+    good = action_file(team.folder)
+    missing = team.folder / "missing.yaml"
+    malformed = team.folder / "malformed.yaml"
+    malformed.write_text("pluginConfig: {a: [")
+    empty = team.folder / "empty.yaml"
+    empty.write_text("")
+    yield "missing.yaml", ours(team, "deployment_start", missing)
+    yield "line 2", ours(team, "deployment_start", malformed)
+    yield "is empty", ours(team, "deployment_start", empty)
+    yield "explode", ours(team, "explode", good)
+    yield "--colour", ours(team, "deployment_start", good, "--colour")
+    yield "--log-level", ours(team, "deployment_start", good, "--log-level", "LOUD")
+    yield (
+        "nowhere.yaml",
+        [*ours(team, "deployment_start", good), "--private-config", "nowhere.yaml"],
+    )
+    without_action = ours(team, "x", good)
+    del without_action[without_action.index("--action") :][:2]
+    position = without_action.index("--action")
+    yield "--action", without_action[:position] + without_action[position + 2 :]
+
+
+def test_our_runner_writes_a_status_in_every_case(team):
+    for told, command in broken_command_lines(team):
+        _, status = run(command, team)
+        assert status is not None, told
+        assert status["status"] == "failing"
+        assert told in status["msg"]
+    assert team.log() == ["Set up"]
+
+
+def test_a_status_file_that_cannot_be_written_is_an_error_with_its_path(team):
+    config = action_file(team.folder)
+    command = [*ours(team, "plugin_stop", config), "--status-file", "/nowhere/at/all.yaml"]
+    finished = subprocess.run(command, cwd=team.folder, capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert "/nowhere/at/all.yaml" in finished.stderr
+
+
+@pytest.mark.parametrize("door", [ours, theirs])
+def test_sigterm_still_gets_a_status(door, team):
+    """A hook on the server keeps the push waiting until the process is told to end."""
+    hook = team.remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\ntouch waiting\nsleep 20\n")
+    hook.chmod(0o755)
+    status = team.folder / "status.yaml"
+    command = door(team, "deployment_start", action_file(team.folder))
+    process = subprocess.Popen(command, cwd=team.folder, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not (team.remote / "waiting").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    written = yaml.safe_load(status.read_text())
+    assert written["status"] == "failing"
+    assert "told to end" in written["msg"]
