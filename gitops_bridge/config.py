@@ -68,6 +68,9 @@ class Environment:
 class Actions:
     budget: int = 240
     """Seconds an action may block; the agent's own limit is 300 unless changed."""
+    status_age: int = 0
+    """Seconds for which a status may be answered from the last fetch instead of a new one. The
+    agent asks for a whole environment and then for each of its deployments in one go."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,10 @@ def _person(section: _Section) -> Person:
 
 
 def _actions(section: _Section) -> Actions:
-    actions = Actions(budget=section.number("budget", Actions.budget, 1, 86_400))
+    actions = Actions(
+        budget=section.number("budget", Actions.budget, 1, 86_400),
+        status_age=section.number("status_age", Actions.status_age, 0, 3_600),
+    )
     section.finish()
     return actions
 

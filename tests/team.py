@@ -58,7 +58,7 @@ class Team:
                 "url": str(self.remote), "cache": str(self.folder / "cache"), **repository,
             },
             "environments": {
-                f"{int(ENVIRONMENT_ID[:3]):03d}a{index:020d}" if index else ENVIRONMENT_ID: {
+                f"{ENVIRONMENT_ID[:-1]}{index + 1}": {
                     "name": name,
                     "namespace": f"mlserve-{name}",
                     "prediction_url": "https://predictions.example.com/deployments",

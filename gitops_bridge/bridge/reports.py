@@ -17,9 +17,6 @@ from gitops_bridge.errors import BridgeError
 from gitops_bridge.git import Snapshot
 
 UNSEEN = "no cluster is configured, so whether it runs is not seen"
-_STATUS_AGE = 15.0
-"""Seconds for which a fetched branch is fresh enough to report: the agent asks for a whole
-environment and then for each of its deployments in one go."""
 
 
 def unseen_state(request: Request) -> State:
@@ -97,7 +94,9 @@ def deployments(snapshot: Snapshot, environment: Environment) -> list[str]:
 
 
 def _recent(shop: Workshop) -> Snapshot:
-    return shop.repository.snapshot(shop.config.repository.branch, fetch=True, max_age=_STATUS_AGE)
+    return shop.repository.snapshot(
+        shop.config.repository.branch, fetch=True, max_age=shop.config.actions.status_age
+    )
 
 
 def _desired(snapshot: Snapshot, environment: Environment, identifier: str) -> Outcome:
