@@ -16,7 +16,7 @@ def bridge(team: Team, *arguments: object, check: bool = True) -> subprocess.Com
         cwd=team.folder, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert not check or finished.returncode == 0, finished.stderr
-    assert "Traceback" not in finished.stderr
+    assert "Traceback" not in finished.stderr, finished.stderr
     return finished
 
 

@@ -167,7 +167,10 @@ def _alone(used: Sources, folder: str, kustomize: Kustomize) -> list[proof.Manif
 def _verified(folder: str, used: Sources, objects: list[proof.Manifest]) -> Finding:
     deployment = posixpath.basename(folder)
     found = proof.problems(
-        objects, deployment=deployment, image=None, kustomizations=used.kustomizations.values()
+        objects,
+        deployment=deployment,
+        image=proof.pinned(used.kustomizations.get(f"{folder}/model", {})),
+        kustomizations=used.kustomizations.values(),
     )
     return Finding(folder, (*found, *_of_record(folder, used, deployment)))
 

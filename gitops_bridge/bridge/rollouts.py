@@ -120,7 +120,7 @@ def prove(
         reasons += proof.problems(
             rendered_after,
             deployment=deployment,
-            image=rollout.after.image if rollout.after else None,
+            image=rollout.after.image if rollout.after else "",
             kustomizations=new.kustomizations.values(),
         )
     if reasons:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 
 import click
 
@@ -79,6 +80,10 @@ def main() -> None:
         sys.exit(EXIT_USAGE if isinstance(error, ConfigError) else EXIT_PROBLEM)
     except BrokenPipeError:
         sys.exit(EXIT_PROBLEM)
+    except Exception:
+        traceback.print_exc()
+        click.secho("this is a fault of gitops-bridge; please report it", fg="red", err=True)
+        sys.exit(EXIT_FAULT)
 
 
 def tell(error: BridgeError) -> None:

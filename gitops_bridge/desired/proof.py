@@ -12,6 +12,7 @@ from typing import Any
 
 from gitops_bridge import documents
 from gitops_bridge.desired import overlay
+from gitops_bridge.desired.overlay.names import MODEL_IMAGE
 from gitops_bridge.errors import RenderError
 
 Manifest = dict[str, Any]
@@ -33,13 +34,13 @@ def problems(
     objects: list[Manifest],
     *,
     deployment: str,
-    image: str | None,
+    image: str,
     kustomizations: Iterable[Mapping[str, Any]],
 ) -> list[str]:
     """Every reason not to commit an overlay that renders to `objects`, empty when it holds.
 
-    `image` is the reference the model container must run, None when any may. `kustomizations` are
-    the kustomization files that took part.
+    `image` is the reference the model container must run. `kustomizations` are the kustomization
+    files that took part.
     """
     return [
         *_of_the_server(objects, deployment, image),
@@ -80,7 +81,7 @@ def _owned(item: Manifest, deployment: str) -> bool:
     return bool(labels.get(overlay.DEPLOYMENT_LABEL) == deployment)
 
 
-def _of_the_server(objects: list[Manifest], deployment: str, image: str | None) -> Iterator[str]:
+def _of_the_server(objects: list[Manifest], deployment: str, image: str) -> Iterator[str]:
     servers = [item for item in objects if item["kind"] == "Deployment"]
     running = [
         container
@@ -91,7 +92,7 @@ def _of_the_server(objects: list[Manifest], deployment: str, image: str | None) 
     if len(running) != 1:
         yield f"{len(running)} containers named {overlay.MODEL_CONTAINER} where exactly one serves"
     for container in running:
-        if image is not None and container.get("image") != image:
+        if container.get("image") != image:
             yield (
                 f"container {overlay.MODEL_CONTAINER} runs {container.get('image')!r}, not "
                 f"{image!r}: a patch in the environment or the overlay overrides the image"
@@ -108,11 +109,22 @@ def _unmatched_images(
     used = {str(container.get("image")) for item in objects for container in containers(item)}
     for kustomization in kustomizations:
         for entry in kustomization.get("images") or []:
-            target = str(entry.get("newName") or entry.get("name"))
-            tag, digest = entry.get("newTag"), entry.get("digest")
-            wanted = target + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
-            if not any(reference.startswith(wanted) for reference in used):
+            if not any(reference.startswith(_reference(entry)) for reference in used):
                 yield f"images: the entry {entry.get('name')!r} matches nothing"
+
+
+def _reference(entry: Mapping[str, Any]) -> str:
+    target = str(entry.get("newName") or entry.get("name"))
+    tag, digest = entry.get("newTag"), entry.get("digest")
+    return target + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
+
+
+def pinned(component: Mapping[str, Any]) -> str:
+    """The image that a deployment's `model/kustomization.yaml` pins, "" when it pins none."""
+    for entry in component.get("images") or []:
+        if entry.get("name") == MODEL_IMAGE:
+            return _reference(entry)
+    return ""
 
 
 def _of_one(item: Manifest, deployment: str) -> Iterator[str]:

@@ -16,10 +16,11 @@ def removed(folder: Path, since: str) -> list[str]:
 
     try:
         repository = pygit2.Repository(str(folder))
-        tree = repository.revparse_single(since).peel(pygit2.Tree)
     except pygit2.GitError as error:
         raise RepositoryError(f"{folder} is no git checkout: {error}", hint="git clone") from None
-    except (KeyError, ValueError):
+    try:
+        tree = repository.revparse_single(since).peel(pygit2.Tree)
+    except (KeyError, ValueError, pygit2.GitError):
         raise RepositoryError(
             f"{since!r} names nothing in {folder}", hint="fetch it first: git fetch origin"
         ) from None

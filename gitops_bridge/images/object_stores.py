@@ -34,7 +34,7 @@ class S3Source:
         return f"s3://{self.bucket}/{self.key}"
 
     def open(self, start: int, validator: str | None) -> Body:
-        from botocore.exceptions import (  # type: ignore[import-untyped]
+        from botocore.exceptions import (
             BotoCoreError,
             ClientError,
         )
@@ -92,8 +92,8 @@ def s3(url: str, *, ca_file: str | None, verify: bool) -> S3Source:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html."""
     bucket, key = _split(url)
     try:
-        import boto3  # type: ignore[import-untyped]
-        from botocore.config import Config  # type: ignore[import-untyped]
+        import boto3
+        from botocore.config import Config
     except ImportError:
         raise _missing("s3") from None
     from botocore.exceptions import BotoCoreError
@@ -142,7 +142,7 @@ def _google_login() -> Any:
     def authorize() -> dict[str, str]:
         try:
             if not credentials.valid:
-                credentials.refresh(Request())  # type: ignore[no-untyped-call]
+                credentials.refresh(Request())
         except GoogleAuthError as error:
             raise ImageError(f"gs: no token: {error!s:.300}", retry=True) from None
         return {"Authorization": f"Bearer {credentials.token}"}
