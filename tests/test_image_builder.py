@@ -6,10 +6,11 @@ import building
 import kubernetes_validate
 import pod_security
 import pytest
-from building import COMPONENTS, CUSTOM, GOLDEN, KINDS, ROOT, SCORING_CODE
+from building import COMPONENTS, CUSTOM, DEDICATED, GOLDEN, KINDS, ROOT, SCORING_CODE
 from kaniko_flags import refused
 
 from gitops_bridge import documents
+from gitops_bridge.cli.fetch_model import fetch_model
 from gitops_bridge.desired import build, jobs
 from gitops_bridge.desired.job_check import job_problems
 
@@ -53,6 +54,31 @@ def test_kubernetes_takes_it(kind, version):
 @every_kind
 def test_it_fits_pod_security_baseline(kind):
     assert pod_security.baseline(pod(building.job(kind))) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [(kind, DEDICATED) for kind in KINDS]
+    + [("docker-config", CUSTOM), ("docker-config", SCORING_CODE)],
+)
+def test_fetch_model_takes_what_it_is_told(kind, model):
+    command, *arguments = containers(building.job(kind, model))["fetch-model"]["args"]
+    assert command == fetch_model.name
+    told = fetch_model.make_context(command, list(arguments)).params
+    assert told["model_package_id"] == building.PACKAGE
+    assert told["content_key"] == building.KEY
+    assert told["execution_type"] == model.execution_type.value
+    assert (told["pps_image"] is None) == (model is CUSTOM)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "openshift" in KINDS[kind]])
+def test_openshift_anyuid_admits_kaniko(kind):
+    """anyuid allows any user id, no seccomp profile, and no capability to be added."""
+    job = building.job(kind)
+    assert "seccompProfile" not in json.dumps(job)
+    for container in containers(job).values():
+        assert "add" not in container["securityContext"].get("capabilities", {})
+    assert pod(job)["serviceAccountName"] == "image-builder"
 
 
 def test_the_append_builder_fits_pod_security_restricted():
