@@ -1,7 +1,7 @@
 """Environments' builder folders for the tests: our base/image-builder with any of its components,
 rendered by real kustomize.
 
-`python tests/building.py` writes the golden Jobs anew.
+`python -m tests.building` writes the golden Jobs anew.
 """
 
 import subprocess

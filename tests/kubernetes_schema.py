@@ -1,6 +1,6 @@
 """Kubernetes' own schema in the notation of `gitops_bridge.desired.job_schema`.
 
-`python tests/kubernetes_schema.py` prints the table; tests/test_job_check.py compares the two.
+`python -m tests.kubernetes_schema` prints the table; tests/test_job_check.py compares the two.
 """
 
 import json

@@ -2,15 +2,15 @@
 
 import re
 
-import building
 import pytest
-from building import CUSTOM, DEDICATED, KEY, PACKAGE, SCORING_CODE, SETTINGS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_bridge.actions import ExecutionType, Model, ModelFormat
 from gitops_bridge.desired import build
 from gitops_bridge.errors import RenderError
+from tests import building
+from tests.building import CUSTOM, DEDICATED, KEY, PACKAGE, SCORING_CODE, SETTINGS
 
 DIGEST = "sha256:" + "85e4" * 16
 package_ids = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?", fullmatch=True)
@@ -223,6 +223,7 @@ def test_checksums_and_keys_are_hex(word):
         build.image(builder=building.builder(), package_id=PACKAGE, key=word)
 
 
+@settings(deadline=None)
 @given(package_id=package_ids, key=digests)
 def test_every_tag_is_one(package_id, key):
     found = build.image(builder=building.builder(), package_id=package_id, key=key)
@@ -232,6 +233,7 @@ def test_every_tag_is_one(package_id, key):
     assert found.digest is None
 
 
+@settings(deadline=None)
 @given(one=st.tuples(package_ids, digests), other=st.tuples(package_ids, digests))
 def test_different_keys_give_different_tags(one, other):
     builder = building.builder()

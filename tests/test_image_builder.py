@@ -2,17 +2,16 @@
 
 import json
 
-import building
 import kubernetes_validate
-import pod_security
 import pytest
-from building import COMPONENTS, CUSTOM, DEDICATED, GOLDEN, KINDS, ROOT, SCORING_CODE
-from kaniko_flags import refused
 
 from gitops_bridge import documents
 from gitops_bridge.cli.fetch_model import fetch_model
 from gitops_bridge.desired import build, jobs
 from gitops_bridge.desired.job_check import job_problems
+from tests import building, pod_security
+from tests.building import COMPONENTS, CUSTOM, DEDICATED, GOLDEN, KINDS, ROOT, SCORING_CODE
+from tests.kaniko_flags import refused
 
 SUPPORTED = ("1.31", "1.34", "1.36")
 every_kind = pytest.mark.parametrize("kind", KINDS)

@@ -5,9 +5,7 @@ import json
 from functools import cache
 from importlib.resources import files
 
-import building
 import jsonschema
-import kubernetes_schema
 import pytest
 import referencing
 from hypothesis import given, settings
@@ -15,6 +13,7 @@ from hypothesis import strategies as st
 
 from gitops_bridge.desired.job_check import job_problems
 from gitops_bridge.desired.job_schema import KINDS
+from tests import building, kubernetes_schema
 
 POD = ("spec", "template", "spec")
 FETCH = (*POD, "initContainers", 0)
@@ -251,7 +250,7 @@ junk = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(("docker-config", "openshift", "append")))
 def test_whatever_the_schema_refuses_is_caught(data, kind):
     """Any corruption of one or two places: a verdict always, and never milder than the schema."""
@@ -267,7 +266,7 @@ def test_whatever_the_schema_refuses_is_caught(data, kind):
     assert problems or kubernetes().is_valid(job)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), field=st.text(min_size=1, max_size=8))
 def test_unknown_fields_are_caught_wherever_they_stand(data, field):
     job = copy.deepcopy(sample("docker-config"))

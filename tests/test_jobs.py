@@ -4,10 +4,8 @@ import re
 import subprocess
 import sys
 
-import building
 import kubernetes_validate
 import pytest
-from building import CUSTOM, DEDICATED, KEY, PACKAGE, ROOT, SCORING_CODE
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +14,8 @@ from gitops_bridge.desired import build, jobs
 from gitops_bridge.desired.job_check import job_problems
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.errors import RenderError
+from tests import building
+from tests.building import CUSTOM, DEDICATED, KEY, PACKAGE, ROOT, SCORING_CODE
 
 OTHER = "ab" * 32
 package_ids = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?", fullmatch=True)
@@ -134,7 +134,7 @@ def test_the_builder_is_left_as_it_was():
     assert documents.dump(builder.job) == before
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(key=digests, package_id=package_ids, attempt=attempts)
 def test_any_build_is_one_that_kubernetes_takes(key, package_id, attempt):
     arguments = {"model": DEDICATED, "package_id": package_id, "key": key, "attempt": attempt}
@@ -146,13 +146,13 @@ def test_any_build_is_one_that_kubernetes_takes(key, package_id, attempt):
 
 def test_the_same_build_gives_the_same_bytes_in_any_process():
     code = (
-        "import building; from gitops_bridge import documents;"
+        "from tests import building; from gitops_bridge import documents;"
         "print(documents.dump(building.job('private-ca')), end='')"
     )
     texts = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONPATH": f"{ROOT}:{ROOT}/tests", "PYTHONHASHSEED": seed},
+            env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
             capture_output=True, text=True, check=True, timeout=60,
         ).stdout
         for seed in ("1", "2")
