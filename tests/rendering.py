@@ -150,10 +150,9 @@ def _value(variable, metadata):
         return f"secret {source['secretKeyRef']['name']}/{source['secretKeyRef']['key']}"
     if "fieldRef" not in source:
         return variable["value"]
-    part, key = re.fullmatch(
-        r"metadata\.(labels|annotations)\['(.+)'\]", source["fieldRef"]["fieldPath"]
-    ).groups()
-    return metadata[part].get(key, "")
+    path = source["fieldRef"]["fieldPath"]
+    own = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path)
+    return metadata[own[1]].get(own[2], "") if own else f"field {path}"
 
 
 def a_component(*components, **fields):
