@@ -7,6 +7,7 @@ turns the library's failures into the caller's own error class and keeps secrets
 from __future__ import annotations
 
 import json
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS = 5
 _LONGEST_WAIT = 60.0
 _WORDS_LIMIT = 64 * 1024
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs queries, and those sign uploads
 
 
 class _Patience(Retry):
@@ -39,8 +41,11 @@ class _Patience(Retry):
         return status_code in (_PASSING if method.upper() in IDEMPOTENT else _BUSY)
 
     def increment(self, *arguments: Any, **options: Any) -> _Patience:
-        """Gives the answer back at once when the server asks for a longer wait than is decent."""
-        response = options.get("response")
+        """Gives up at once on a certificate that will not get better, and hands back the answer of
+        a server that asks for a longer wait than is decent."""
+        response, error = options.get("response"), options.get("error")
+        if isinstance(error, urllib3.exceptions.SSLError):
+            raise urllib3.exceptions.MaxRetryError(None, None, error)  # type: ignore[arg-type]
         if response is not None and (self.get_retry_after(response) or 0) > _LONGEST_WAIT:
             raise urllib3.exceptions.MaxRetryError(None, None)  # type: ignore[arg-type]
         return super().increment(*arguments, **options)
@@ -150,7 +155,7 @@ class Rest:
 
     def conceal(self, *secrets: str) -> None:
         """Blank these out too from now on: a token that was fetched along the way."""
-        self._secrets += tuple(secret for secret in secrets if secret)
+        self._secrets += tuple(s for s in secrets if s and s not in self._secrets)
 
     def redact(self, text: str) -> str:
         for secret in self._secrets:

@@ -56,6 +56,7 @@ class Registry:
         self._keychain = keychain
         self._access = access
         self._endpoints: dict[str, Endpoint] = {}
+        self._silent_mirrors: set[str] = set()
 
     def __enter__(self) -> Registry:
         return self
@@ -87,12 +88,13 @@ class Registry:
     def manifest(self, reference: str) -> Manifest:
         """What stands under the reference, from the host's mirror when it has it."""
         wanted = parse(reference)
-        for source in self._access.sources(wanted):
+        for source in self._sources(wanted):
             try:
                 found = self._read_manifest(source)
-            except RegistryError:
+            except RegistryError as error:
                 if source is wanted:
                     raise
+                self._note_mirror(source.host, error)
                 continue
             if found:
                 return found
@@ -130,7 +132,7 @@ class Registry:
         """The blob in pieces, from the host's mirror when it has it. Raises RegistryError after
         the last piece when length or digest are not those asked for."""
         wanted = parse(f"{repository}@{digest}")
-        for source in self._access.sources(wanted):
+        for source in self._sources(wanted):
             endpoint = self._endpoint(source.host)
             try:
                 response = endpoint.send(
@@ -138,9 +140,10 @@ class Registry:
                     expected=_OK, stream=True, redirects=True,
                     headers={"Accept-Encoding": "identity"},
                 )  # fmt: skip
-            except RegistryError:
+            except RegistryError as error:
                 if source is wanted:
                     raise
+                self._note_mirror(source.host, error)
                 continue
             return _verified(endpoint.chunks(response), f"{source.name}@{digest}", digest, size)
         raise AssertionError("the reference itself is the last source")
@@ -184,6 +187,15 @@ class Registry:
         if told != digest:
             raise RegistryError(f"{wanted}: the registry stored {told} instead of {digest}")
         return digest
+
+    def _sources(self, wanted: Reference) -> list[Reference]:
+        sources = self._access.sources(wanted)
+        return [item for item in sources if item is wanted or item.host not in self._silent_mirrors]
+
+    def _note_mirror(self, host: str, error: RegistryError) -> None:
+        """A mirror that cannot be reached costs its retries once, not with each request."""
+        if error.retry:
+            self._silent_mirrors.add(host)
 
     def _endpoint(self, host: str) -> Endpoint:
         if host not in self._endpoints:

@@ -15,6 +15,7 @@ from gitops_bridge.rest import Headers, Response, Rest
 
 _ANY = frozenset(range(200, 600))
 _TIMEOUT = (30.0, 300.0)  # a registry verifies a large blob before it answers
+_RETRIES = 3
 _WORDS_LIMIT = 64 * 1024
 
 
@@ -76,6 +77,7 @@ class Endpoint:
         if self._challenge is None:
             self._challenge = self.ping()
         credential = self._keychain.credential(self.host, repository)
+        self._rest.conceal(*(credential.secrets if credential else ()))
         known = self._authorization(self._challenge, credential, scopes)
         response = self._request(method, path, credentials=known, **options)
         wanted = parse_challenge(response.headers.get("WWW-Authenticate", ""))
@@ -95,7 +97,6 @@ class Endpoint:
         extra: frozenset[str] = frozenset(),
     ) -> Headers:
         if challenge.scheme == "basic" and credential:
-            self._rest.conceal(*credential.secrets)
             return {"Authorization": f"Basic {credential.basic}"}
         if challenge.scheme != "bearer":
             return {}
@@ -132,5 +133,5 @@ class Endpoint:
         )
         return Rest(
             base_url, error=RegistryError, ca_file=self._access.ca_files.get(host),
-            verify=host not in self._access.unverified, timeout=_TIMEOUT,
+            verify=host not in self._access.unverified, timeout=_TIMEOUT, retries=_RETRIES,
         )  # fmt: skip

@@ -39,8 +39,8 @@ def refused(
     matching = next((cure for pattern, cure in _CURES if re.search(pattern, words, re.I)), None)
     problem = RegistryError(
         f"{what}: {status} {words or 'without a word'}{wait}",
-        hint=hint or matching or _CURES_BY_STATUS.get(status),
-        retry=status in _PASSING,
+        hint=matching or hint or _CURES_BY_STATUS.get(status),
+        retry=status in _PASSING or "BLOB_UPLOAD_" in words,  # a lost upload is opened anew
     )
     problem.status = status
     return problem

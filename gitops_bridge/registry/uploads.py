@@ -48,10 +48,12 @@ def push_blob(endpoint: Endpoint, repository: str, digest: str, content: bytes |
         try:
             _upload(endpoint, repository, digest, content)
         except RegistryError as error:
-            if not error.retry or attempt == _ATTEMPTS:
+            if not error.retry:
                 raise
-            if has_blob(endpoint, repository, digest):
+            if _arrived(endpoint, repository, digest):
                 return
+            if attempt == _ATTEMPTS:
+                raise
         else:
             return
 
@@ -75,6 +77,14 @@ def _upload(endpoint: Endpoint, repository: str, digest: str, content: bytes | C
         "PUT", location, repository, push=True, params={"digest": digest}, data=rest,
         headers=_BINARY, expected=_TAKEN,
     )  # fmt: skip
+
+
+def _arrived(endpoint: Endpoint, repository: str, digest: str) -> bool:
+    """After a fault: the answer may have been lost, not the blob."""
+    try:
+        return has_blob(endpoint, repository, digest)
+    except RegistryError:
+        return False
 
 
 def _location(header: str | None, endpoint: Endpoint, repository: str) -> str:

@@ -218,7 +218,7 @@ class _TokenHandler(BaseHTTPRequestHandler):
             return self._answer(401, {"errors": [{"code": "UNAUTHORIZED", "message": "no"}]})
         scopes = query.get("scope", [])
         if not given:  # anybody may pull
-            scopes = [scope.removesuffix(",push") for scope in scopes]
+            scopes = [f"{scope.rpartition(':')[0]}:pull" for scope in scopes]
         return self._answer(200, {"token": state.token("user", scopes)})
 
     def do_POST(self) -> None:
@@ -253,6 +253,8 @@ class Fault:
     """Leave this header out of the registry's answer."""
     cut_after: int | None = None
     """Drop the connection after so many bytes of the request's body."""
+    lose_answer: bool = False
+    """Pass the request on, then drop the connection."""
     alter: Callable[[bytes], bytes] | None = None
     """Change the registry's answer."""
 
@@ -308,6 +310,10 @@ class _FrontHandler(BaseHTTPRequestHandler):
                 return None
             answer = upstream.getresponse()
             body = answer.read()
+            if fault.lose_answer:
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+                return None
             length = answer.headers.get("Content-Length")
             headers = {k: v for k, v in answer.headers.items() if k.lower() != "content-length"}
             if fault.hide:
