@@ -29,7 +29,7 @@ _LAYER_TYPES = {
     ),
 }
 _ELSEWHERE = re.compile(r"foreign|nondistributable")
-_PPS_VERSION = re.compile(r"/?[^/]+:(?P<version>\d+\.\d+\.\d+(?:[-._][A-Za-z0-9._-]+)?)(?:@.+)?$")
+_PPS_VERSION = re.compile(r"/?[^/]+:(?P<version>\d+\.\d+\.\d+(?:[-._][A-Za-z0-9._-]+)?)(?:@.+)?\Z")
 _log = logging.getLogger(__name__)
 
 
