@@ -201,7 +201,8 @@ def variables_of(text: str) -> dict[str, str]:
         key, equals, value = word.partition("=")
         if not equals or not _VARIABLE.fullmatch(key):
             raise ImageError(f"additional_env_vars.txt: {word!r:.80} is not KEY=value")
-        quoted(value)
+        if _CONTROL.search(value):
+            raise ImageError(f"additional_env_vars.txt: {key} holds a control character")
         found[key] = value
     return found
 

@@ -7,6 +7,7 @@ name twice, and archives that grow beyond `Limits`. Nothing in an archive is eve
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -29,7 +30,7 @@ CHUNK = 1 << 20
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\]")
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError,
-    ValueError, NotImplementedError, RuntimeError, struct.error,
+    ValueError, LookupError, OverflowError, NotImplementedError, RuntimeError, struct.error,
 )  # fmt: skip
 
 
@@ -156,7 +157,6 @@ class _Tree:
         if name in self.kinds:
             raise ImageError(f"holds {name!r:.200} twice")
         self._folder(str(PurePosixPath(name).parent))
-        self.kinds[name] = entry.kind
         if entry.kind == "file" and entry.open is not None:
             self.copy(entry.open, self.into / name, name)
             (self.into / name).chmod(0o755 if entry.executable else 0o644)
@@ -166,6 +166,7 @@ class _Tree:
             self._hardlink(name, _safe(entry.link))
         else:
             raise ImageError(f"holds {name!r:.200}, a {entry.kind}, not a file")
+        self.kinds[name] = entry.kind
 
     def link(self) -> None:
         for name, target in self.links:
@@ -239,11 +240,19 @@ def _naming(path: Path) -> Iterator[None]:
         problem = ImageError(f"{path.name} {error.message}", hint=error.hint, retry=error.retry)
         problem.status = error.status
         raise problem from None
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # those are offsets out of reach
+            raise
+        raise _broken(path, error) from None
     except _BROKEN as error:
-        raise ImageError(
-            f"{path.name} is broken: {error or type(error).__name__!s:.200}",
-            hint="it is cut off or was changed on its way; build or upload it anew",
-        ) from None
+        raise _broken(path, error) from None
+
+
+def _broken(path: Path, error: Exception) -> ImageError:
+    return ImageError(
+        f"{path.name} is broken: {error or type(error).__name__!s:.200}",
+        hint="it is cut off or was changed on its way; build or upload it anew",
+    )
 
 
 @contextmanager
@@ -264,7 +273,9 @@ def _of_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Entry:
     if info.flag_bits & 1:
         raise ImageError(f"holds {name!r:.200}, which is encrypted")
     mode = info.external_attr >> 16
-    if info.is_dir():
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ImageError(f"holds {name!r:.200}, compressed in an unusual way")
+    if name.endswith("/"):
         return _Entry(name, "folder")
     if stat.S_ISLNK(mode):
         with archive.open(info) as file:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +79,8 @@ def _receive(source: Source, part: _Part, pace: Pace) -> str | None:
     pause, attempts, best = _FIRST_PAUSE, 0, part.size
     while True:
         try:
-            body = source.open(part.size, part.validator)
-            _copy(source.name, body, part, pace)
+            with closing(source.open(part.size, part.validator)) as body:
+                _copy(source.name, body, part, pace)
             return body.sha256
         except BridgeError as error:
             if not error.retry or isinstance(error, disk.DiskFull):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -59,7 +58,8 @@ class S3Source:
         size = int(answer["ContentLength"]) + begin
         stated = answer.get("ChecksumSHA256") if begin == 0 else None
         return Body(
-            begin, size, _s3_chunks(answer["Body"], self.name), answer.get("ETag"),
+            begin, size, _s3_chunks(answer["Body"], self.name), answer["Body"].close,
+            answer.get("ETag"),
             base64.b64decode(stated).hex() if stated and "-" not in stated else None,
         )  # fmt: skip
 
@@ -67,14 +67,13 @@ class S3Source:
 def _s3_chunks(stream: Any, name: str) -> Iterator[bytes]:
     from botocore.exceptions import BotoCoreError, HTTPClientError
 
-    with closing(stream):
-        try:
-            while chunk := stream.read(CHUNK):
-                yield chunk
-        except (BotoCoreError, HTTPClientError, OSError) as error:
-            raise ImageError(
-                f"{name}: the connection broke off ({type(error).__name__})", retry=True
-            ) from None
+    try:
+        while chunk := stream.read(CHUNK):
+            yield chunk
+    except (BotoCoreError, HTTPClientError, OSError) as error:
+        raise ImageError(
+            f"{name}: the connection broke off ({type(error).__name__})", retry=True
+        ) from None
 
 
 def _refused(name: str, status: int, answer: dict[str, Any]) -> ImageError:

@@ -30,12 +30,13 @@ class Body:
 
     `validator` names this very content for a later resumption, None when there can be none.
     `sha256` is hex where the source states it. `chunks` raises BridgeError when the source breaks
-    off; its `close` lets go of the connection.
+    off; `close` lets go of the connection.
     """
 
     start: int
     size: int | None
     chunks: Iterator[bytes]
+    close: Callable[[], None]
     validator: str | None = None
     sha256: str | None = None
 
@@ -103,7 +104,7 @@ class HttpSource:
         if answer.status_code == 206:
             start, size = _range(answer, asked, self.name)
         chunks = self.rest.chunks(answer, _PIECE)
-        return Body(start, size, chunks, _validator(answer), _digest(answer))
+        return Body(start, size, chunks, answer.close, _validator(answer), _digest(answer))
 
 
 def _range(answer: Response, asked: int, name: str) -> tuple[int, int | None]:
@@ -159,13 +160,12 @@ class FileSource:
         begin = start if validator == now else 0
         file.seek(begin)
 
-        return Body(begin, facts.st_size, _file_chunks(file, self.name), now)
+        return Body(begin, facts.st_size, _file_chunks(file, self.name), file.close, now)
 
 
 def _file_chunks(file: BinaryIO, name: str) -> Iterator[bytes]:
-    with file:
-        try:
-            while chunk := file.read(CHUNK):
-                yield chunk
-        except OSError as error:
-            raise ImageError(f"{name}: {error.strerror}", retry=True) from None
+    try:
+        while chunk := file.read(CHUNK):
+            yield chunk
+    except OSError as error:
+        raise ImageError(f"{name}: {error.strerror}", retry=True) from None

@@ -29,7 +29,8 @@ def check(path: Path, most_entries: int, most_bytes: int) -> None:
         if len(infos) != entries:
             raise zipfile.BadZipFile(f"its directory states {entries} entries, has {len(infos)}")
         for info in infos:
-            if info.header_offset + info.compress_size > archive.start_dir:
+            end = info.header_offset + info.compress_size
+            if info.header_offset < 0 or end > archive.start_dir:
                 raise zipfile.BadZipFile(f"{info.orig_filename!r:.200} lies outside of the file")
 
 
