@@ -207,6 +207,14 @@ def test_a_part_of_another_source_is_not_used(server, place, source, tmp_path):
         assert place.get(source).sha256 == SHA256
 
 
+def test_a_part_of_unknown_content_is_never_appended_to(server, place, source, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "part").write_bytes(CONTENT[:1_000_000])
+    server.trouble.ranges = False
+    place.get(source)
+    assert place.target.read_bytes() == CONTENT
+
+
 def test_a_part_left_by_a_kill_is_gone_on_with(server, place, source, tmp_path):
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "part").write_bytes(CONTENT[:2_000_000])

@@ -57,6 +57,8 @@ def assemble(package: Path, out: Path, staging: Path, limits: archives.Limits) -
     wheel = _wheel(staging / "mlops", names["mlops"])
     (staging / "model" / "requirements.txt").unlink(missing_ok=True)
     for folder in (staging / "env", staging / "model"):
+        if os.path.lexists(folder / staging.parent.name):
+            raise ImageError(f"{package.name} holds {staging.parent.name}, a name we need")
         _lay_over(folder, out)
     (out / _DOCUMENT).unlink(missing_ok=True)
     (out / _DOCUMENT).write_bytes(document)

@@ -151,9 +151,11 @@ class _Part:
 
     def begin(self, body: Body) -> None:
         """Get ready for a body: from where it begins, which is here or at the first byte."""
-        if body.start != self.size or not self.path.exists():
+        if body.start == 0:  # also when a part lies here that nobody knows the content of
             self.path.write_bytes(b"")
             self.size, self.hash = 0, hashlib.sha256()
+        elif body.start != self.size:
+            raise ImageError(f"{self._source}: begins at {body.start}, not at {self.size}")
         self.validator = body.validator
         if body.validator is None:
             self._note.unlink(missing_ok=True)
