@@ -1,0 +1,77 @@
+"""Pull requests at GitHub, GitLab, Gitea, Bitbucket and Azure DevOps, behind one protocol.
+
+`locate` finds out whose API a remote belongs to, `connect` opens it. `bridge` proposes rollouts
+through it and asks what became of them; `doctor` asks for the token's rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gitops_bridge.errors import ForgeError
+from gitops_bridge.forge.api import Api
+from gitops_bridge.forge.gitea import Gitea
+from gitops_bridge.forge.github import GitHub
+from gitops_bridge.forge.github_app import AppTokens
+from gitops_bridge.forge.location import Location, locate
+from gitops_bridge.forge.model import (
+    Closing,
+    Forge,
+    Limits,
+    Proposal,
+    PullRequest,
+    Right,
+)
+
+__all__ = [
+    "AppTokens",
+    "Closing",
+    "Forge",
+    "Limits",
+    "Location",
+    "Proposal",
+    "PullRequest",
+    "Right",
+    "connect",
+    "locate",
+]
+
+_PROVIDERS: dict[str, type[GitHub] | type[Gitea]] = {
+    "github": GitHub,
+    "gitea": Gitea,
+}
+
+
+def connect(
+    location: Location,
+    token: Callable[[], str],
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    username: str | None = None,
+    ca_file: str | None = None,
+    patience: float = 60.0,
+) -> Forge:
+    """The forge at `location`; nothing is sent yet.
+
+    `token` is asked for each request (AppTokens refresh themselves). `username` goes with tokens
+    that are passwords (Bitbucket). One call waits at most `patience` seconds for rate limits and
+    faults. Raises ForgeError for a token that cannot be sent in a header.
+    """
+    provider = _PROVIDERS[location.provider]
+    api = Api(
+        location.provider, location.api_url,
+        authorize=lambda: provider.authorize(_checked(token(), location.provider), username),
+        headers=provider.headers, cures=provider.cures, clock=clock, sleep=sleep,
+        patience=patience, ca_file=ca_file,
+    )  # fmt: skip
+    return provider(api, location.project)
+
+
+def _checked(token: str, provider: str) -> str:
+    if not token or not token.isascii() or any(ord(sign) <= 32 for sign in token):
+        raise ForgeError(
+            f"the {provider} API token is empty or has blanks or other signs in it",
+            hint="look where the configuration says the token is; a file's last newline is fine",
+        )
+    return token

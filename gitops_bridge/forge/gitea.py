@@ -1,0 +1,223 @@
+"""Gitea and Forgejo. https://docs.gitea.com/api/ · https://forgejo.org/docs/latest/user/api-usage/
+
+Their lists have no filter by head branch, so `find` reads the newest page and, where that is not
+all there is, the open ones. Labels go by id. A draft is a title prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gitops_bridge.errors import ForgeError
+from gitops_bridge.forge.api import Answer, Api
+from gitops_bridge.forge.creation import found_again, post, tried
+from gitops_bridge.forge.model import (
+    Closing,
+    Limits,
+    Proposal,
+    PullRequest,
+    Right,
+    State,
+    cut,
+    newest,
+)
+
+_DRAFT = "WIP: "
+_DRAFTS = re.compile(r"^(WIP:|\[WIP\])\s*", re.IGNORECASE)
+_PAGE = 50  # the default maximum of a server
+_SCOPES = "scopes write:repository and write:issue"
+
+
+class Gitea:
+    provider = "gitea"
+    limits = Limits(title=255, body=65_536)
+    features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
+    headers: Mapping[str, str] = {}
+    cures: Mapping[int, str] = {
+        401: "the Gitea token is wrong or was deleted",
+        403: f"the Gitea token lacks a scope or its user write access; it needs {_SCOPES}",
+        404: "Gitea shows no such repository to this token: check its name and the user's access",
+        423: "the repository is archived",
+    }
+
+    @staticmethod
+    def authorize(token: str, username: str | None) -> dict[str, str]:
+        return {"Authorization": f"token {token}"}
+
+    def __init__(self, api: Api, project: str) -> None:
+        self._api = api
+        self._path = f"repos/{project}"
+        self._labels: dict[str, int] = {}
+
+    def find(self, branch: str) -> PullRequest | None:
+        first = self._api.ask("GET", f"{self._path}/pulls", params=_listing("all"))
+        pull = newest(_own(first.data), branch)
+        complete = 'rel="next"' not in first.headers.get("Link", "")
+        if complete or (pull and pull.state == "open"):
+            return pull
+        return self._open(branch) or pull
+
+    def create(self, proposal: Proposal) -> PullRequest:
+        warnings: list[str] = []
+        ids: list[int] = []
+        tried(warnings, "labels", lambda: ids.extend(self._label_ids(proposal.labels)))
+        answer, refused = post(
+            self._api, f"{self._path}/pulls",
+            {**self._text(proposal, proposal.draft), "head": proposal.branch,
+             "base": proposal.base, "labels": ids},
+            {"assignees": list(proposal.assignees)}, _exists,
+        )  # fmt: skip
+        if answer.problem is not None:
+            existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
+            return self.update(existing, proposal)
+        pull = _pull(answer.data)
+        if proposal.reviewers:
+            tried(warnings, "reviewers", lambda: self._ask_review(pull.number, proposal.reviewers))
+        return replace(pull, warnings=(*refused, *warnings))
+
+    def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        body: dict[str, Any] = self._text(proposal, pull.draft)
+        if missing := [label for label in proposal.labels if label not in pull.labels]:
+            body["labels"] = [*pull.native["labels"], *self._label_ids(missing)]
+        return _pull(self._api.ask("PATCH", f"{self._path}/pulls/{pull.number}", body=body).data)
+
+    def look(self, number: int, etag: str | None = None) -> PullRequest | None:
+        answer = self._api.ask("GET", f"{self._path}/pulls/{number}", etag=etag)
+        return None if answer.status == 304 else _pull(answer.data, answer.etag)
+
+    def recent(self, prefix: str) -> list[PullRequest]:
+        path = f"{self._path}/pulls"
+        pulls = [p for page in self._api.pages(path, **_listing("open")) for p in page]
+        pulls += self._api.get(path, **_listing("closed"))
+        return [pull for pull in _own(pulls) if pull.branch.startswith(prefix)]
+
+    def comment(self, pull: PullRequest, text: str) -> None:
+        body = {"body": cut(text, self.limits.body)}
+        self._api.ask("POST", f"{self._path}/issues/{pull.number}/comments", body=body)
+
+    def closing(self, pull: PullRequest) -> Closing:
+        """The timeline tells who closed it; comments stand in it, oldest first."""
+        path = f"{self._path}/issues/{pull.number}/timeline"
+        events = [e for page in self._api.pages(path, limit=_PAGE) for e in page]
+        closers = [_login(event["user"]) for event in events if event["type"] == "close"]
+        by = closers[-1] if closers else None
+        said = [e["body"] for e in events if e["type"] == "comment" and _login(e["user"]) == by]
+        return Closing(by, said[-1] if said else None)
+
+    def close(self, pull: PullRequest, comment: str | None = None) -> None:
+        if comment:
+            self.comment(pull, comment)
+        self._api.ask("PATCH", f"{self._path}/pulls/{pull.number}", body={"state": "closed"})
+
+    def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
+        """In the repository's default style; 409 to a moved head, and to one already scheduled."""
+        body = {
+            "Do": pull.native["style"], "head_commit_id": head_sha,
+            "merge_when_checks_succeed": True,
+        }  # fmt: skip
+        path = f"{self._path}/pulls/{pull.number}/merge"
+        answer = self._api.ask("POST", path, body=body, tolerate=frozenset({405, 409}))
+        if answer.problem is None or "scheduled" in answer.words:
+            return
+        raise ForgeError(
+            f"{pull.url}: auto-merge: {answer.problem.message}",
+            hint="the branch moved: look again" if answer.status == 409
+            else "Gitea cannot merge it yet: a draft, a conflict, or protection without this user",
+            retry=True,
+        )  # fmt: skip
+
+    def rights(self) -> tuple[Right, ...]:
+        """A token's scopes are checked before anything else: a pull request of the base onto itself
+        is refused as forbidden without them, else as invalid. Labels belong to the issue scope."""
+        repository = self._api.get(self._path)
+        push = repository["permissions"]["push"]
+        base = repository["default_branch"]
+        probe = self._api.ask(
+            "POST", f"{self._path}/pulls", body={"title": "-", "head": base, "base": base},
+            tolerate=frozenset({403, 404, 409, 422, 500}),
+        )  # fmt: skip
+        nothing = self._api.ask(
+            "POST", f"{self._path}/labels", body={"name": "-", "color": "no colour"},
+            tolerate=frozenset({403, 422}),
+        )  # fmt: skip
+        return (
+            Right("push branches", push, "write access to the repository"),
+            Right("propose pull requests", probe.status not in {403, 404}, f"{_SCOPES}"),
+            Right("set labels", push and nothing.status != 403, "scope write:issue, write access"),
+        )
+
+    def _open(self, branch: str) -> PullRequest | None:
+        for page in self._api.pages(f"{self._path}/pulls", **_listing("open")):
+            pull = newest(_own(page), branch)
+            if pull:
+                return pull
+        return None
+
+    def _ask_review(self, number: int, reviewers: tuple[str, ...]) -> None:
+        teams = [name.partition("/")[2] for name in reviewers if "/" in name]
+        people = [name for name in reviewers if "/" not in name]
+        body = {"reviewers": people, "team_reviewers": teams}
+        self._api.ask("POST", f"{self._path}/pulls/{number}/requested_reviewers", body=body)
+
+    def _label_ids(self, names: tuple[str, ...] | list[str]) -> list[int]:
+        """Ids of the repository's labels; read once, missing ones created."""
+        if any(name not in self._labels for name in names):
+            for page in self._api.pages(f"{self._path}/labels", limit=_PAGE):
+                self._labels.update({label["name"]: label["id"] for label in page})
+        for name in names:
+            if name not in self._labels:
+                body = {"name": name, "color": "#326ce5"}
+                created = self._api.ask("POST", f"{self._path}/labels", body=body).data
+                self._labels[name] = created["id"]
+        return [self._labels[name] for name in names]
+
+    def _text(self, proposal: Proposal, draft: bool) -> dict[str, str]:
+        return {
+            "title": cut((_DRAFT if draft else "") + proposal.title, self.limits.title),
+            "body": cut(proposal.body, self.limits.body),
+        }
+
+
+def _listing(state: str) -> dict[str, Any]:
+    return {"state": state, "sort": "recentupdate", "limit": _PAGE}
+
+
+def _own(found: list[Any]) -> list[PullRequest]:
+    """Without those from forks, whose branches may bear any name."""
+    return [_pull(item) for item in found if item["head"]["repo_id"] == item["base"]["repo_id"]]
+
+
+def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
+    state: State = "open" if item["state"] == "open" else "closed"
+    if item["merged"]:
+        state = "merged"
+    return PullRequest(
+        number=item["number"],
+        url=item["html_url"],
+        state=state,
+        branch=item["head"]["ref"],
+        base=item["base"]["ref"],
+        head_sha=item["head"]["sha"],
+        title=_DRAFTS.sub("", item["title"]),
+        body=item["body"],
+        draft=bool(_DRAFTS.match(item["title"])),
+        labels=tuple(label["name"] for label in item["labels"] or ()),
+        merge_commit=item["merge_commit_sha"] if state == "merged" else None,
+        actor=_login(item.get("merged_by")),
+        etag=etag,
+        native={
+            "labels": [label["id"] for label in item["labels"] or ()],
+            "style": (item["base"].get("repo") or {}).get("default_merge_style") or "merge",
+        },
+    )
+
+
+def _login(user: Mapping[str, Any] | None) -> str | None:
+    return user["login"] if user else None
+
+
+def _exists(answer: Answer) -> bool:
+    return answer.status == 409 and "already exists" in answer.words

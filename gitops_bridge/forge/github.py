@@ -1,0 +1,257 @@
+"""GitHub and GitHub Enterprise Server. https://docs.github.com/en/rest/pulls/pulls
+
+Labels, reviewers and assignees are one request each after creation; auto-merge exists in GraphQL
+only. A status look is a conditional request, which does not count against the rate limit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gitops_bridge.errors import ForgeError
+from gitops_bridge.forge.api import Answer, Api
+from gitops_bridge.forge.creation import found_again, post, tried
+from gitops_bridge.forge.model import (
+    Closing,
+    Limits,
+    Proposal,
+    PullRequest,
+    Right,
+    State,
+    cut,
+    newest,
+)
+
+_AUTO_MERGE = """
+mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) {
+  enablePullRequestAutoMerge(
+    input: {pullRequestId: $id, expectedHeadOid: $head, mergeMethod: $method}
+  ) { clientMutationId }
+}
+"""
+_METHODS = ("MERGE", "SQUASH", "REBASE")
+_METHOD_REFUSED = re.compile(r"(merge commits|squash merges|rebase merges) are not allowed", re.I)
+_PROPOSING = "fine-grained token or App: 'Pull requests' read and write; classic token: repo"
+
+
+class GitHub:
+    provider = "github"
+    limits = Limits(title=256, body=65_536)
+    features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
+    headers: Mapping[str, str] = {
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+    cures: Mapping[int, str] = {
+        401: "the GitHub token is wrong or has expired",
+        403: f"the GitHub token lacks a permission; {_PROPOSING}; an organisation with SAML wants "
+        "the token authorised for it",
+        404: "GitHub shows no such repository to this token: check its name, and that the token or "
+        "App installation includes it",
+        301: "the repository was renamed or moved: set repository.url to its present address",
+    }
+
+    @staticmethod
+    def authorize(token: str, username: str | None) -> dict[str, str]:
+        return {"Authorization": f"Bearer {token}"}
+
+    def __init__(self, api: Api, project: str) -> None:
+        self._api = api
+        self._project = project
+        self._path = f"repos/{project}"
+
+    def find(self, branch: str) -> PullRequest | None:
+        owner = self._project.partition("/")[0]
+        found = self._api.get(
+            f"{self._path}/pulls", head=f"{owner}:{branch}", state="all", sort="created",
+            direction="desc", per_page=100,
+        )  # fmt: skip
+        return newest(self._own(found), branch)
+
+    def create(self, proposal: Proposal) -> PullRequest:
+        answer, _ = post(
+            self._api, f"{self._path}/pulls",
+            {**self._text(proposal), "head": proposal.branch, "base": proposal.base,
+             "draft": proposal.draft},
+            {}, _exists,
+        )  # fmt: skip
+        if answer.problem is not None:
+            existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
+            return self.update(existing, proposal)
+        pull = _pull(answer.data)
+        warnings: list[str] = []
+        for what, path, body in _additions(proposal, pull.number):
+            tried(warnings, what, lambda p=path, b=body: self._post(p, b))  # type: ignore[misc]
+        return replace(pull, labels=proposal.labels, warnings=tuple(warnings))
+
+    def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        """By the issue behind the pull request: that takes title, body and labels at once."""
+        labels = tuple(dict.fromkeys(pull.labels + proposal.labels))
+        body = {**self._text(proposal), "labels": list(labels)}
+        issue = self._api.ask("PATCH", f"{self._path}/issues/{pull.number}", body=body).data
+        kept = tuple(label["name"] for label in issue["labels"])
+        return replace(pull, title=issue["title"], body=issue["body"] or "", labels=kept, etag=None)
+
+    def look(self, number: int, etag: str | None = None) -> PullRequest | None:
+        answer = self._api.ask("GET", f"{self._path}/pulls/{number}", etag=etag)
+        return None if answer.status == 304 else _pull(answer.data, answer.etag)
+
+    def recent(self, prefix: str) -> list[PullRequest]:
+        listing = {"sort": "updated", "direction": "desc", "per_page": 100}
+        path = f"{self._path}/pulls"
+        pulls = [p for page in self._api.pages(path, state="open", **listing) for p in page]
+        pulls += self._api.get(path, state="closed", **listing)
+        return [pull for pull in self._own(pulls) if pull.branch.startswith(prefix)]
+
+    def comment(self, pull: PullRequest, text: str) -> None:
+        self._post(f"issues/{pull.number}/comments", {"body": cut(text, self.limits.body)})
+
+    def closing(self, pull: PullRequest) -> Closing:
+        """The comments are paged from the oldest: the issue's count leads to the last page."""
+        issue = self._api.get(f"{self._path}/issues/{pull.number}")
+        by = (issue.get("closed_by") or {}).get("login")
+        for page in range(-(-issue["comments"] // 100), 0, -1):
+            comments = self._api.get(
+                f"{self._path}/issues/{pull.number}/comments", per_page=100, page=page
+            )
+            for comment in reversed(comments):
+                if (comment.get("user") or {}).get("login") == by:
+                    return Closing(by, comment["body"])
+        return Closing(by, None)
+
+    def close(self, pull: PullRequest, comment: str | None = None) -> None:
+        if comment:
+            self.comment(pull, comment)
+        self._api.ask("PATCH", f"{self._path}/pulls/{pull.number}", body={"state": "closed"})
+
+    def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
+        """GitHub refuses where nothing is left to wait for: then it is merged, at `head_sha`."""
+        refusal = _until_allowed(lambda method: self._auto_merge(pull, head_sha, method))
+        if refusal and "clean status" in refusal:
+            refusal = _until_allowed(lambda method: self._merge(pull, head_sha, method))
+        if refusal:
+            passing = "unstable" in refusal or "head" in refusal.lower()
+            raise ForgeError(
+                f"{pull.url}: auto-merge: {refusal}", hint=_auto_merge_cure(refusal), retry=passing
+            )
+
+    def _auto_merge(self, pull: PullRequest, head_sha: str, method: str) -> str | None:
+        variables = {"id": pull.native["node_id"], "head": head_sha, "method": method}
+        # REST lies at /api/v3/ of an Enterprise Server and GraphQL beside it at /api/graphql
+        answer = self._api.ask(
+            "POST", "../graphql", body={"query": _AUTO_MERGE, "variables": variables}
+        )
+        return answer.words if answer.data.get("errors") else None
+
+    def _merge(self, pull: PullRequest, head_sha: str, method: str) -> str | None:
+        answer = self._api.ask(
+            "PUT", f"{self._path}/pulls/{pull.number}/merge",
+            body={"sha": head_sha, "merge_method": method.lower()},
+            tolerate=frozenset({405, 409}),
+        )  # fmt: skip
+        return answer.words if answer.problem else None
+
+    def rights(self) -> tuple[Right, ...]:
+        """Permissions where GitHub names them. The right to propose it does not name: a pull
+        request of the base onto itself is refused as invalid (422) to who has it, else as
+        forbidden."""
+        answer = self._api.ask("GET", self._path)
+        allowed = answer.data.get("permissions") or {}
+        base = answer.data["default_branch"]
+        probe = self._api.ask(
+            "POST", f"{self._path}/pulls", body={"title": "-", "head": base, "base": base},
+            tolerate=frozenset({403, 404, 422}),
+        )  # fmt: skip
+        labels = allowed.get("triage") or allowed.get("push")
+        return (
+            Right("push branches", allowed.get("push"), "'Contents' read and write"),
+            Right("propose pull requests", probe.status == 422, _PROPOSING),
+            Right(
+                "set labels", labels, "at least the triage role, to create labels the write role"
+            ),
+        )
+
+    def _post(self, path: str, body: Any) -> Any:
+        return self._api.ask("POST", f"{self._path}/{path}", body=body).data
+
+    def _open(self, branch: str) -> PullRequest | None:
+        pull = self.find(branch)
+        return pull if pull and pull.state == "open" else None
+
+    def _own(self, found: list[Any]) -> list[PullRequest]:
+        """Without those from forks, whose branches may bear any name."""
+        return [_pull(item) for item in found if _home(item["head"]) == _home(item["base"])]
+
+    def _text(self, proposal: Proposal) -> dict[str, str]:
+        return {
+            "title": cut(proposal.title, self.limits.title),
+            "body": cut(proposal.body, self.limits.body),
+        }
+
+
+def _additions(proposal: Proposal, number: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What a creation does not take: name, path and body of each request."""
+    if proposal.reviewers:
+        teams = [name.partition("/")[2] for name in proposal.reviewers if "/" in name]
+        people = [name for name in proposal.reviewers if "/" not in name]
+        body = {"reviewers": people, "team_reviewers": teams}
+        yield "reviewers", f"pulls/{number}/requested_reviewers", body
+    if proposal.assignees:
+        body = {"assignees": list(proposal.assignees)}
+        yield "assignees", f"issues/{number}/assignees", body
+    if proposal.labels:
+        yield "labels", f"issues/{number}/labels", {"labels": list(proposal.labels)}
+
+
+def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
+    state: State = "open" if item["state"] == "open" else "closed"
+    if item.get("merged_at"):
+        state = "merged"
+    return PullRequest(
+        number=item["number"],
+        url=item["html_url"],
+        state=state,
+        branch=item["head"]["ref"],
+        base=item["base"]["ref"],
+        head_sha=item["head"]["sha"],
+        title=item["title"],
+        body=item["body"] or "",
+        draft=bool(item.get("draft")),
+        labels=tuple(label["name"] for label in item["labels"]),
+        merge_commit=item["merge_commit_sha"] if state == "merged" else None,
+        actor=(item.get("merged_by") or {}).get("login"),
+        etag=etag,
+        native={"node_id": item["node_id"]},
+    )
+
+
+def _home(side: Mapping[str, Any]) -> str | None:
+    """The repository of a head or base; a deleted fork has none."""
+    return (side.get("repo") or {}).get("full_name")
+
+
+def _exists(answer: Answer) -> bool:
+    return answer.status == 422 and "already exists" in answer.words
+
+
+def _until_allowed(attempt: Callable[[str], str | None]) -> str | None:
+    """The refusal of the first way of merging the repository allows; None when it was taken."""
+    refusal = None
+    for method in _METHODS:
+        refusal = attempt(method)
+        if refusal is None or not _METHOD_REFUSED.search(refusal):
+            break
+    return refusal
+
+
+def _auto_merge_cure(refusal: str) -> str:
+    if "not allowed for this repository" in refusal:
+        return "tick 'Allow auto-merge' under Settings, General of the repository"
+    if "not accessible" in refusal:
+        return "the token needs 'Contents' and 'Pull requests', both read and write"
+    if "head" in refusal.lower():
+        return "the branch moved: look again"
+    return "protect the base branch with a required check or review: auto-merge waits for those"

@@ -1,0 +1,146 @@
+"""What the bridge and every provider say to each other about pull requests.
+
+`bridge` hands a Proposal to a Forge and gets a PullRequest back; the modules beside this one each
+satisfy the Forge protocol for one provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+State = Literal["open", "merged", "closed"]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A pull request as it shall be. Texts are ready-made: escaping is the caller's.
+
+    `reviewers` and `assignees` are the provider's own names for people (docs/forges.md); a reviewer
+    `organisation/team` is a team. What a provider has not (see `Forge.features`) is left out.
+    """
+
+    branch: str
+    base: str
+    title: str
+    body: str
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    draft: bool = False
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A pull request as the provider shows it.
+
+    `closed` is closed without merging, whatever the way of merging would have been. `head_sha` may
+    be abbreviated (Bitbucket Cloud) or not known yet (""): compare by `is_at`. `merge_commit` is
+    the commit that brought it onto the base: merge, squash or last rebased one. `body` may be
+    shortened in lists (Azure DevOps). `actor` merged or closed it, where the answer at hand tells.
+    `warnings`: what the provider did not take, and why. `native`: what the provider's module wants
+    back with a change.
+    """
+
+    number: int
+    url: str
+    state: State
+    branch: str
+    base: str
+    head_sha: str
+    title: str
+    body: str
+    draft: bool = False
+    labels: tuple[str, ...] = ()
+    merge_commit: str | None = None
+    actor: str | None = None
+    etag: str | None = None
+    warnings: tuple[str, ...] = ()
+    native: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def is_at(self, commit: str) -> bool:
+        return bool(self.head_sha) and commit.startswith(self.head_sha)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """Who closed a pull request, and that person's last comment on it."""
+
+    by: str | None
+    comment: str | None
+
+
+@dataclass(frozen=True)
+class Right:
+    """One thing the first rollout needs; `granted` is None where only trying would tell."""
+
+    what: str
+    granted: bool | None
+    cure: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The longest title and body the provider takes, in characters."""
+
+    title: int
+    body: int
+
+
+class Forge(Protocol):
+    """The pull requests of one repository at one provider.
+
+    Every method raises ForgeError: message and `hint` name the cure, `retry` tells whether the same
+    call may succeed later, `status` is the HTTP answer's.
+    """
+
+    provider: str
+    limits: Limits
+    features: frozenset[str]
+    """Of draft, labels, reviewers, assignees, auto-merge."""
+
+    def find(self, branch: str) -> PullRequest | None:
+        """The pull request of head `branch`: the open one, else the newest merged or closed."""
+
+    def create(self, proposal: Proposal) -> PullRequest:
+        """Open it; one that is already open for the branch is adopted and updated instead.
+
+        People or labels that the provider refuses become `warnings`, not errors.
+        """
+
+    def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        """Give an open one the proposal's title, body and labels; people's own labels stay."""
+
+    def look(self, number: int, etag: str | None = None) -> PullRequest | None:
+        """Its present state, by one request; None when it is unchanged since `etag`."""
+
+    def recent(self, prefix: str) -> list[PullRequest]:
+        """Those whose head branch starts with `prefix`: all open ones and, as far as one page of
+        the provider reaches, the merged and closed ones changed last. List requests only."""
+
+    def comment(self, pull: PullRequest, text: str) -> None: ...
+
+    def closing(self, pull: PullRequest) -> Closing:
+        """Who closed it without merging, and why."""
+
+    def close(self, pull: PullRequest, comment: str | None = None) -> None:
+        """Close without merging, after saying why."""
+
+    def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
+        """Let the provider merge `head_sha`, and only that where it can be pinned, as soon as its
+        own requirements are met (at once when they are)."""
+
+    def rights(self) -> tuple[Right, ...]:
+        """What the token may do, found out without changing anything."""
+
+
+def newest(pulls: Iterable[PullRequest], branch: str) -> PullRequest | None:
+    """The open one of `branch`, else the one with the highest number."""
+    ours = [pull for pull in pulls if pull.branch == branch]
+    return max(ours, key=lambda pull: (pull.state == "open", pull.number), default=None)
+
+
+def cut(text: str, limit: int) -> str:
+    """`text` in at most `limit` characters, the last being an ellipsis where something is gone."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,1 @@
+"""Stateful stand-ins for the pull-request APIs, one module per provider."""

@@ -1,0 +1,190 @@
+"""Gitea's REST API for pull requests. https://docs.gitea.com/api/
+
+No filter by head branch, fifty on a page, labels by id, drafts by title, no ETags.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, sha
+
+_REPO = "/repos/team/models"
+
+
+class GiteaServer(ForgeServer):
+    provider = "gitea"
+    api_path = "/api/v1"
+    page_size = 50
+    separate_features = 2  # the labels' ids, reviewers
+    completes_later = True
+    description = "gitea.json"
+    routes: ClassVar[dict[str, str]] = {
+        f"GET {_REPO}": "repository",
+        f"GET {_REPO}/pulls": "list",
+        f"POST {_REPO}/pulls": "create",
+        rf"GET {_REPO}/pulls/(\d+)": "show",
+        rf"PATCH {_REPO}/pulls/(\d+)": "edit",
+        rf"POST {_REPO}/pulls/(\d+)/merge": "do_merge",
+        rf"POST {_REPO}/pulls/(\d+)/requested_reviewers": "ask_review",
+        rf"GET {_REPO}/issues/(\d+)/timeline": "timeline",
+        rf"POST {_REPO}/issues/(\d+)/comments": "add_comment",
+        f"GET {_REPO}/labels": "labels",
+        f"POST {_REPO}/labels": "add_label",
+    }
+
+    def __init__(self, branches: Any = None) -> None:
+        super().__init__(branches)
+        self.label_ids: dict[str, int] = {}
+        self.style = "squash"
+
+    def have_labels(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            self._label(name)
+
+    def authorized(self, request: Request) -> bool:
+        return request.headers.get("Authorization") == f"token {self.token}"
+
+    def need(self, level: str) -> None:
+        if level == "write" and self.level == "unscoped":
+            raise Refused(
+                403, "token does not have at least one of required scope(s): [write:repository]"
+            )
+        super().need(level)
+
+    def error(self, status: int, message: str, **more: Any) -> Any:
+        return {"message": message, "url": f"{self.url}/api/swagger", **more}
+
+    def repository(self, request: Request) -> Reply:
+        self.need("read")
+        allowed = {"admin": False, "push": self.level != "read", "pull": True}
+        return Reply(
+            200,
+            {"full_name": self.project, "default_branch": "main", "permissions": allowed},
+        )
+
+    def list(self, request: Request) -> Reply:
+        self.need("read")
+        state = request.one("state", "open")
+        pulls = [
+            self.shape(pull)
+            for pull in self.listed()
+            if state == "all" or (pull.state == "open") == (state == "open")
+        ]
+        return self.paged(request, pulls, "limit")
+
+    def create(self, request: Request) -> Reply:
+        self.need("write")
+        body = request.body
+        head, base = body["head"], body["base"]
+        if head not in self.branches or base not in self.branches:
+            raise Refused(404, "branch does not exist")
+        if self.open_pull(head, base):
+            raise Refused(
+                409,
+                "pull request already exists for these targets [id: 0, issue_id: 9, "
+                f"head_repo_id: 1, base_repo_id: 1, head_branch: {head}, base_branch: {base}]",
+            )
+        if head == base:
+            raise Refused(422, "There are no changes between the head and the base")
+        if unknown := [name for name in body.get("assignees", []) if name not in self.people]:
+            raise Refused(422, f"Assignee does not exist: [name: {unknown[0]}]")
+        pull = self.add(
+            branch=head, base=base, title=body["title"], body=body.get("body", ""),
+            assignees=body.get("assignees", []),
+        )  # fmt: skip
+        pull.labels = self._names(body.get("labels", []))
+        return Reply(201, self.shape(pull))
+
+    def show(self, request: Request, number: str) -> Reply:
+        self.need("read")
+        return Reply(200, self.shape(self.known(number)))
+
+    def edit(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        pull = self.known(number)
+        pull.title = request.body.get("title", pull.title)
+        pull.body = request.body.get("body", pull.body)
+        if "labels" in request.body:
+            pull.labels = self._names(request.body["labels"])
+        self.touch(pull)
+        if request.body.get("state") == "closed":
+            self.decline(pull.number, by="bridge")
+        return Reply(201, self.shape(pull))
+
+    def do_merge(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        pull = self.known(number)
+        if request.body["Do"] != self.style or not self.auto_merge_allowed:
+            raise Refused(405, f"{request.body['Do']} is not allowed an allowed merge style")
+        if request.body["head_commit_id"] != pull.head:
+            raise Refused(409, "head out of date")
+        if pull.auto_merge:
+            raise Refused(409, "pull request is already scheduled to be auto merged")
+        if self.checks_pending and request.body["merge_when_checks_succeed"]:
+            pull.auto_merge = pull.head
+            return Reply(201)
+        self.merge(pull.number, by="bridge", how=self.style)
+        return Reply(200)
+
+    def ask_review(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        pull = self.known(number)
+        for name in request.body["reviewers"]:
+            if name not in self.people:
+                raise Refused(404, f"user does not exist [uid: 0, name: {name}]")
+        pull.reviewers += request.body["reviewers"] + request.body.get("team_reviewers", [])
+        return Reply(201, [])
+
+    def timeline(self, request: Request, number: str) -> Reply:
+        self.need("read")
+        events = [
+            {"type": kind, "user": {"login": who}, "body": text}
+            for kind, who, text in self.known(number).events
+        ]
+        return self.paged(request, events, "limit")
+
+    def add_comment(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        self.say(self.known(number), "bridge", request.body["body"])
+        return Reply(201, {"body": request.body["body"]})
+
+    def labels(self, request: Request) -> Reply:
+        self.need("read")
+        return self.paged(request, [self._label(name) for name in self.label_ids], "limit")
+
+    def add_label(self, request: Request) -> Reply:
+        self.need("write")
+        if not request.body["color"].startswith("#"):
+            raise Refused(422, "invalid color")
+        self.label_ids[request.body["name"]] = len(self.label_ids) + 1
+        return Reply(201, self._label(request.body["name"]))
+
+    def _label(self, name: str) -> dict[str, Any]:
+        number = self.label_ids.setdefault(name, len(self.label_ids) + 1)
+        return {"id": number, "name": name}
+
+    def _names(self, ids: list[int]) -> list[str]:
+        return [name for name, number in self.label_ids.items() if number in ids]
+
+    def shape(self, pull: Pull) -> dict[str, Any]:
+        merged = pull.state == "merged"
+        home = {"full_name": self.project, "default_merge_style": self.style}
+        return {
+            "number": pull.number,
+            "html_url": f"{self.url}/team/models/pulls/{pull.number}",
+            "state": "open" if pull.state == "open" else "closed",
+            "title": pull.title,
+            "body": pull.body,
+            "labels": [self._label(name) for name in pull.labels],
+            "head": {"ref": pull.branch, "sha": pull.head, "repo_id": 2 if pull.fork else 1},
+            "base": {
+                "ref": pull.base,
+                "sha": sha("main"),
+                "repo_id": 1,
+                "repo": home,
+            },
+            "merged": merged,
+            "merged_by": {"login": pull.by} if merged else None,
+            "merge_commit_sha": pull.commit,
+        }
