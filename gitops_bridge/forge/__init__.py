@@ -10,9 +10,13 @@ from collections.abc import Callable
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Api
+from gitops_bridge.forge.azure_devops import AzureDevOps
+from gitops_bridge.forge.bitbucket_cloud import BitbucketCloud
+from gitops_bridge.forge.bitbucket_server import BitbucketServer
 from gitops_bridge.forge.gitea import Gitea
 from gitops_bridge.forge.github import GitHub
 from gitops_bridge.forge.github_app import AppTokens
+from gitops_bridge.forge.gitlab import GitLab
 from gitops_bridge.forge.location import Location, locate
 from gitops_bridge.forge.model import (
     Closing,
@@ -36,9 +40,14 @@ __all__ = [
     "locate",
 ]
 
-_PROVIDERS: dict[str, type[GitHub] | type[Gitea]] = {
+_Provider = GitHub | GitLab | Gitea | BitbucketCloud | BitbucketServer | AzureDevOps
+_PROVIDERS: dict[str, type[_Provider]] = {
     "github": GitHub,
+    "gitlab": GitLab,
     "gitea": Gitea,
+    "bitbucket-cloud": BitbucketCloud,
+    "bitbucket-server": BitbucketServer,
+    "azure-devops": AzureDevOps,
 }
 
 

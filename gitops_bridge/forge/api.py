@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
+import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -129,7 +131,7 @@ class Api:
         """
         for page in itertools.count(1):
             answer = self.ask("GET", path, params={**params, "page": page})
-            yield answer.data
+            yield rows(answer.data)
             if not re.search(r'rel="?next"?', answer.headers.get("Link", "")):
                 return
 
@@ -195,6 +197,35 @@ class Api:
         for secret in secrets_in(self._sent):
             text = text.replace(secret, "[redacted]")
         return text
+
+
+def rows(data: Any) -> list[Any]:
+    """`data`, which must be a list: an error page read as "no pull request" would open a second."""
+    if not isinstance(data, list):
+        raise TypeError(f"a list is expected, not {type(data).__name__}")
+    return data
+
+
+def understood(provider: type[T]) -> type[T]:
+    """Class decorator: an answer of another shape than its API describes is a ForgeError."""
+    for name, method in list(vars(provider).items()):
+        if not name.startswith("_") and inspect.isfunction(method):
+            setattr(provider, name, _understood(method))
+    return provider
+
+
+def _understood(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def guarded(self: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return method(self, *args, **options)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ForgeError(
+                f"{self.provider}: the answer is not what its API describes: {error!r:.200}",
+                hint="is the API's address right, and no proxy's page in between?",
+            ) from error
+
+    return guarded
 
 
 def is_limited(answer: Answer) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitops_bridge.errors import ForgeError
-from gitops_bridge.forge.api import Answer, Api
+from gitops_bridge.forge.api import Answer, Api, rows, understood
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
@@ -31,6 +31,7 @@ _PAGE = 50  # the default maximum of a server
 _SCOPES = "scopes write:repository and write:issue"
 
 
+@understood
 class Gitea:
     provider = "gitea"
     limits = Limits(title=255, body=65_536)
@@ -187,7 +188,9 @@ def _listing(state: str) -> dict[str, Any]:
 
 def _own(found: list[Any]) -> list[PullRequest]:
     """Without those from forks, whose branches may bear any name."""
-    return [_pull(item) for item in found if item["head"]["repo_id"] == item["base"]["repo_id"]]
+    return [
+        _pull(item) for item in rows(found) if item["head"]["repo_id"] == item["base"]["repo_id"]
+    ]
 
 
 def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitops_bridge.errors import ForgeError
-from gitops_bridge.forge.api import Answer, Api
+from gitops_bridge.forge.api import Answer, Api, rows, understood
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
@@ -37,6 +37,7 @@ _METHOD_REFUSED = re.compile(r"(merge commits|squash merges|rebase merges) are n
 _PROPOSING = "fine-grained token or App: 'Pull requests' read and write; classic token: repo"
 
 
+@understood
 class GitHub:
     provider = "github"
     limits = Limits(title=256, body=65_536)
@@ -183,7 +184,7 @@ class GitHub:
 
     def _own(self, found: list[Any]) -> list[PullRequest]:
         """Without those from forks, whose branches may bear any name."""
-        return [_pull(item) for item in found if _home(item["head"]) == _home(item["base"])]
+        return [_pull(item) for item in rows(found) if _home(item["head"]) == _home(item["base"])]
 
     def _text(self, proposal: Proposal) -> dict[str, str]:
         return {

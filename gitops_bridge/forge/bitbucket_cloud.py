@@ -1,0 +1,202 @@
+"""Bitbucket Cloud. https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/
+
+No labels, assignees or auto-merge. A creation between the branches of an open pull request changes
+that one, so there is nothing to adopt. Commits are abbreviated to twelve digits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from gitops_bridge.errors import ForgeError
+from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
+from gitops_bridge.forge.creation import found_again, post
+from gitops_bridge.forge.model import (
+    Closing,
+    Limits,
+    Proposal,
+    PullRequest,
+    Right,
+    State,
+    cut,
+    newest,
+)
+
+_ENDED = ["MERGED", "DECLINED", "SUPERSEDED"]
+_STATES: Mapping[str, State] = {"MERGED": "merged", "DECLINED": "closed", "SUPERSEDED": "closed"}
+_SCOPES = (
+    "repository or project access token: repositories write, pull requests write; "
+    "API token: read:repository:bitbucket, write:repository:bitbucket, "
+    "write:pullrequest:bitbucket, with the account's e-mail as username"
+)
+
+
+@understood
+class BitbucketCloud:
+    provider = "bitbucket-cloud"
+    limits = Limits(title=255, body=32_768)
+    features = frozenset({"draft", "reviewers"})
+    headers: Mapping[str, str] = {}
+    cures: Mapping[int, str] = {
+        401: f"the Bitbucket token is wrong or has expired; {_SCOPES}",
+        403: f"the Bitbucket token lacks a scope or write access to the repository; {_SCOPES}",
+        404: "Bitbucket shows no such repository to this token: check its name and access",
+    }
+
+    @staticmethod
+    def authorize(token: str, username: str | None) -> dict[str, str]:
+        """Access tokens are bearers; API tokens and app passwords are a user's password."""
+        return basic(username, token) if username else {"Authorization": f"Bearer {token}"}
+
+    def __init__(self, api: Api, project: str) -> None:
+        self._api = api
+        self._repository = f"repositories/{project}"
+        self._path = f"repositories/{project}/pullrequests"
+
+    def find(self, branch: str) -> PullRequest | None:
+        found = self._api.get(
+            self._path, q=f"source.branch.name = {json.dumps(branch)}", state=["OPEN", *_ENDED],
+            sort="-created_on", pagelen=50,
+        )  # fmt: skip
+        return newest(_own(found["values"]), branch)
+
+    def create(self, proposal: Proposal) -> PullRequest:
+        body = {
+            **self._text(proposal),
+            "source": {"branch": {"name": proposal.branch}},
+            "destination": {"branch": {"name": proposal.base}},
+            "draft": proposal.draft,
+        }
+        people = {"reviewers": [_account(name) for name in proposal.reviewers]}
+        answer, warnings = post(self._api, self._path, body, people, _exists)
+        if answer.problem is not None:
+            existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
+            return self.update(existing, proposal)
+        return replace(_pull(answer.data), warnings=warnings)
+
+    def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        path = f"{self._path}/{pull.number}"
+        return _pull(self._api.ask("PUT", path, body=self._text(proposal)).data)
+
+    def look(self, number: int, etag: str | None = None) -> PullRequest | None:
+        answer = self._api.ask("GET", f"{self._path}/{number}", etag=etag)
+        return None if answer.status == 304 else _pull(answer.data, answer.etag)
+
+    def recent(self, prefix: str) -> list[PullRequest]:
+        found = [
+            item for page in self._pages(self._path, state="OPEN", pagelen=50) for item in page
+        ]
+        ended = self._api.get(self._path, state=_ENDED, sort="-updated_on", pagelen=50)
+        pulls = _own(found + ended["values"])
+        return [pull for pull in pulls if pull.branch.startswith(prefix)]
+
+    def comment(self, pull: PullRequest, text: str) -> None:
+        body = {"content": {"raw": cut(text, self.limits.body)}}
+        self._api.ask("POST", f"{self._path}/{pull.number}/comments", body=body)
+
+    def closing(self, pull: PullRequest) -> Closing:
+        """The reason given when declining, else the closer's last comment."""
+        shown = self._api.get(f"{self._path}/{pull.number}")
+        by = shown.get("closed_by")
+        if shown.get("reason") or not by:
+            return Closing(_name(by), shown.get("reason") or None)
+        path = f"{self._path}/{pull.number}/comments"
+        for page in self._pages(path, sort="-created_on", pagelen=100):
+            for comment in page:
+                if comment["user"]["uuid"] == by["uuid"] and not comment.get("deleted"):
+                    return Closing(_name(by), comment["content"]["raw"])
+        return Closing(_name(by), None)
+
+    def close(self, pull: PullRequest, comment: str | None = None) -> None:
+        if comment:
+            self.comment(pull, comment)
+        self._api.ask("POST", f"{self._path}/{pull.number}/decline")
+
+    def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
+        raise ForgeError(
+            f"{pull.url}: Bitbucket Cloud's API offers no auto-merge",
+            hint="turn auto-merge off in the configuration, or deliver this kind of change by push",
+        )
+
+    def rights(self) -> tuple[Right, ...]:
+        """By the scopes that every answer names; of the account's own rights the API is silent."""
+        answer = self._api.ask("GET", self._repository)
+        named = answer.headers.get("X-OAuth-Scopes")
+        scopes = {scope.strip() for scope in named.split(",")} if named else None
+        return (
+            Right("push branches", _has(scopes, "repository"), _SCOPES),
+            Right("propose pull requests", _has(scopes, "pullrequest"), _SCOPES),
+        )
+
+    def _pages(self, path: str, **params: Any) -> Iterator[list[Any]]:
+        for page in count(1):
+            found = self._api.get(path, page=page, **params)
+            yield found["values"]
+            if "next" not in found:
+                return
+
+    def _open(self, branch: str) -> PullRequest | None:
+        pull = self.find(branch)
+        return pull if pull and pull.state == "open" else None
+
+    def _text(self, proposal: Proposal) -> dict[str, str]:
+        return {
+            "title": cut(proposal.title, self.limits.title),
+            "description": cut(proposal.body, self.limits.body),
+        }
+
+
+def _account(name: str) -> dict[str, str]:
+    """People go by uuid, written in braces, or by account id; names are not taken."""
+    return {"uuid" if name.startswith("{") else "account_id": name}
+
+
+def _name(account: Mapping[str, Any] | None) -> str | None:
+    return (account.get("nickname") or account.get("display_name")) if account else None
+
+
+def _has(scopes: set[str] | None, what: str) -> bool | None:
+    """OAuth and access tokens name it `repository:write`, API tokens `write:repository:bitbucket`;
+    admin includes write."""
+    if scopes is None:
+        return None
+    accepted = {f"{what}:{level}" for level in ("write", "admin")}
+    accepted |= {f"{level}:{what}:bitbucket" for level in ("write", "admin")}
+    return bool(scopes & accepted)
+
+
+def _own(found: list[Any]) -> list[PullRequest]:
+    """Without those from forks, whose branches may bear any name."""
+    return [
+        _pull(item) for item in rows(found) if _home(item["source"]) == _home(item["destination"])
+    ]
+
+
+def _home(side: Mapping[str, Any]) -> str | None:
+    return (side.get("repository") or {}).get("full_name")
+
+
+def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
+    state = _STATES.get(item["state"], "open")
+    return PullRequest(
+        number=item["id"],
+        url=item["links"]["html"]["href"],
+        state=state,
+        branch=item["source"]["branch"]["name"],
+        base=item["destination"]["branch"]["name"],
+        head_sha=(item["source"].get("commit") or {}).get("hash", ""),
+        title=item["title"],
+        body=item.get("description") or (item.get("summary") or {}).get("raw") or "",
+        draft=bool(item.get("draft")),
+        merge_commit=(item.get("merge_commit") or {}).get("hash"),
+        actor=_name(item.get("closed_by")),
+        etag=etag,
+    )
+
+
+def _exists(answer: Answer) -> bool:
+    return answer.status in {400, 409} and "already" in answer.words and "open" in answer.words

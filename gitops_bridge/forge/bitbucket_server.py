@@ -1,0 +1,220 @@
+"""Bitbucket Data Center. https://developer.atlassian.com/server/bitbucket/rest/
+
+No labels or assignees. Every change names the version it is based on; a stale one is refused and
+made once more on the present version. Reviewers not named in a change would be removed by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gitops_bridge.errors import ForgeError
+from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
+from gitops_bridge.forge.creation import found_again, post
+from gitops_bridge.forge.model import (
+    Closing,
+    Limits,
+    Proposal,
+    PullRequest,
+    Right,
+    State,
+    cut,
+    newest,
+)
+
+_STATES: Mapping[str, State] = {"MERGED": "merged", "DECLINED": "closed"}
+_PERMISSION = "an HTTP access token with 'Repository write'"
+
+
+@understood
+class BitbucketServer:
+    provider = "bitbucket-server"
+    limits = Limits(title=255, body=32_768)
+    features = frozenset({"draft", "reviewers", "auto-merge"})
+    headers: Mapping[str, str] = {}
+    cures: Mapping[int, str] = {
+        401: f"the Bitbucket token is wrong, has expired or lacks a right; it takes {_PERMISSION}",
+        403: f"the Bitbucket token lacks a right; it takes {_PERMISSION}",
+        404: "Bitbucket shows no such repository to this token: check project key and access",
+    }
+
+    @staticmethod
+    def authorize(token: str, username: str | None) -> dict[str, str]:
+        return basic(username, token) if username else {"Authorization": f"Bearer {token}"}
+
+    def __init__(self, api: Api, project: str) -> None:
+        self._api = api
+        self._key, _, self._slug = project.partition("/")
+        self._repository = f"projects/{self._key}/repos/{self._slug}"
+        self._path = f"{self._repository}/pull-requests"
+
+    def find(self, branch: str) -> PullRequest | None:
+        found = self._api.get(
+            self._path, at=f"refs/heads/{branch}", direction="OUTGOING", state="ALL",
+            order="NEWEST", limit=100,
+        )  # fmt: skip
+        return newest(_own(found["values"]), branch)
+
+    def create(self, proposal: Proposal) -> PullRequest:
+        repository = {"slug": self._slug, "project": {"key": self._key}}
+        body = {
+            **self._text(proposal),
+            "fromRef": {"id": f"refs/heads/{proposal.branch}", "repository": repository},
+            "toRef": {"id": f"refs/heads/{proposal.base}", "repository": repository},
+            **_draft(proposal.draft),
+        }
+        people = {"reviewers": [{"user": {"name": name}} for name in proposal.reviewers]}
+        answer, warnings = post(self._api, self._path, body, people, _exists)
+        if answer.problem is not None:
+            return self.update(self._existing(proposal.branch, answer), proposal)
+        return replace(_pull(answer.data), warnings=warnings)
+
+    def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        def change(present: PullRequest) -> Answer:
+            body = {**self._text(proposal), **present.native, **_draft(present.draft)}
+            return self._change("PUT", f"{self._path}/{pull.number}", body)
+
+        return _pull(self._on_present_version(pull, change).data)
+
+    def look(self, number: int, etag: str | None = None) -> PullRequest | None:
+        answer = self._api.ask("GET", f"{self._path}/{number}", etag=etag)
+        return None if answer.status == 304 else _pull(answer.data, answer.etag)
+
+    def recent(self, prefix: str) -> list[PullRequest]:
+        found = [item for page in self._pages(self._path, state="OPEN", limit=100) for item in page]
+        for state in _STATES:
+            found += self._api.get(self._path, state=state, order="NEWEST", limit=100)["values"]
+        return [pull for pull in _own(found) if pull.branch.startswith(prefix)]
+
+    def comment(self, pull: PullRequest, text: str) -> None:
+        body = {"text": cut(text, self.limits.body)}
+        self._api.ask("POST", f"{self._path}/{pull.number}/comments", body=body)
+
+    def closing(self, pull: PullRequest) -> Closing:
+        """From the activities, newest first; only they tell who declined it."""
+        pages = self._pages(f"{self._path}/{pull.number}/activities", limit=100)
+        acts = [act for page in pages for act in page]
+        by = next((act["user"]["name"] for act in acts if act["action"] == "DECLINED"), None)
+        for act in acts:
+            if act["action"] == "COMMENTED" and act["user"]["name"] == by:
+                return Closing(by, act["comment"]["text"])
+        return Closing(by, None)
+
+    def close(self, pull: PullRequest, comment: str | None = None) -> None:
+        if comment:
+            self.comment(pull, comment)
+
+        def decline(present: PullRequest) -> Answer:
+            body = {"version": present.native["version"]}
+            return self._change("POST", f"{self._path}/{pull.number}/decline", body)
+
+        self._on_present_version(pull, decline)
+
+    def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
+        """Since 8.15. Pinned to the version, which a push to the branch changes."""
+        if not pull.is_at(head_sha):
+            raise ForgeError(
+                f"{pull.url}: auto-merge: the branch is not at {head_sha}",
+                hint="the branch moved: look again", retry=True,
+            )  # fmt: skip
+        body = {"autoMerge": True, "version": pull.native["version"]}
+        answer = self._change("POST", f"{self._path}/{pull.number}/merge", body)
+        if answer.problem is not None:
+            raise ForgeError(
+                f"{pull.url}: auto-merge: {answer.problem.message}",
+                hint="is auto-merge on in the repository's merge settings? Else look again",
+                retry="OutOfDate" in str(answer.data),
+            )
+
+    def rights(self) -> tuple[Right, ...]:
+        """The server lists the repositories a token may write to; reading is enough to propose."""
+        name = self._api.get(self._repository)["name"]
+        found = self._api.get("repos", name=name, permission="REPO_WRITE", limit=100)["values"]
+        written = any(
+            (item["project"]["key"], item["slug"]) == (self._key, self._slug) for item in found
+        )
+        return (
+            Right("push branches", written, _PERMISSION),
+            Right("propose pull requests", written, _PERMISSION),
+        )
+
+    def _change(self, method: str, path: str, body: Mapping[str, Any]) -> Answer:
+        params = {"version": body["version"]} if method == "POST" else None
+        return self._api.ask(method, path, params=params, body=body, tolerate=frozenset({409}))
+
+    def _on_present_version(
+        self, pull: PullRequest, change: Callable[[PullRequest], Answer]
+    ) -> Answer:
+        answer = change(pull)
+        if answer.problem is not None and "OutOfDate" in str(answer.data):
+            answer = change(_pull(self._api.get(f"{self._path}/{pull.number}")))
+        if answer.problem is not None:
+            raise answer.problem
+        return answer
+
+    def _existing(self, branch: str, answer: Answer) -> PullRequest:
+        """The refusal carries it whole."""
+        for error in answer.data["errors"]:
+            if existing := error.get("existingPullRequest"):
+                return _pull(existing)
+
+        def opened() -> PullRequest | None:
+            pull = self.find(branch)
+            return pull if pull and pull.state == "open" else None
+
+        return found_again(self._api, opened, answer)
+
+    def _pages(self, path: str, **params: Any) -> Iterator[list[Any]]:
+        start: int | None = 0
+        while start is not None:
+            page = self._api.get(path, start=start, **params)
+            yield page["values"]
+            start = None if page["isLastPage"] else page["nextPageStart"]
+
+    def _text(self, proposal: Proposal) -> dict[str, str]:
+        return {
+            "title": cut(proposal.title, self.limits.title),
+            "description": cut(proposal.body, self.limits.body),
+        }
+
+
+def _draft(draft: bool) -> dict[str, bool]:
+    """Named only where it is one: servers before 8.18 do not know the word."""
+    return {"draft": True} if draft else {}
+
+
+def _own(found: list[Any]) -> list[PullRequest]:
+    """Without those from forks, whose branches may bear any name."""
+    return [
+        _pull(item)
+        for item in rows(found)
+        if item["fromRef"]["repository"]["id"] == item["toRef"]["repository"]["id"]
+    ]
+
+
+def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
+    """Without a merge commit a merged one was fast-forwarded to its head."""
+    state = _STATES.get(item["state"], "open")
+    head = item["fromRef"]["latestCommit"]
+    merged = ((item.get("properties") or {}).get("mergeCommit") or {}).get("id") or head
+    reviewers = [{"user": {"name": one["user"]["name"]}} for one in item.get("reviewers", ())]
+    return PullRequest(
+        number=item["id"],
+        url=item["links"]["self"][0]["href"],
+        state=state,
+        branch=item["fromRef"]["id"].removeprefix("refs/heads/"),
+        base=item["toRef"]["id"].removeprefix("refs/heads/"),
+        head_sha=head,
+        title=item["title"],
+        body=item.get("description") or "",
+        draft=bool(item.get("draft")),
+        merge_commit=merged if state == "merged" else None,
+        etag=etag,
+        native={"version": item["version"], "reviewers": reviewers},
+    )
+
+
+def _exists(answer: Answer) -> bool:
+    return answer.status == 409 and "DuplicatePullRequest" in str(answer.data)

@@ -1,0 +1,199 @@
+"""Bitbucket Data Center's REST API for pull requests.
+
+https://developer.atlassian.com/server/bitbucket/rest/v905/api-group-pull-requests/
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request
+
+_REPO = "/projects/TEAM/repos/models"
+_PULLS = f"{_REPO}/pull-requests"
+_STATES = {"open": "OPEN", "merged": "MERGED", "closed": "DECLINED"}
+_PULL_ERRORS = "com.atlassian.bitbucket.pull."
+
+
+class BitbucketServerServer(ForgeServer):
+    provider = "bitbucket-server"
+    api_path = "/rest/api/latest"
+    project = "TEAM/models"
+    names_existing = True
+    routes: ClassVar[dict[str, str]] = {
+        f"GET {_REPO}": "repository",
+        "GET /repos": "repositories",
+        f"GET {_PULLS}": "list",
+        f"POST {_PULLS}": "create",
+        rf"GET {_PULLS}/(\d+)": "show",
+        rf"PUT {_PULLS}/(\d+)": "edit",
+        rf"POST {_PULLS}/(\d+)/decline": "do_decline",
+        rf"POST {_PULLS}/(\d+)/merge": "do_merge",
+        rf"POST {_PULLS}/(\d+)/comments": "add_comment",
+        rf"GET {_PULLS}/(\d+)/activities": "activities",
+    }
+
+    def authorized(self, request: Request) -> bool:
+        return request.headers.get("Authorization") == f"Bearer {self.token}"
+
+    def need(self, level: str) -> None:
+        if level == "write" and self.level in {"read", "unscoped"}:
+            raise Refused(
+                401, "You are not permitted to access this resource",
+                exceptionName="com.atlassian.bitbucket.AuthorisationException",
+            )  # fmt: skip
+        super().need(level)
+
+    def error(self, status: int, message: str, **more: Any) -> Any:
+        return {"errors": [{"context": None, "message": message, **more}]}
+
+    def repository(self, request: Request) -> Reply:
+        self.need("read")
+        return Reply(200, self._repository())
+
+    def repositories(self, request: Request) -> Reply:
+        assert request.one("permission") == "REPO_WRITE"
+        mine = [self._repository()] if self.level == "write" else []
+        other = {"id": 9, "slug": "models-2", "name": "Models 2", "project": {"key": "TEAM"}}
+        return self._page(request, [other, *mine])
+
+    def _repository(self, fork: bool = False) -> dict[str, Any]:
+        key = "~STRANGER" if fork else "TEAM"
+        return {"id": 2 if fork else 1, "slug": "models", "name": "Models", "project": {"key": key}}
+
+    def list(self, request: Request) -> Reply:
+        self.need("read")
+        state = request.one("state", "OPEN")
+        pulls = [p for p in self.listed() if state in {"ALL", _STATES[p.state]}]
+        if at := request.one("at"):
+            assert request.one("direction") == "OUTGOING"
+            pulls = [pull for pull in pulls if f"refs/heads/{pull.branch}" == at]
+        pulls = sorted(pulls, key=lambda pull: -pull.number)
+        return self._page(request, [self.shape(pull) for pull in pulls])
+
+    def _page(self, request: Request, items: list[Any]) -> Reply:
+        start = int(request.one("start", "0"))
+        size = min(int(request.one("limit", "25")), self.page_size)
+        last = start + size >= len(items)
+        more = {} if last else {"nextPageStart": start + size}
+        return Reply(200, {"values": items[start : start + size], "isLastPage": last, **more})
+
+    def create(self, request: Request) -> Reply:
+        self.need("read")
+        if self.level != "write":
+            self.need("write")
+        body = request.body
+        head, base = (body[side]["id"].removeprefix("refs/heads/") for side in ("fromRef", "toRef"))
+        if body["fromRef"]["repository"] != {"slug": "models", "project": {"key": "TEAM"}}:
+            raise Refused(404, "Repository does not exist")
+        if head not in self.branches:
+            raise Refused(404, f"{head} does not exist in models")
+        if existing := self.open_pull(head, base):
+            raise Refused(
+                409, "Only one pull request may be open for a given source and target branch",
+                exceptionName=f"{_PULL_ERRORS}DuplicatePullRequestException",
+                existingPullRequest=self.shape(existing),
+            )  # fmt: skip
+        if self.branches[head] == self.branches[base]:
+            raise Refused(
+                409, f"{head} is already up-to-date with branch {base}",
+                exceptionName=f"{_PULL_ERRORS}EmptyPullRequestException",
+            )  # fmt: skip
+        names = self._reviewers(body)
+        if len(body["title"]) > 255 or len(body.get("description", "")) > 32_768:
+            raise Refused(400, "too long")
+        pull = self.add(
+            branch=head, base=base, title=body["title"], body=body.get("description", ""),
+            draft=body.get("draft", False), reviewers=names,
+        )  # fmt: skip
+        return Reply(201, self.shape(pull))
+
+    def _reviewers(self, body: dict[str, Any]) -> list[str]:
+        names = [one["user"]["name"] for one in body.get("reviewers", [])]
+        if unknown := [name for name in names if name not in self.people]:
+            raise Refused(
+                409, f"{unknown[0]} is not a user",
+                exceptionName=f"{_PULL_ERRORS}InvalidPullRequestReviewersException",
+            )  # fmt: skip
+        return names
+
+    def show(self, request: Request, number: str) -> Reply:
+        self.need("read")
+        return Reply(200, self.shape(self.known(number)))
+
+    def _current(self, number: str, version: Any) -> Pull:
+        pull = self.known(number)
+        if int(version) != pull.version:
+            raise Refused(
+                409, "You are attempting to modify a pull request based on out-of-date information",
+                exceptionName=f"{_PULL_ERRORS}PullRequestOutOfDateException",
+            )  # fmt: skip
+        return pull
+
+    def edit(self, request: Request, number: str) -> Reply:
+        """What is not named is taken away: so it is with reviewers."""
+        self.need("write")
+        pull = self._current(number, request.body["version"])
+        pull.title, pull.body = request.body["title"], request.body["description"]
+        pull.reviewers = self._reviewers(request.body)
+        pull.draft = request.body.get("draft", False)
+        self.touch(pull)
+        return Reply(200, self.shape(pull))
+
+    def do_decline(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        pull = self._current(number, request.one("version", "-1"))
+        self.decline(pull.number, by="bridge")
+        return Reply(200, self.shape(pull))
+
+    def do_merge(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        pull = self._current(number, request.one("version", "-1"))
+        assert request.body["autoMerge"] is True
+        if not self.auto_merge_allowed or pull.draft:
+            raise Refused(
+                409, "Auto-merge is not enabled",
+                exceptionName=f"{_PULL_ERRORS}PullRequestMergeVetoedException",
+            )  # fmt: skip
+        if self.checks_pending:
+            pull.auto_merge = pull.head
+        else:
+            self.merge(pull.number, by="bridge")
+        return Reply(200, self.shape(pull))
+
+    def add_comment(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        pull = self.known(number)
+        version = pull.version
+        self.say(pull, "bridge", request.body["text"])
+        pull.version = version  # comments do not count
+        return Reply(201, {"text": request.body["text"]})
+
+    def activities(self, request: Request, number: str) -> Reply:
+        self.need("read")
+        acts = []
+        for kind, who, text in reversed(self.known(number).events):
+            act = {"action": "COMMENTED" if kind == "comment" else "DECLINED"}
+            acts.append({**act, "user": {"name": who}, "comment": {"text": text}})
+        return self._page(request, acts)
+
+    def shape(self, pull: Pull) -> dict[str, Any]:
+        page = f"{self.url}/projects/TEAM/repos/models/pull-requests/{pull.number}"
+        merged = pull.commit and pull.commit != pull.head
+        return {
+            "id": pull.number,
+            "version": pull.version,
+            "state": _STATES[pull.state],
+            "title": pull.title,
+            "description": pull.body,
+            "draft": pull.draft,
+            "fromRef": {
+                "id": f"refs/heads/{pull.branch}",
+                "latestCommit": pull.head,
+                "repository": self._repository(pull.fork),
+            },
+            "toRef": {"id": f"refs/heads/{pull.base}", "repository": self._repository()},
+            "reviewers": [{"user": {"name": name}, "approved": False} for name in pull.reviewers],
+            "properties": {"mergeCommit": {"id": pull.commit}} if merged else {},
+            "links": {"self": [{"href": page}]},
+        }
