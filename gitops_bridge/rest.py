@@ -50,6 +50,13 @@ class _Patience(Retry):
             raise urllib3.exceptions.MaxRetryError(None, None)  # type: ignore[arg-type]
         return super().increment(*arguments, **options)
 
+    def parse_retry_after(self, retry_after: str) -> float:
+        """A header that makes no sense asks for no wait."""
+        try:
+            return super().parse_retry_after(retry_after)
+        except urllib3.exceptions.InvalidHeader:
+            return 0.0
+
 
 class Rest:
     """A session against `base_url`; every failure is raised as `error`.

@@ -2,92 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 
 import pytest
 
 from gitops_bridge.errors import ForgeError
-from gitops_bridge.forge import Forge, Location, Proposal, connect
-from tests.servers.forges.azure_devops import AzureDevOpsServer
-from tests.servers.forges.base import ForgeServer, sha
-from tests.servers.forges.bitbucket_cloud import (
-    BitbucketCloudServer,
-    BitbucketCloudWithPassword,
-)
-from tests.servers.forges.bitbucket_server import BitbucketServerServer
-from tests.servers.forges.gitea import GiteaServer
-from tests.servers.forges.github import GitHubServer
-from tests.servers.forges.gitlab import GitLabServer
-
-SERVERS = [
-    GitHubServer,
-    GitLabServer,
-    GiteaServer,
-    BitbucketCloudServer,
-    BitbucketCloudWithPassword,
-    BitbucketServerServer,
-    AzureDevOpsServer,
-]
-BRANCH = "gitops-bridge/prod/65a000000000000000000010"
-PROPOSAL = Proposal(
-    branch=BRANCH, base="main", title="Replace model of churn in prod", body="| a | b |\n",
-    labels=("model-rollout", "env/prod"), reviewers=("ann",), assignees=("bob",),
-)  # fmt: skip
+from tests.servers.forges.base import sha
+from tests.servers.forges.contract import BRANCH, PROPOSAL, Contract, proposal
 
 
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-def opened(server: ForgeServer, clock: Clock, token: str | None = None) -> Forge:
-    location = Location(server.provider, "127.0.0.1", server.api_url, server.location)
-    return connect(
-        location, lambda: token or server.token, clock=clock, sleep=clock.sleep,
-        username=server.username,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=SERVERS, ids=lambda kind: kind.__name__)
-def server(request: pytest.FixtureRequest) -> Iterator[ForgeServer]:
-    with request.param().running() as server:
-        server.push(BRANCH, sha("first"))
-        yield server
-    assert server.violations == []
-
-
-@pytest.fixture
-def forge(server: ForgeServer, clock: Clock) -> Forge:
-    return opened(server, clock)
-
-
-def proposal(server: ForgeServer, **changes: object) -> Proposal:
-    """In the server's own names for people."""
-    named = {
-        "reviewers": tuple(map(server.person, PROPOSAL.reviewers)),
-        "assignees": tuple(map(server.person, PROPOSAL.assignees)),
-    }
-    return dataclasses.replace(PROPOSAL, **{**named, **changes})  # type: ignore[arg-type]
-
-
-class TestProposing:
+class TestProposing(Contract):
     def test_a_new_proposal_becomes_one_open_pull_request(self, server, forge):
         assert forge.find(BRANCH) is None
         pull = forge.create(proposal(server))
@@ -168,7 +92,7 @@ class TestProposing:
         assert len(stored.title) == forge.limits.title
 
 
-class TestNeverTwo:
+class TestNeverTwo(Contract):
     def test_one_that_is_open_already_is_adopted(self, server, forge):
         first = forge.create(proposal(server))
         second = forge.create(proposal(server, title="Newer"))
@@ -211,7 +135,7 @@ class TestNeverTwo:
         assert forge.find(BRANCH).number == 2
 
 
-class TestLooking:
+class TestLooking(Contract):
     @pytest.mark.parametrize("how", ["merge", "squash", "rebase", "fast-forward"])
     def test_merged_is_told_from_closed(self, server, forge, how):
         pull = forge.create(proposal(server))
@@ -300,7 +224,7 @@ class TestLooking:
         assert forge.find("gitops-bridge/prod/none") is None
 
 
-class TestActing:
+class TestActing(Contract):
     def test_comment_and_close(self, server, forge):
         pull = forge.create(proposal(server))
         forge.comment(pull, "Somebody else pushed to this branch")
@@ -330,146 +254,3 @@ class TestActing:
             forge.enable_auto_merge(forge.look(1), sha("first"))
         assert raised.value.retry == ("auto-merge" in forge.features)
         assert (server.pulls[1].auto_merge, server.pulls[1].state) == (None, "open")
-
-
-class TestTrouble:
-    def test_a_wrong_token(self, server, clock):
-        forge = opened(server, clock, token="wrong-token-0815")
-        with pytest.raises(ForgeError, match="401") as raised:
-            forge.find(BRANCH)
-        assert not raised.value.retry
-        assert "token" in raised.value.hint
-        assert "0815" not in str(raised.value)
-        assert clock.slept == []
-
-    def test_a_token_that_may_only_read(self, server, forge):
-        server.level = "read"
-        assert forge.find(BRANCH) is None
-        with pytest.raises(ForgeError) as raised:
-            forge.create(proposal(server))
-        assert raised.value.status in {401, 403, 404}
-        assert not raised.value.retry
-        assert raised.value.hint
-
-    def test_a_repository_that_is_not_there(self, server, forge):
-        server.level = "none"
-        with pytest.raises(ForgeError, match="404") as raised:
-            forge.find(BRANCH)
-        assert "repository" in raised.value.hint
-
-    def test_a_rate_limit_is_waited_for(self, server, forge, clock):
-        server.fail(429, times=2, headers={"Retry-After": "7"})
-        assert forge.find(BRANCH) is None
-        assert clock.slept == [7.0, 7.0]
-
-    def test_a_creation_refused_by_a_rate_limit_is_sent_again(self, server, forge, clock):
-        server.fail(
-            429, headers={"Retry-After": "3"}, when=lambda request: request.method == "POST"
-        )
-        assert forge.create(proposal(server)).number == 1
-        assert 3.0 in clock.slept
-
-    def test_a_rate_limit_beyond_the_bound_is_an_error_that_passes(self, server, forge, clock):
-        server.fail(429, times=100, headers={"Retry-After": "3600"})
-        with pytest.raises(ForgeError, match="3600 s") as raised:
-            forge.find(BRANCH)
-        assert raised.value.retry
-        assert sum(clock.slept) <= 60
-
-    @pytest.mark.parametrize("status", [500, 502, 503, 504, None])
-    def test_an_api_that_is_down_is_an_error_that_passes(self, server, forge, status):
-        pull = forge.create(proposal(server))
-        server.fail(status, times=100)
-        for call in (
-            lambda: forge.find(BRANCH),
-            lambda: forge.look(1),
-            lambda: forge.create(proposal(server)),
-            lambda: forge.update(pull, proposal(server)),
-            lambda: forge.recent("gitops-bridge/"),
-        ):
-            with pytest.raises(ForgeError) as raised:
-                call()
-            assert raised.value.retry
-
-    def test_a_short_fault_goes_unnoticed_by_reads(self, server, forge, clock):
-        server.fail(502, times=2)
-        assert forge.find(BRANCH) is None
-        assert clock.slept == [0.5, 1.0]
-
-    def test_going_down_after_the_creation_leaves_a_pull_request_with_warnings(self, server, forge):
-        def after_creation(request):
-            return bool(server.pulls)
-
-        server.fail(500, times=100, when=after_creation)
-        pull = forge.create(proposal(server))
-        assert pull.number == 1
-        if server.completes_later:
-            assert pull.warnings
-
-    def test_no_token_in_any_message(self, server, clock):
-        forge = opened(server, clock)
-        for status in (400, 401, 403, 404, 409, 422, 500):
-            server.fail(status, times=5, message=f"you sent {server.token} and {server.sent_token}")
-            with pytest.raises(ForgeError) as raised:
-                forge.find(BRANCH)
-            shown = f"{raised.value} {raised.value.message} {raised.value.args} {raised.value!r}"
-            assert server.token not in shown
-            assert server.sent_token not in shown
-            server.calm()
-
-    @pytest.mark.parametrize("token", ["", "two\nlines", "blank blank", "schlüssel"])
-    def test_a_token_that_is_none(self, server, clock, token):
-        location = Location(server.provider, "127.0.0.1", server.api_url, server.location)
-        forge = connect(location, lambda: token, clock=clock, sleep=clock.sleep)
-        with pytest.raises(ForgeError, match="token") as raised:
-            forge.find(BRANCH)
-        assert server.log == []
-        assert not token or token not in str(raised.value)
-
-    def test_an_answer_that_is_no_api(self, server, forge):
-        server.fail_with(200, b"<html>Sign in</html>")
-        with pytest.raises(ForgeError, match="not JSON"):
-            forge.find(BRANCH)
-
-    @pytest.mark.parametrize("answer", [b"{}", b"[{}]", b"null", b'"x"', b'{"values": [1]}', b"7"])
-    def test_an_answer_of_another_shape(self, server, forge, answer):
-        bare = dataclasses.replace(PROPOSAL, labels=(), reviewers=(), assignees=())
-        pull = forge.create(proposal(server))
-        for call in (
-            lambda: forge.find(BRANCH),
-            lambda: forge.look(1),
-            lambda: forge.update(pull, bare),
-            lambda: forge.create(bare),
-            lambda: forge.recent(""),
-        ):
-            server.fail_with(200, answer)
-            with pytest.raises(ForgeError, match="API describes") as raised:
-                call()
-            assert raised.value.hint
-            server.calm()
-        for lenient in (lambda: forge.closing(pull), forge.rights):
-            server.fail_with(200, answer)
-            with contextlib.suppress(ForgeError):
-                lenient()
-            server.calm()
-
-    def test_a_moved_repository(self, server, forge):
-        server.fail(301, headers={"Location": "https://example.invalid/elsewhere"})
-        with pytest.raises(ForgeError, match="301") as raised:
-            forge.find(BRANCH)
-        assert "address" in raised.value.hint
-
-
-class TestRights:
-    def test_a_token_that_may_everything(self, server, forge):
-        rights = forge.rights()
-        assert all(right.granted in {True, None} for right in rights)
-        assert any(right.granted for right in rights)
-        assert server.pulls == {}
-
-    @pytest.mark.parametrize("level", ["read", "unscoped"])
-    def test_a_token_that_may_not_propose(self, server, forge, level):
-        server.level = level
-        assert False in {right.granted for right in forge.rights()}
-        assert all(right.cure for right in forge.rights())
-        assert server.pulls == {}

@@ -11,10 +11,10 @@ from tests.servers.forges.azure_devops import AzureDevOpsServer
 from tests.servers.forges.base import sha
 from tests.servers.forges.bitbucket_cloud import BitbucketCloudServer
 from tests.servers.forges.bitbucket_server import BitbucketServerServer
+from tests.servers.forges.contract import BRANCH, PROPOSAL, Clock, opened
 from tests.servers.forges.gitea import GiteaServer
 from tests.servers.forges.github import GitHubServer
 from tests.servers.forges.gitlab import GitLabServer
-from tests.test_forge import BRANCH, PROPOSAL, Clock, opened
 
 BARE = dataclasses.replace(PROPOSAL, labels=(), reviewers=(), assignees=())
 
@@ -76,6 +76,14 @@ class TestGitHub:
             forge.create(BARE)
         assert "Pull requests" in raised.value.hint
         assert clock.slept == []
+
+    def test_the_permission_that_github_names_is_part_of_the_cure(self, running):
+        server, forge = running(GitHubServer)
+        named = {"X-Accepted-GitHub-Permissions": "pull_requests=write"}
+        server.fail(403, message="Resource not accessible", headers=named, when=is_post)
+        with pytest.raises(ForgeError) as raised:
+            forge.create(BARE)
+        assert "this request needs pull_requests=write" in raised.value.hint
 
     def test_what_the_refusal_says_in_detail_is_shown(self, running):
         server, forge = running(GitHubServer)

@@ -87,8 +87,11 @@ class Api:
         return self._rest.base_url
 
     def _credentials(self) -> Mapping[str, str]:
-        self._sent = self._authorize()
-        return self._sent
+        headers = self._authorize()
+        if headers != self._sent:
+            self._sent = headers
+            self._rest.conceal(*secrets_in(headers))
+        return headers
 
     def ask(
         self,
@@ -143,8 +146,6 @@ class Api:
                 method, path, params=params, body=body, headers=headers, expected=_ANY
             )
         except ForgeError as error:
-            error.message = self._redact(error.message)
-            error.args = (error.message,)
             return Answer(0, None, problem=error)
         address = f"{method} {without_userinfo(response.url)}"
         try:
@@ -153,26 +154,29 @@ class Api:
             data = None if response.status_code in _OK else response.text[:300]
             if response.status_code in _OK:
                 problem = ForgeError(
-                    f"{address}: the answer is not JSON: {self._redact(response.text[:200])!r}",
+                    f"{address}: the answer is not JSON: {self._rest.redact(response.text[:200])!r}",
                     hint=self._cures.get(203, "is this the API's address?"),
                 )
                 return Answer(response.status_code, None, response.headers, problem)
         answer = Answer(response.status_code, data, response.headers)
         if answer.status in _OK:
             return answer
-        words = self._redact(answer.words) or response.reason
+        words = self._rest.redact(answer.words) or response.reason
         refusal = ForgeError(
             f"{address}: {answer.status}: {words:.500}",
-            hint=self._cure(answer.status),
+            hint=self._cure(answer),
             retry=answer.status >= 500 or answer.status == 429,
         )
         refusal.status = answer.status
         return Answer(answer.status, data, response.headers, refusal)
 
-    def _cure(self, status: int) -> str | None:
-        if 300 <= status < 400:
-            return self._cures.get(status, "the repository or API moved: set its present address")
-        return self._cures.get(status)
+    def _cure(self, answer: Answer) -> str | None:
+        """GitHub names in a header what a request would have needed."""
+        cure = self._cures.get(answer.status)
+        if 300 <= answer.status < 400:
+            return cure or "the repository or API moved: set its present address"
+        needed = answer.headers.get("X-Accepted-GitHub-Permissions")
+        return f"{cure}; this request needs {needed}" if cure and needed else cure
 
     def _pause(self, method: str, answer: Answer, attempt: int) -> float | None:
         """Seconds to wait before the same request again; None when it is answered for good."""
@@ -186,17 +190,12 @@ class Api:
     def _tired(self, method: str, path: str, answer: Answer, pause: float) -> ForgeError:
         tired = ForgeError(
             f"{self.provider} asks to wait {pause:.0f} s before {method} {path}: "
-            f"{self._redact(answer.words):.300}",
+            f"{self._rest.redact(answer.words):.300}",
             hint="the next look tries again by itself",
             retry=True,
         )
         tired.status = answer.status or None
         return tired
-
-    def _redact(self, text: str) -> str:
-        for secret in secrets_in(self._sent):
-            text = text.replace(secret, "[redacted]")
-        return text
 
 
 def rows(data: Any) -> list[Any]:

@@ -15,13 +15,10 @@ import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import jsonschema
-
-SCHEMAS = Path(__file__).parents[2] / "schemas"
+from tests.servers.forges.description import Description
 
 
 @dataclass
@@ -117,11 +114,7 @@ class ForgeServer:
         self._faults: list[Fault] = []
         self._lock = threading.RLock()
         self._clock = 0
-        self._paths = (
-            json.loads((SCHEMAS / self.description).read_text())["paths"]
-            if self.description
-            else {}
-        )
+        self._described = Description(self.description, self.undescribed, self.violations)
 
     # What a test arranges and what people do
 
@@ -299,15 +292,22 @@ class ForgeServer:
                 found = re.fullmatch(pattern, request.path.removeprefix(self.api_path))
                 if found and method == request.method:
                     reply = getattr(self, name)(request, *found.groups())
-                    self._check(request, reply)
+                    self._hold(request, reply)
                     return reply
             raise Refused(404, "Not Found")
         except Refused as refusal:
             reply = Reply(
                 refusal.status, self.error(refusal.status, refusal.message, **refusal.more)
             )
-            self._check(request, reply)
+            self._hold(request, reply)
             return reply
+
+    def _hold(self, request: Request, reply: Reply) -> None:
+        path = request.path.removeprefix(self.api_path)
+        self._described.request(request.method, path, request.query)
+        if reply.status < 400:
+            self._described.body(request.method, path, request.body)
+            self._described.answer(request.method, path, reply.status, reply.data)
 
     def paged(self, request: Request, items: list[Any], size: str, start: int = 1) -> Reply:
         """A page with a `Link` header, as GitHub, GitLab and Gitea have it."""
@@ -318,51 +318,11 @@ class ForgeServer:
         link = f'<{self.url}{request.path}?page={page + 1}>; rel="next"'
         return Reply(200, part, {"Link": link} if more else {})
 
-    # The provider's own API description
-
-    def _check(self, request: Request, reply: Reply) -> None:
-        operation = self._operation(request)
-        if operation is None:
-            return
-        where = f"{request.method} {request.path}"
-        for name, values in request.query.items():
-            if name in self.undescribed:
-                continue
-            if name not in operation["query"]:
-                self.violations.append(f"{where}: parameter {name} is not described")
-                continue
-            for value in values:
-                self._hold(f"{where}: {name}", _typed(value), operation["query"][name])
-        if reply.status < 400 and operation["body"] is not None:
-            self._hold(f"{where}: body", request.body or {}, operation["body"])
-        described = operation["responses"].get(str(reply.status))
-        if described is not None:
-            self._hold(f"{where}: answer", reply.data, described)
-
-    def _operation(self, request: Request) -> dict[str, Any] | None:
-        path = request.path.removeprefix(self.api_path)
-        for template, methods in self._paths.items():
-            pattern = re.sub(r"\{[^}]+\}", "[^/]+", template)
-            if re.fullmatch(pattern, path):
-                if request.method.lower() not in methods:
-                    self.violations.append(f"{request.method} {path} is not described")
-                    return None
-                return methods[request.method.lower()]
-        return None
-
-    def _hold(self, where: str, value: Any, schema: Any) -> None:
-        for error in jsonschema.Draft202012Validator(schema).iter_errors(value):
-            self.violations.append(f"{where}: {error.json_path}: {error.message:.300}")
-
 
 def _content(data: Any) -> bytes:
     if data is None or isinstance(data, bytes):
         return data or b""
     return json.dumps(data).encode()
-
-
-def _typed(value: str) -> Any:
-    return int(value) if value.isdigit() else value
 
 
 def _handler(forge: ForgeServer) -> type[BaseHTTPRequestHandler]:
