@@ -124,6 +124,15 @@ class TestGitHub:
         assert "Allow auto-merge" in raised.value.hint
         assert not raised.value.retry
 
+    def test_a_refusal_by_graphql_shows_no_token(self, running):
+        server, forge = running(GitHubServer)
+        pull = forge.create(BARE)
+        echo = f'{{"errors": [{{"message": "bad token {server.token}"}}]}}'
+        server.fail_with(200, echo.encode())
+        with pytest.raises(ForgeError, match="bad token") as raised:
+            forge.enable_auto_merge(pull, sha("first"))
+        assert server.token not in str(raised.value)
+
     def test_nothing_left_to_wait_for_and_the_head_moved(self, running):
         server, forge = running(GitHubServer)
         server.checks_pending = False

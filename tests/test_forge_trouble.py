@@ -37,6 +37,13 @@ class TestTrouble(Contract):
             forge.find(BRANCH)
         assert "repository" in raised.value.hint
 
+    def test_a_branch_that_is_gone(self, server, forge):
+        server.delete_branch(BRANCH)
+        with pytest.raises(ForgeError) as raised:
+            forge.create(proposal(server))
+        assert not raised.value.retry
+        assert server.pulls == {}
+
     def test_a_rate_limit_is_waited_for(self, server, forge, clock):
         server.fail(429, times=2, headers={"Retry-After": "7"})
         assert forge.find(BRANCH) is None
@@ -95,6 +102,17 @@ class TestTrouble(Contract):
             shown = f"{raised.value} {raised.value.message} {raised.value.args} {raised.value!r}"
             assert server.token not in shown
             assert server.sent_token not in shown
+            server.calm()
+
+    @pytest.mark.parametrize("status", [200, 400, 500])
+    def test_no_part_of_a_token_where_a_text_is_cut(self, server, clock, status):
+        forge = opened(server, clock)
+        for before in (170, 190, 195, 280, 290, 295):
+            for _ in range(4):
+                server.fail_with(status, b"x" * before + server.sent_token.encode())
+            with pytest.raises(ForgeError) as raised:
+                forge.find(BRANCH)
+            assert server.sent_token[:4] not in str(raised.value)
             server.calm()
 
     @pytest.mark.parametrize("token", ["", "two\nlines", "blank blank", "schlüssel"])

@@ -14,7 +14,7 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -32,21 +32,18 @@ _PAUSE = 60.0  # seconds; what GitHub asks for when a secondary limit names no t
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, JSON and headers of one request; `problem` when it was refused."""
+    """Status, JSON and headers of one request; `problem` when it was refused, `words` what the
+    server said was wrong, in one line and without secrets."""
 
     status: int
     data: Any
     headers: Mapping[str, str] = field(default_factory=dict)
+    words: str = ""
     problem: ForgeError | None = None
 
     @property
     def etag(self) -> str | None:
         return self.headers.get("ETag")
-
-    @property
-    def words(self) -> str:
-        """Everything the server said was wrong, in one line."""
-        return "; ".join(dict.fromkeys(_words(self.data)))
 
 
 class Api:
@@ -148,27 +145,30 @@ class Api:
         except ForgeError as error:
             return Answer(0, None, problem=error)
         address = f"{method} {without_userinfo(response.url)}"
+        status, headers = response.status_code, response.headers
         try:
             data = response.json() if response.content else None
         except ValueError:
-            data = None if response.status_code in _OK else response.text[:300]
-            if response.status_code in _OK:
-                problem = ForgeError(
-                    f"{address}: the answer is not JSON: {self._rest.redact(response.text[:200])!r}",
-                    hint=self._cures.get(203, "is this the API's address?"),
-                )
-                return Answer(response.status_code, None, response.headers, problem)
-        answer = Answer(response.status_code, data, response.headers)
-        if answer.status in _OK:
-            return answer
-        words = self._rest.redact(answer.words) or response.reason
+            said = self._rest.redact(response.text)
+            if status in _OK:
+                cure = self._cures.get(203, "is this the API's address?")
+                message = f"{address}: the answer is not JSON: {said[:200]!r}"
+                return Answer(status, None, headers, problem=ForgeError(message, hint=cure))
+            data = said[:300]
+        if status in _OK and not (isinstance(data, dict) and data.get("errors")):
+            return Answer(status, data, headers)
+        words = self._rest.redact("; ".join(dict.fromkeys(_words(data))))
+        answer = Answer(status, data, headers, words)
+        return answer if status in _OK else self._refused(address, answer, response.reason)
+
+    def _refused(self, address: str, answer: Answer, reason: str) -> Answer:
         refusal = ForgeError(
-            f"{address}: {answer.status}: {words:.500}",
+            f"{address}: {answer.status}: {answer.words or reason:.500}",
             hint=self._cure(answer),
             retry=answer.status >= 500 or answer.status == 429,
         )
         refusal.status = answer.status
-        return Answer(answer.status, data, response.headers, refusal)
+        return replace(answer, problem=refusal)
 
     def _cure(self, answer: Answer) -> str | None:
         """GitHub names in a header what a request would have needed."""
@@ -190,7 +190,7 @@ class Api:
     def _tired(self, method: str, path: str, answer: Answer, pause: float) -> ForgeError:
         tired = ForgeError(
             f"{self.provider} asks to wait {pause:.0f} s before {method} {path}: "
-            f"{self._rest.redact(answer.words):.300}",
+            f"{answer.words:.300}",
             hint="the next look tries again by itself",
             retry=True,
         )
