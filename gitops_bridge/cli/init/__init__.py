@@ -1,0 +1,288 @@
+"""`gitops-bridge init`: set up a team's GitOps repository, add an environment, bring newer files.
+
+Asks or reads flags (`asking`), plans with `scaffold`, shows (`showing`), renders what it is about
+to commit, and delivers one commit on the main branch and the root commit of the builds branch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gitops_bridge import __version__
+from gitops_bridge.bridge import Workshop, open_workshop
+from gitops_bridge.cli import options
+from gitops_bridge.cli.init import asking, flags, showing
+from gitops_bridge.config import Config, Repository, Secret
+from gitops_bridge.errors import ConfigError
+from gitops_bridge.git import Edit, Snapshot
+from gitops_bridge.kustomize import write_tree
+from gitops_bridge.scaffold import files, probes
+from gitops_bridge.scaffold.answers import Answers
+from gitops_bridge.scaffold.importing import Finding
+from gitops_bridge.scaffold.plan import File, Manifest, Plan, compare, manifest
+from gitops_bridge.scaffold.steps import next_steps
+
+
+@click.command()
+@click.argument("repository_url", metavar="REPOSITORY")
+@click.option(
+    "-e", "--environment", "environments", multiple=True, metavar="NAME=ID",
+    help="A prediction environment: its folder here, its id in DataRobot.",
+)  # fmt: skip
+@flags.scoped()
+@click.option("--branch", default="main", show_default=True, help="Where models are committed.")
+@click.option("--builds-branch", default="builds", show_default=True, help="Where builds are.")
+@click.option("--argocd-namespace", default="argocd", show_default=True, help="Where Argo CD is.")
+@flags.provider()
+@click.option("--owner", "owners", multiple=True, metavar="@TEAM", help="A name for CODEOWNERS.")
+@click.option("--upgrade", is_flag=True, help="Bring this version's base/, argocd/ and workflow.")
+@click.option("--yes", is_flag=True, help="Change existing files without asking.")
+@click.option("--dry-run", is_flag=True, help="Show what would be committed, and stop.")
+@click.option(
+    "--directory", type=click.Path(path_type=Path, file_okay=False),
+    help="Write everything into this new folder instead, and touch no repository.",
+)  # fmt: skip
+@flags.access()
+@options.output()
+def init(
+    repository_url: str,
+    environments: tuple[str, ...],
+    branch: str,
+    builds_branch: str,
+    argocd_namespace: str,
+    provider: str | None,
+    owners: tuple[str, ...],
+    upgrade: bool,
+    yes: bool,
+    dry_run: bool,
+    directory: Path | None,
+    output: str,
+    **rest: Any,
+) -> None:
+    """Set up the Git repository REPOSITORY for models, or add to one that init set up.
+
+    Flags marked [NAME=] take VALUE for every environment or NAME=VALUE for one. On a terminal what
+    is missing is asked for. Files that init did not write are never overwritten.
+
+    \b
+      gitops-bridge init https://git.example.com/ml/models.git -e prod=65a000000000000000000001 \\
+        --namespace mlops-prod --prediction-url https://predictions.example.com/deployments \\
+        --image-repository registry.example.com/mlops/models \\
+        --pps-image registry.example.com/datarobot/pps:11.2.1
+      gitops-bridge init REPOSITORY -e prod --values values.yaml --namespace mlops-prod
+      gitops-bridge init REPOSITORY --upgrade
+    """
+    ask = sys.stdin.isatty() and output == "text"
+    scoped = {name: rest[name] for name in flags.SCOPED}
+
+    def answer() -> tuple[Answers, tuple[Finding, ...]]:
+        told, findings = asking.told(environments, scoped, ask=ask)
+        found = Answers(
+            repository_url,
+            told,
+            branch,
+            builds_branch,
+            asking.provider(repository_url, provider),
+            owners,
+            argocd_namespace,
+        )
+        return found, findings
+
+    if directory is not None:
+        _write(directory, *answer(), output=output)
+        return
+    shop = open_workshop(
+        Config(_repository(repository_url, branch, builds_branch, rest), ()), os.environ
+    )
+    snapshot = _snapshot(shop)
+    occasion = _occasion(manifest(snapshot), answer, upgrade=upgrade, asked=bool(environments))
+    plan = occasion.plan(snapshot)
+    if output == "text":
+        showing.imported(occasion.findings)
+        showing.plan(plan, differences=True)
+    _prove(shop, plan, snapshot)
+    commits: dict[str, str | None] = {}
+    if not dry_run:
+        _confirm(plan, yes=yes, ask=ask)
+        commits = _deliver(shop, occasion)
+    steps = next_steps(occasion.answers) if occasion.answers and plan.changes else []
+    if output == "json":
+        showing.as_json(plan, occasion.findings, steps, commits)
+    else:
+        showing.commits(commits, dry_run=dry_run, repository=repository_url)
+        showing.steps(steps)
+
+
+@dataclass(frozen=True)
+class _Occasion:
+    """What init was called for: the files wanted in a tree, whose environments, how it is told."""
+
+    wanted: Callable[[Snapshot], Mapping[str, File]]
+    message: str
+    upgrade: bool = False
+    answers: Answers | None = None
+    findings: tuple[Finding, ...] = ()
+
+    def plan(self, snapshot: Snapshot) -> Plan:
+        return compare(self.wanted(snapshot), snapshot, __version__, upgrade=self.upgrade)
+
+
+def _repository(url: str, branch: str, builds: str, access: Mapping[str, Any]) -> Repository:
+    variable, file = access["password_env"], access["password_file"]
+    if variable and file:
+        raise ConfigError("--password-env and --password-file exclude each other", hint="keep one")
+    return Repository(
+        url=url,
+        branch=branch,
+        builds_branch=builds,
+        username=access["username"],
+        password=Secret(variable, file) if variable or file else None,
+        ssh_key=access["ssh_key"],
+        ssh_known_hosts=access["known_hosts"],
+        ca_file=access["ca_file"],
+        proxy=access["proxy"],
+    )
+
+
+def _snapshot(shop: Workshop) -> Snapshot:
+    """The branch as it is now, which may not be there yet."""
+    found = shop.repository.deliver(
+        shop.config.repository.branch, lambda snapshot: snapshot, create=True
+    )
+    assert isinstance(found, Snapshot)  # noqa: S101 - deliver gives back what the plan gave
+    return found
+
+
+def _occasion(
+    known: Manifest,
+    answer: Callable[[], tuple[Answers, tuple[Finding, ...]]],
+    *,
+    upgrade: bool,
+    asked: bool,
+) -> _Occasion:
+    if upgrade and known.version is None:
+        raise ConfigError("init never wrote to this branch", hint="run it without --upgrade first")
+    if upgrade:
+        return _Occasion(
+            lambda snapshot: files.newer(snapshot, manifest(snapshot), __version__),
+            f"Upgrade to gitops-bridge {__version__}",
+            upgrade=True,
+        )
+    if known.version is not None and not asked:
+        raise ConfigError(
+            f"this branch was set up by init {known.version} already",
+            hint="--environment NAME=ID adds one, --upgrade brings newer files",
+        )
+    answers, findings = answer()
+    names = ", ".join(environment.name for environment in answers.environments)
+    if known.version is not None:
+        return _Occasion(
+            lambda snapshot: files.more(answers, snapshot),
+            f"Add environment {names}"[:60],
+            answers=answers,
+            findings=findings,
+        )
+    return _Occasion(
+        lambda snapshot: files.first(answers, snapshot, __version__),
+        f"Set up gitops-bridge for {names}"[:60],
+        answers=answers,
+        findings=findings,
+    )
+
+
+def _prove(shop: Workshop, plan: Plan, snapshot: Snapshot) -> None:
+    """Render every environment as it will be. Raises RenderError naming what does not build."""
+    if not plan.changes:
+        return
+    there = {f"base/{path}": text for path, text in snapshot.files("base").items()}
+    for name in snapshot.entries("overlays"):
+        folder = f"overlays/{name}/environment"
+        there |= {f"{folder}/{path}": text for path, text in snapshot.files(folder).items()}
+    after = {**there, **{change.path: change.after for change in plan.changes}}
+    names = probes.environments(after)
+    tree = probes.tree(after, names)
+    for folder in probes.folders(names):
+        shop.kustomize.build(tree, folder)
+
+
+def _confirm(plan: Plan, *, yes: bool, ask: bool) -> None:
+    """New files need no yes, changes of existing ones do."""
+    changed = [change.path for change in plan.changes if change.before is not None]
+    if not changed or yes:
+        return
+    if not ask:
+        raise ConfigError(
+            f"{len(changed)} existing files would change",
+            hint="look with --dry-run, then add --yes",
+        )
+    click.confirm(f"Change {len(changed)} existing files?", abort=True)
+
+
+def _deliver(shop: Workshop, occasion: _Occasion) -> dict[str, str | None]:
+    """The ids of the new commits by branch; None where there was nothing to do.
+
+    The main branch comes first: some servers take the first one pushed for the default.
+    """
+    settings = shop.config.repository
+
+    def main(snapshot: Snapshot) -> Edit | None:
+        plan = occasion.plan(snapshot)
+        changes = {change.path: change.after for change in plan.changes}
+        return _edit(shop, snapshot, changes, occasion.message) if changes else None
+
+    def builds(snapshot: Snapshot) -> Edit | None:
+        if snapshot.commit:
+            return None
+        return _edit(shop, snapshot, files.builds_branch(settings.branch), "Open the builds branch")
+
+    delivered = {
+        settings.branch: shop.repository.deliver(settings.branch, main, create=True),
+        settings.builds_branch: shop.repository.deliver(
+            settings.builds_branch, builds, create=True
+        ),
+    }
+    return {branch: commit.id if commit else None for branch, commit in delivered.items()}
+
+
+def _edit(shop: Workshop, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Edit:
+    text = f"{message}\n\nWritten by gitops-bridge init {__version__}.\n"
+    guards = {path: snapshot.id(path) for path in changes}
+    return Edit(changes=changes, guards=guards, message=text, author=shop.author)
+
+
+def _write(directory: Path, answers: Answers, findings: Sequence[Finding], *, output: str) -> None:
+    """Everything that a new repository would get, into a folder that does not exist yet."""
+    plan = compare(
+        files.first(answers, _Nothing(), __version__), _Nothing(), __version__, upgrade=False
+    )
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{directory}: {error.strerror}", hint="--directory names a folder to be made"
+        ) from None
+    write_tree(directory, {change.path: change.after for change in plan.changes})
+    steps = next_steps(answers)
+    if output == "json":
+        showing.as_json(plan, findings, steps, {})
+    else:
+        showing.imported(findings)
+        showing.plan(plan, differences=False)
+        showing.steps(steps)
+
+
+class _Nothing:
+    """A repository that holds nothing."""
+
+    def id(self, path: str) -> None:
+        return None
+
+    def read(self, path: str) -> None:
+        return None

@@ -1,0 +1,98 @@
+"""A Plan, the imported keys and the next steps, for people and for programs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+
+import click
+
+from gitops_bridge.scaffold.importing import Finding
+from gitops_bridge.scaffold.plan import MANIFEST, Change, Plan
+
+_LONGEST = 100  # lines of one file's difference worth a screen
+
+
+def imported(findings: Sequence[Finding]) -> None:
+    """What became of each key; whatever has no place last, where it is seen."""
+    order = {"placed": 0, "no place": 1, "unknown": 2}
+    colours = {"placed": "green", "no place": "yellow", "unknown": "red"}
+    for finding in sorted(findings, key=lambda finding: order[finding.verdict]):
+        click.secho(f"{finding.verdict:8} ", fg=colours[finding.verdict], nl=False)
+        click.echo(f" {finding.key} ({finding.source}): {finding.text}")
+
+
+def plan(plan: Plan, *, differences: bool) -> None:
+    """Each file of the plan; with `differences` what changes in those that exist."""
+    for change in plan.changes:
+        if change.path == MANIFEST:
+            continue
+        click.secho("+ " if change.before is None else "~ ", fg="green", nl=False)
+        click.echo(change.path)
+        if differences and change.before is not None:
+            _difference(change)
+    for change in plan.skipped:
+        click.secho(f"= {change.path} is yours and stays; ours would say:", fg="yellow")
+        click.echo("".join(f"    {line}\n" for line in _text(change.after).splitlines()), nl=False)
+    for change in plan.kept:
+        gone = "was removed" if change.before is None else "was edited"
+        click.secho(f"! {change.path} {gone} here and stays; from yours to ours:", fg="yellow")
+        _difference(change)
+
+
+def _difference(change: Change) -> None:
+    lines = list(
+        difflib.unified_diff(
+            _text(change.before or b"").splitlines(), _text(change.after).splitlines(), n=2,
+            lineterm="",
+        )
+    )[2:]  # fmt: skip
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    for line in lines[:_LONGEST]:
+        click.secho(f"    {line}", fg=colours.get(line[:1]))
+    if len(lines) > _LONGEST:
+        click.echo(f"    … {len(lines) - _LONGEST} more lines")
+
+
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")
+
+
+def steps(steps: Sequence[str]) -> None:
+    if steps:
+        click.echo("\nNext:")
+    for number, step in enumerate(steps, 1):
+        click.echo(f"{number:3}. {step}")
+
+
+def commits(commits: Mapping[str, str | None], *, dry_run: bool, repository: str) -> None:
+    if dry_run:
+        click.echo("nothing was committed")
+    for branch, commit in commits.items():
+        what = f"commit {commit[:12]}" if commit else "nothing to do"
+        click.echo(f"{branch} of {repository}: {what}")
+
+
+def as_json(
+    plan: Plan,
+    findings: Sequence[Finding],
+    steps: Sequence[str],
+    commits: Mapping[str, str | None],
+) -> None:
+    """One object with the same facts people get; `commits` is empty when nothing was pushed."""
+    data = {
+        "commits": dict(commits),
+        "changes": [
+            {"path": change.path, "action": "update" if change.before is not None else "create"}
+            for change in plan.changes
+        ],
+        "kept": [change.path for change in plan.kept],
+        "skipped": [change.path for change in plan.skipped],
+        "imported": [
+            {"source": item.source, "key": item.key, "verdict": item.verdict, "text": item.text}
+            for item in findings
+        ],
+        "next": list(steps),
+    }
+    click.echo(json.dumps(data, indent=2))

@@ -1,0 +1,175 @@
+"""Argo CD's part for a team: the shipped argocd/ with its repository and environments filled in.
+
+Structural edits only, so that what reviewers read is what this project ships. `files` calls it,
+fresh on the shipped files, and again on a team's own ones when an environment is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gitops_bridge.errors import ConfigError
+from gitops_bridge.scaffold import people
+
+SERVING = "argocd/serving.yaml"
+BUILDS = "argocd/builds.yaml"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the objects of one environment go: `cluster` is the API server's address."""
+
+    environment: str
+    cluster: str
+    namespace: str
+    builds_namespace: str
+
+
+@dataclass(frozen=True)
+class Targets:
+    repository: str
+    branch: str
+    builds_branch: str
+    argocd_namespace: str
+    destinations: tuple[Destination, ...]
+
+
+def fill(files: Mapping[str, bytes], targets: Targets) -> dict[str, bytes]:
+    """The shipped files with everything of `targets` in place of the example's."""
+    filled = {}
+    for path, text in files.items():
+        document = people.load(text, path)
+        if document["kind"] in _WRITERS:
+            document["metadata"]["namespace"] = targets.argocd_namespace
+            _WRITERS[document["kind"]](document, targets, _is_builds(document))
+            text = people.dump(document)
+        filled[path] = text
+    return filled
+
+
+def extend(files: Mapping[str, bytes], destinations: Sequence[Destination]) -> dict[str, bytes]:
+    """A team's files with the `destinations` they lack; what is there stays as it is.
+
+    Raises ConfigError for a file that no longer has the place for them.
+    """
+    extended = {}
+    for path, text in files.items():
+        document = people.load(text, path)
+        kind = document.get("kind") if isinstance(document, dict) else None
+        if kind in _WRITERS:
+            with _Located(path):
+                if _add(document, destinations):
+                    text = people.dump(document)
+        extended[path] = text
+    return extended
+
+
+def read(files: Mapping[str, bytes]) -> Targets:
+    """The Targets that a team's files speak of. Raises ConfigError when they cannot be told."""
+    found = {}
+    for path in (SERVING, BUILDS):
+        with _Located(path):
+            document = people.load(files.get(path, b""), path)
+            source = document["spec"]["template"]["spec"]["source"]
+            found[path] = (
+                str(source["repoURL"]),
+                str(source["targetRevision"]).removeprefix("refs/heads/"),
+                str(document["metadata"]["namespace"]),
+                {str(item["environment"]): dict(item) for item in _elements(document)},
+            )
+    (url, branch, namespace, serving), (_, builds_branch, _, builds) = found.values()
+    with _Located(BUILDS):
+        destinations = [
+            Destination(
+                name, str(at["server"]), str(at["namespace"]), str(builds[name]["namespace"])
+            )
+            for name, at in serving.items()
+        ]
+    return Targets(url, branch, builds_branch, namespace, tuple(destinations))
+
+
+class _Located:
+    """Whatever is not where it was in `path` is that file's fault."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, KeyError | TypeError | AttributeError | StopIteration | ValueError):
+            raise ConfigError(
+                f"{self._path} no longer has the shape that init wrote",
+                hint="bring its list generator, source and destinations back from Git's history",
+            ) from None
+
+
+def _is_builds(document: Any) -> bool:
+    return str(document["metadata"]["name"]).endswith("builds")
+
+
+def _elements(document: Any) -> Any:
+    """The list generator's elements."""
+    generators = document["spec"]["generators"][0]["matrix"]["generators"]
+    return next(item["list"]["elements"] for item in generators if "list" in item)
+
+
+def _element(destination: Destination, builds: bool) -> dict[str, str]:
+    return {"environment": destination.environment, **_allowed(destination, builds)}
+
+
+def _allowed(destination: Destination, builds: bool) -> dict[str, str]:
+    namespace = destination.builds_namespace if builds else destination.namespace
+    return {"server": destination.cluster, "namespace": namespace}
+
+
+def _fill_application_set(document: Any, targets: Targets, builds: bool) -> None:
+    revision = f"refs/heads/{targets.builds_branch if builds else targets.branch}"
+    for node in _nodes(document["spec"]):
+        if "repoURL" in node:
+            node["repoURL"] = targets.repository
+        for key in ("revision", "targetRevision"):
+            if key in node:
+                node[key] = revision
+    elements = _elements(document)
+    elements[:] = [_element(destination, builds) for destination in targets.destinations]
+
+
+def _fill_project(document: Any, targets: Targets, builds: bool) -> None:
+    document["spec"]["sourceRepos"][:] = [targets.repository]
+    document["spec"]["destinations"][:] = _distinct(
+        _allowed(destination, builds) for destination in targets.destinations
+    )
+
+
+_WRITERS = {"ApplicationSet": _fill_application_set, "AppProject": _fill_project}
+
+
+def _add(document: Any, destinations: Sequence[Destination]) -> bool:
+    builds = _is_builds(document)
+    if document["kind"] == "ApplicationSet":
+        there = _elements(document)
+        names = {item["environment"] for item in there}
+        new = [_element(item, builds) for item in destinations if item.environment not in names]
+    else:
+        there = document["spec"]["destinations"]
+        listed = [dict(item) for item in there]
+        new = [item for at in destinations if (item := _allowed(at, builds)) not in listed]
+        new = _distinct(new)
+    there.extend(new)
+    return bool(new)
+
+
+def _distinct(items: Iterator[dict[str, str]] | list[dict[str, str]]) -> list[dict[str, str]]:
+    return list({tuple(item.items()): item for item in items}.values())
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from _nodes(item)

@@ -1,0 +1,181 @@
+"""Answers to the files that init wants in a repository, each with the role it plays there.
+
+`cli.init` hands the result to `plan.compare`. Three occasions: a repository that init never saw, an
+environment more in one that it knows, and a newer version's base/, argocd/ and workflow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gitops_bridge import documents
+from gitops_bridge.errors import ConfigError
+from gitops_bridge.scaffold import argocd, environments, people, shipped
+from gitops_bridge.scaffold.answers import IN_CLUSTER, Answers, Environment
+from gitops_bridge.scaffold.plan import File, Manifest, Role, Tree
+
+CONFIG = "gitops-bridge.yaml"
+WORKFLOWS = {
+    "github": (".github/workflows/gitops-bridge.yaml", "github-check.yaml"),
+    "gitlab": (".gitlab/gitops-bridge.yaml", "gitlab-check.yaml"),
+}
+_OWNERS = {
+    "github": (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"),
+    "gitlab": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
+}
+_GITLAB_INCLUDE = "include:\n- local: .gitlab/gitops-bridge.yaml\n"
+PLACEHOLDER_OWNER = "@your-organisation/your-platform-team"
+
+
+def first(answers: Answers, tree: Tree, version: str) -> dict[str, File]:
+    """Everything, for a repository that init never wrote to."""
+    targets = _targets(answers)
+    wanted = _ours(targets, answers.provider, version)
+    wanted[CONFIG] = File(_config(answers), Role.EDITED)
+    for environment in answers.environments:
+        wanted |= _folder(environment)
+    values = {
+        "argocd_namespace": answers.argocd_namespace,
+        "branch": answers.branch,
+        "builds_branch": answers.builds_branch,
+        "owners": " ".join(answers.owners) or PLACEHOLDER_OWNER,
+    }
+    wanted["README.md"] = _courtesy(shipped.text("README.md", values))
+    wanted[_owners_path(answers.provider, tree)] = _courtesy(shipped.text("codeowners", values))
+    if answers.provider == "gitlab":
+        wanted[".gitlab-ci.yml"] = _courtesy(_GITLAB_INCLUDE)
+    return wanted
+
+
+def more(answers: Answers, tree: Tree) -> dict[str, File]:
+    """What the environments of `answers` add to a repository that init knows."""
+    theirs = {path: content for path in shipped.folders() if (content := tree.read(path))}
+    in_argocd = {path: text for path, text in theirs.items() if path.startswith("argocd/")}
+    extended = argocd.extend(in_argocd, _targets(answers).destinations)
+    wanted = {path: File(text, Role.EDITED) for path, text in extended.items()}
+    wanted[CONFIG] = File(_extended(tree.read(CONFIG) or b"", answers), Role.EDITED)
+    for environment in answers.environments:
+        if tree.id(f"overlays/{environment.name}/environment") is None:
+            wanted |= _folder(environment)
+    return wanted
+
+
+def newer(tree: Tree, known: Manifest, version: str) -> dict[str, File]:
+    """base/, argocd/ and the workflow of this version for a repository that init knows.
+
+    Raises ConfigError when its argocd/ no longer tells the environments.
+    """
+    paths = [path for path in shipped.folders() if path.startswith("argocd/")]
+    targets = argocd.read({path: tree.read(path) or b"" for path in paths})
+    provider = next((name for name, (path, _) in WORKFLOWS.items() if path in known.files), None)
+    return _ours(targets, provider, version)
+
+
+def builds_branch(branch: str) -> dict[str, bytes]:
+    """The root commit of the branch that build Jobs are put on; models are on `branch`."""
+    return {"README.md": shipped.text("builds.md", {"branch": branch}).encode()}
+
+
+def _ours(targets: argocd.Targets, provider: str | None, version: str) -> dict[str, File]:
+    files = shipped.folders()
+    in_argocd = {path: text for path, text in files.items() if path.startswith("argocd/")}
+    wanted = {
+        path: File(text, Role.OURS)
+        for path, text in {**files, **argocd.fill(in_argocd, targets)}.items()
+    }
+    if provider is not None:
+        path, name = WORKFLOWS[provider]
+        text = shipped.text(name, {"branch": targets.branch, "version": version})
+        wanted[path] = File(text.encode(), Role.OURS)
+    return wanted
+
+
+def _targets(answers: Answers) -> argocd.Targets:
+    return argocd.Targets(
+        answers.repository,
+        answers.branch,
+        answers.builds_branch,
+        answers.argocd_namespace,
+        tuple(
+            argocd.Destination(item.name, item.cluster, item.namespace, item.builds_namespace)
+            for item in answers.environments
+        ),
+    )
+
+
+def _folder(environment: Environment) -> dict[str, File]:
+    texts = environments.folder(environment)
+    return {path: File(text.encode(), Role.TEAMS) for path, text in texts.items()}
+
+
+def _courtesy(text: str) -> File:
+    return File(text.encode(), Role.COURTESY)
+
+
+def _owners_path(provider: str, tree: Tree) -> str:
+    """Where the team's own file is, if it has one: the forge reads only the first it finds."""
+    places = _OWNERS[provider]
+    return next((path for path in places if tree.id(path) is not None), places[0])
+
+
+def _config(answers: Answers) -> bytes:
+    repository: dict[str, Any] = {"url": answers.repository}
+    if answers.branch != "main":
+        repository["branch"] = answers.branch
+    if answers.builds_branch != "builds":
+        repository["builds_branch"] = answers.builds_branch
+    text = (
+        shipped.text("gitops-bridge.yaml", {})
+        + documents.dump({"repository": repository})
+        + _credentials(answers.repository)
+        + documents.dump({"environments": {item.id: _entry(item) for item in answers.environments}})
+    )
+    return text.encode()
+
+
+def _credentials(url: str) -> str:
+    """What a team is likely to need next, as comments: nothing is known about its machines."""
+    if re.match(r"https?://", url):
+        return (
+            "  # Credentials by their whereabouts, never themselves:\n"
+            "  # username: gitops-bridge\n"
+            "  # password: {env: GIT_PASSWORD} # or {file: /run/secrets/git-password}\n"
+        )
+    if "://" not in url and ":" not in url:
+        return ""
+    return (
+        "  # ssh_key: /run/secrets/git/id_ed25519\n"
+        "  # ssh_known_hosts: /run/secrets/git/known_hosts\n"
+    )
+
+
+def _entry(environment: Environment) -> dict[str, str]:
+    entry = {
+        "name": environment.name,
+        "namespace": environment.namespace,
+        "prediction_url": environment.prediction_url.geturl(),
+    }
+    if environment.cluster != IN_CLUSTER:
+        entry["cluster"] = environment.cluster
+    return entry
+
+
+def _extended(text: bytes, answers: Answers) -> bytes:
+    """The team's configuration with the environments it lacks."""
+    document = people.load(text, CONFIG)
+    there = document.get("environments") if isinstance(document, dict) else None
+    if not isinstance(there, dict):
+        raise ConfigError(f"{CONFIG}: environments is missing", hint="bring it back from history")
+    known = {str(key) for key in there}
+    names = {str(item.get("name")) for item in there.values() if isinstance(item, Mapping)}
+    new = [item for item in answers.environments if item.id not in known]
+    for item in new:
+        if item.name in names:
+            raise ConfigError(
+                f"{CONFIG}: {item.name!r} is another prediction environment's folder already",
+                hint=f"choose another name for {item.id}",
+            )
+        there[people.quoted(item.id)] = _entry(item)
+    return people.dump(document) if new else text
