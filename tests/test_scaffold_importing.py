@@ -1,0 +1,246 @@
+"""Helm values of both chart generations and the plugin's private config to checked settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bosun.plugin.constants import BosunPluginConfigConstants
+from bosun.plugin.k8s.config import KubernetesPluginConfig
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_bridge.errors import ConfigError
+from gitops_bridge.scaffold.importing import File, Imported, helm_values, plugin_config
+from gitops_bridge.scaffold.keys import BY_NAME, HELM_KEYS, PLUGIN_KEYS
+
+FIXTURES = sorted((Path(__file__).parent / "fixtures" / "helm").glob("*.yaml"))
+
+
+def values(*texts: str) -> Imported:
+    return helm_values([File(f"{number}.yaml", text) for number, text in enumerate(texts)])
+
+
+def verdicts(imported: Imported) -> dict[str, str]:
+    return {finding.key: finding.verdict for finding in imported.findings}
+
+
+def test_every_key_of_the_plugin_is_accounted_for() -> None:
+    constants = vars(KubernetesPluginConfig).items()
+    keys = {value for name, value in constants if name.isupper() and isinstance(value, str)}
+    shared = (
+        BosunPluginConfigConstants.MLOPS_API_TOKEN_KEY,
+        BosunPluginConfigConstants.MLOPS_URL_KEY,
+        BosunPluginConfigConstants.MLOPS_BOSUN_PRED_ENV_ENABLE_MONITORING_KEY,
+    )
+    assert keys >= {"ppsBaseImage", "kanikoExtraArguments"}
+    assert (keys | set(shared)) - BY_NAME.keys() == set()
+
+
+def test_every_key_has_a_place_or_a_reason_never_both() -> None:
+    for key in PLUGIN_KEYS:
+        assert bool(key.place) != bool(key.reason), key.name
+    for helm in HELM_KEYS:
+        assert bool(helm.setting) != bool(helm.reason), helm.path
+
+
+def test_no_helm_path_stands_for_two_things() -> None:
+    paths = [key.path for key in HELM_KEYS]
+    assert sorted(set(paths)) == sorted(paths)
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_a_chart_s_values_give_the_needed_settings_and_no_unknown_key(path: Path) -> None:
+    imported = helm_values([File(path.name, path.read_bytes())])
+
+    needed = {"ppsBaseImage", "generatedImageRepo", "outfacingPredictionURLPrefix"}
+    assert imported.settings.keys() >= {*needed, "MLOPS_BOSUN_PRED_ENV_ID"}
+    assert [item for item in imported.findings if item.verdict == "unknown"] == []
+    assert all(item.source == path.name and item.text for item in imported.findings)
+
+
+def test_both_generations_name_the_same_settings() -> None:
+    alpha = values(
+        "ingress: {className: a, outfacingURLPrefix: 'http://h/p'}\ntracking: {image: i}"
+    )
+    current = values(
+        "predictionServer: {ingressClassName: a, outfacingUrlRoot: 'http://h/p'}\n"
+        "trackingAgent: {image: i}"
+    )
+    assert alpha.settings == current.settings != {}
+
+
+def test_later_files_win_key_by_key_lists_whole_and_null_removes() -> None:
+    imported = values(
+        "predictionServer: {nodeSelector: {a: x, b: y}, tolerations: [{key: one}], affinity: {q: {}}}",
+        "predictionServer: {nodeSelector: {b: z}, tolerations: [{key: two}], affinity: null}",
+    )
+    assert imported.settings == {
+        "ppsNodeSelector": {"a": "x", "b": "z"},
+        "ppsTolerations": [{"key": "two"}],
+    }
+    sources = {finding.key: finding.source for finding in imported.findings}
+    assert sources == {
+        "predictionServer.nodeSelector": "1.yaml",
+        "predictionServer.tolerations": "1.yaml",
+    }
+
+
+def test_an_id_keeps_its_digits_and_label_values_are_text() -> None:
+    imported = values(
+        "datarobot: {predictionEnvId: 650000000000000000000001}\n"
+        "predictionServer: {nodeSelector: {zone: 007, spot: true}}"
+    )
+    assert imported.settings["MLOPS_BOSUN_PRED_ENV_ID"] == "650000000000000000000001"
+    assert imported.settings["ppsNodeSelector"] == {"zone": "007", "spot": "true"}
+    assert values("datarobot: {predictionEnvId: 1e5}").settings == {
+        "MLOPS_BOSUN_PRED_ENV_ID": "1e5"
+    }
+
+
+def test_numbers_inside_manifests_stay_numbers() -> None:
+    imported = values("predictionServer: {tolerations: [{tolerationSeconds: 300}]}")
+    assert imported.settings["ppsTolerations"] == [{"tolerationSeconds": 300}]
+
+
+def test_an_unknown_key_is_told_with_the_nearest_known_one() -> None:
+    imported = values("imageBuilder: {ppsImages: x}\nqueue: {size: 3}")
+    told = {finding.key: finding.text for finding in imported.findings}
+    assert told == {
+        "imageBuilder.ppsImages": "did you mean imageBuilder.ppsImage?",
+        "queue": "nothing is taken from it",
+    }
+    private = plugin_config([File("p.yaml", "ppsTolerationz: []\n7: x")])
+    assert {item.text for item in private.findings} == {
+        "did you mean ppsTolerations?",
+        "nothing is taken from it",
+    }
+
+
+def test_a_key_without_place_says_why() -> None:
+    imported = plugin_config([File("p.yaml", "kubeConfigFile: /x\nagentSidecar: true")])
+    assert verdicts(imported) == {"kubeConfigFile": "no place", "agentSidecar": "placed"}
+    assert "Argo CD deploys" in imported.findings[0].text
+
+
+def test_a_token_is_neither_kept_nor_shown() -> None:
+    imported = plugin_config([File("p.yaml", "mlopsApiToken: NjVh-secret")])
+    assert imported.settings == {}
+    assert "NjVh" not in repr(imported)
+
+
+def test_every_wrong_type_is_reported_at_once_by_file_and_key() -> None:
+    with pytest.raises(ConfigError) as caught:
+        values(
+            "predictionServer: {resources: 3, tolerations: {a: b}, cpuUtilizationPercent: many}",
+            "imageBuilder: {generatedImageRepository: 'r.example.com/x:tag', extraVolumes: [{}]}",
+        )
+    message = caught.value.message
+    assert "0.yaml: predictionServer.resources: a mapping is expected, not 3" in message
+    assert "0.yaml: predictionServer.tolerations: a list of mappings" in message
+    assert "cpuUtilizationPercent: a whole number of percent" in message
+    assert "1.yaml: imageBuilder.generatedImageRepository" in message
+    assert "carries a tag or digest" in message
+    assert "extraVolumes: item 1 has no name" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "bad.yaml: line 2"),
+        ("- a", "bad.yaml: a mapping is expected"),
+        ("ppsResources: {limits: {1: 2}}", "the key 1 is not text: quote it"),
+        ("ppsAffinity: {x: .nan}", "no number that Kubernetes knows"),
+        ("ppsAffinity: {x: 2020-01-01}", "is a date: quote it"),
+        ("ppsAnnotations: {x: [1]}", "text is expected"),
+        ("outfacingPredictionURLPrefix: ftp://x", "https://host/path"),
+        ("outfacingPredictionURLPrefix: https://u:p@x/", "user name or password"),
+        ("outfacingPredictionURLPrefix: 'https://x/(a|b)'", "characters a route cannot match"),
+        ("ingressType: traefik", "nginx or openshift"),
+        ("kanikoSecretName: a\nkanikoConfigmapName: b", "exclude each other"),
+        ("kubeNamespace: Prod_1", "a namespace's name"),
+        ("ppsBaseImage: 'Registry/UPPER image'", "an image"),
+        ("agentSidecar: 'yes'", "true or false"),
+        ('agentImage: "a\\nb"', "one line of printable text"),
+    ],
+)
+def test_bad_values_are_named(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plugin_config([File("bad.yaml", text)])
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+def test_an_empty_file_says_nothing() -> None:
+    assert values("", "# only a comment\n") == Imported()
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.dates()
+    | st.text(max_size=12)
+    | st.sampled_from(["https://h.example.com/p", "nginx", "r.example.com/a/b", "65a0", "x:1.2.3"])
+)
+ANY = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=6) | st.sampled_from(["name", "requests"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+PATHS = st.sampled_from([key.path for key in HELM_KEYS])
+
+
+def nested(pairs: dict[str, Any]) -> dict[str, Any]:
+    """Dotted paths as nested mappings; a path below a value that is none is dropped."""
+    top: dict[str, Any] = {}
+    for path, value in pairs.items():
+        *parents, leaf = path.split(".")
+        node: Any = top
+        for step in parents:
+            node = node.setdefault(step, {}) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node[leaf] = value
+    return top
+
+
+@given(
+    st.lists(st.dictionaries(PATHS | st.text(max_size=8), ANY, max_size=5), min_size=1, max_size=3)
+)
+def test_any_values_give_settings_or_one_clean_error(documents: list[dict[str, Any]]) -> None:
+    texts = [yaml.safe_dump(nested(pairs), allow_unicode=True) for pairs in documents]
+    try:
+        imported = values(*texts)
+    except ConfigError as error:
+        assert error.message
+    else:
+        assert all(item.text and item.source for item in imported.findings)
+        assert set(imported.settings) <= {*BY_NAME, "apiSecretName"}
+
+
+@given(st.dictionaries(st.sampled_from(sorted(BY_NAME)), ANY, max_size=6))
+def test_any_private_config_gives_settings_or_one_clean_error(data: dict[str, Any]) -> None:
+    text = yaml.safe_dump(data, allow_unicode=True)
+    try:
+        imported = plugin_config([File("p.yaml", text)])
+    except ConfigError as error:
+        assert "p.yaml" in error.message or "exclude each other" in error.message
+    else:
+        assert len(imported.findings) == sum(value is not None for value in data.values())
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60))
+def test_any_bytes_give_settings_or_one_clean_error(text: bytes | str) -> None:
+    for read in (helm_values, plugin_config):
+        try:
+            read([File("x.yaml", text)])
+        except ConfigError as error:
+            assert error.message.startswith("x.yaml")
