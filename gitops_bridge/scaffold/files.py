@@ -41,6 +41,7 @@ def first(answers: Answers, tree: Tree, version: str) -> dict[str, File]:
         "branch": answers.branch,
         "builds_branch": answers.builds_branch,
         "owners": " ".join(answers.owners) or PLACEHOLDER_OWNER,
+        "workflows": WORKFLOWS[answers.provider][0].partition("/")[0],
     }
     wanted["README.md"] = _courtesy(shipped.text("README.md", values))
     wanted[_owners_path(answers.provider, tree)] = _courtesy(shipped.text("codeowners", values))

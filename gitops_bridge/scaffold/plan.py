@@ -162,7 +162,8 @@ class _Sorter:
         here, wanted = self._tree.id(path), blob_id(file.content)
         last = self._before.files.get(path)
         if here == wanted:
-            self.written[path] = wanted
+            if last is None or file.role is not Role.EDITED:
+                self.written[path] = wanted
         elif here is None and last is None:
             self._create(path, file, wanted)
         elif here is None:

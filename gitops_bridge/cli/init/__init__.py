@@ -106,7 +106,7 @@ def init(
     plan = occasion.plan(snapshot)
     if output == "text":
         showing.imported(occasion.findings)
-        showing.plan(plan, differences=True)
+        showing.plan(plan)
     _prove(shop, plan, snapshot)
     commits: dict[str, str | None] = {}
     if not dry_run:
@@ -138,6 +138,8 @@ def _repository(url: str, branch: str, builds: str, access: Mapping[str, Any]) -
     variable, file = access["password_env"], access["password_file"]
     if variable and file:
         raise ConfigError("--password-env and --password-file exclude each other", hint="keep one")
+    if branch == builds:
+        raise ConfigError("builds need a branch of their own", hint="change --builds-branch")
     return Repository(
         url=url,
         branch=branch,
@@ -274,7 +276,7 @@ def _write(directory: Path, answers: Answers, findings: Sequence[Finding], *, ou
         showing.as_json(plan, findings, steps, {})
     else:
         showing.imported(findings)
-        showing.plan(plan, differences=False)
+        showing.plan(plan)
         showing.steps(steps)
 
 

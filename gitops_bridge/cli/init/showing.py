@@ -11,6 +11,7 @@ import click
 from gitops_bridge.scaffold.importing import Finding
 from gitops_bridge.scaffold.plan import MANIFEST, Change, Plan
 
+_FOLDERS = ("base/", "argocd/", ".gitops-bridge/")
 _LONGEST = 100  # lines of one file's difference worth a screen
 
 
@@ -23,15 +24,16 @@ def imported(findings: Sequence[Finding]) -> None:
         click.echo(f" {finding.key} ({finding.source}): {finding.text}")
 
 
-def plan(plan: Plan, *, differences: bool) -> None:
-    """Each file of the plan; with `differences` what changes in those that exist."""
+def plan(plan: Plan) -> None:
+    """Each file of the plan, what changes in those that exist, and what stays as people have it."""
+    for folder, count in _whole_folders(plan).items():
+        click.echo(f"{click.style('+', fg='green')} {folder}/ ({count} files)")
     for change in plan.changes:
-        if change.path == MANIFEST:
-            continue
-        click.secho("+ " if change.before is None else "~ ", fg="green", nl=False)
-        click.echo(change.path)
-        if differences and change.before is not None:
+        if change.before is not None and change.path != MANIFEST:
+            click.echo(f"{click.style('~', fg='yellow')} {change.path}")
             _difference(change)
+        elif change.before is None and not change.path.startswith(_FOLDERS):
+            click.echo(f"{click.style('+', fg='green')} {change.path}")
     for change in plan.skipped:
         click.secho(f"= {change.path} is yours and stays; ours would say:", fg="yellow")
         click.echo("".join(f"    {line}\n" for line in _text(change.after).splitlines()), nl=False)
@@ -39,6 +41,13 @@ def plan(plan: Plan, *, differences: bool) -> None:
         gone = "was removed" if change.before is None else "was edited"
         click.secho(f"! {change.path} {gone} here and stays; from yours to ours:", fg="yellow")
         _difference(change)
+
+
+def _whole_folders(plan: Plan) -> Mapping[str, int]:
+    """How many new files each folder of the scaffold gets: nobody reads forty names."""
+    new = [change.path for change in plan.changes if change.before is None]
+    tops = [path.partition("/")[0] for path in new if path.startswith(_FOLDERS)]
+    return {top: tops.count(top) for top in dict.fromkeys(tops)}
 
 
 def _difference(change: Change) -> None:

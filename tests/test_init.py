@@ -1,0 +1,372 @@
+"""`gitops-bridge init` against real bare repositories, by the real program."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gitops_bridge import config, documents
+from gitops_bridge.scaffold import shipped
+from gitops_bridge.scaffold.plan import MANIFEST, blob_id
+from tests.team import git
+
+HELM = Path(__file__).parent / "fixtures" / "helm"
+PE = "65a000000000000000000001"
+NEEDED = (
+    "--environment", f"prod={PE}", "--namespace", "mlops-prod",
+    "--prediction-url", "https://predictions.example.com/deployments",
+    "--image-repository", "registry.example.com/mlops/models",
+    "--pps-image", "registry.example.com/datarobot/pps:11.2.1",
+)  # fmt: skip
+
+
+class Remote:
+    """A bare repository, and init run on it as from a shell."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "remote.git"
+        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.path))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "gitops_bridge", "init", str(self.path), *arguments],
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120,
+        )  # fmt: skip
+
+    def init(self, *arguments: str) -> dict:
+        done = self.run(*arguments, "--output", "json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def refused(self, *arguments: str) -> str:
+        before = self.refs()
+        done = self.run(*arguments)
+        assert done.returncode in {1, 2}
+        assert "Traceback" not in done.stderr
+        assert self.refs() == before
+        return done.stderr
+
+    def refs(self) -> str:
+        return git(self.path, "for-each-ref")
+
+    def files(self, branch: str = "main") -> list[str]:
+        return git(self.path, "ls-tree", "-r", "--name-only", branch).splitlines()
+
+    def read(self, path: str, branch: str = "main") -> str:
+        return git(self.path, "show", f"{branch}:{path}")
+
+    def log(self, branch: str = "main") -> list[str]:
+        return git(self.path, "log", "--format=%s", branch).splitlines()
+
+    def commit(self, files: dict[str, str | None], message: str = "Work") -> None:
+        """What a person does: clone, write (None: remove), commit, push."""
+        clone = self.folder / "clone"
+        if not clone.exists():
+            git(self.folder, "clone", "--quiet", str(self.path), str(clone))
+        git(clone, "checkout", "--quiet", "-B", "main")
+        if "refs/heads/main" in self.refs():
+            git(clone, "fetch", "--quiet")
+            git(clone, "reset", "--quiet", "--hard", "origin/main")
+        for path, text in files.items():
+            file = clone / path
+            if text is None:
+                file.unlink()
+            else:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+        git(clone, "add", "--all")
+        git(clone, "commit", "--quiet", "--message", message)
+        git(clone, "push", "--quiet", "origin", "main")
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    return Remote(tmp_path)
+
+
+def test_an_empty_repository_gets_one_commit_on_main_and_a_root_on_builds(remote: Remote) -> None:
+    done = remote.init(*NEEDED)
+
+    assert remote.log() == ["Set up gitops-bridge for prod"]
+    assert remote.log("builds") == ["Open the builds branch"]
+    assert remote.files("builds") == ["README.md"]
+    assert git(remote.path, "rev-parse", "main", "builds").split() == list(done["commits"].values())
+    assert set(remote.files()) >= {
+        *shipped.folders(), "gitops-bridge.yaml", "README.md", ".github/CODEOWNERS",
+        ".github/workflows/gitops-bridge.yaml", MANIFEST,
+        *(f"overlays/prod/environment/{part}/kustomization.yaml"
+          for part in ("serving", "autoscaling", "monitoring", "builder")),
+    }  # fmt: skip
+    for path in remote.files():
+        if path.startswith("base/"):
+            assert remote.read(path).encode() == shipped.folders()[path]
+
+
+def test_the_written_configuration_is_one_the_bridge_takes(remote: Remote) -> None:
+    remote.init(*NEEDED, "--cluster", "https://cluster.example.com:6443")
+
+    text = remote.read("gitops-bridge.yaml")
+    loaded = config.load(documents.load_verbatim(text), "gitops-bridge.yaml")
+    assert loaded.repository.url == str(remote.path)
+    assert loaded.environments == (
+        config.Environment(
+            PE, "prod", "mlops-prod", "https://predictions.example.com/deployments",
+            "https://cluster.example.com:6443",
+        ),
+    )  # fmt: skip
+
+
+def test_twice_is_nothing_to_do(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    before = remote.refs()
+    again = remote.init(*NEEDED)
+
+    assert remote.refs() == before
+    assert again["commits"] == {"main": None, "builds": None}
+    assert again["changes"] == again["kept"] == again["skipped"] == []
+
+
+def test_a_lost_builds_branch_comes_back(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    git(remote.path, "branch", "--delete", "--force", "builds")
+    again = remote.init(*NEEDED)
+
+    assert again["commits"]["main"] is None
+    assert remote.log("builds") == ["Open the builds branch"]
+
+
+def test_what_a_team_has_stays_and_its_own_readme_and_owners_count(remote: Remote) -> None:
+    remote.commit({"README.md": "ours\n", "CODEOWNERS": "* @us\n", "src/a.py": "1\n"})
+    done = remote.init(*NEEDED)
+
+    assert remote.log() == ["Set up gitops-bridge for prod", "Work"]
+    assert remote.read("README.md") == "ours\n"
+    assert remote.read("CODEOWNERS") == "* @us\n"
+    assert ".github/CODEOWNERS" not in remote.files()
+    assert done["skipped"] == ["CODEOWNERS", "README.md"]
+    assert remote.read("src/a.py") == "1\n"
+
+
+def test_identical_files_are_no_conflict(remote: Remote) -> None:
+    text = shipped.folders()["base/service.yaml"].decode()
+    remote.commit({"base/service.yaml": text})
+    done = remote.init(*NEEDED)
+
+    assert "base/service.yaml" not in [change["path"] for change in done["changes"]]
+    assert blob_id(text.encode()) in remote.read(MANIFEST)
+
+
+def test_all_conflicts_are_told_at_once_and_nothing_is_written(remote: Remote) -> None:
+    remote.commit(
+        {
+            "base/service.yaml": "theirs\n",
+            "argocd": "a file\n",
+            "gitops-bridge.yaml/x": "a folder\n",
+            "overlays/prod/environment/serving/kustomization.yaml": "theirs\n",
+        }
+    )
+    said = remote.refused(*NEEDED)
+
+    assert "base/service.yaml" in said
+    assert "argocd (a file where a folder is needed)" in said
+    assert "gitops-bridge.yaml (a folder)" in said
+    assert "overlays/prod/environment/serving/kustomization.yaml" in said
+    assert "cure:" in said
+
+
+def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) -> None:
+    assert "--environment NAME=ID is missing" in remote.refused()
+    said = remote.refused("--environment", "prod")
+    for flag in ("NAME=ID", "--namespace", "--prediction-url", "--image-repository", "--pps-image"):
+        assert f"{flag} is missing" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--environment", "Prod Eins=65a0"), "must be a-z"),
+        (("--environment", "prod=Not An Id"), "not an id"),
+        (("--environment", "prod=a", "--environment", "prod=b"), "there twice"),
+        (("--environment", "a=65a0", "--environment", "b=65a0", *NEEDED[2:]), "two environments have the id"),
+        (("--environment", f"prod={PE}", "--namespace", "x", "--namespace", "y"), "several values"),
+        ((*NEEDED, "--prediction-url", "predictions.example.com"), "several values for prod"),
+        ((*NEEDED, "--route", "gateway-httproute"), "--gateway NAMESPACE/NAME is missing"),
+        ((*NEEDED, "--gateway", "x"), "does not look like NAMESPACE/NAME"),
+        ((*NEEDED, "--route", "traefik"), "'traefik' is none of ingress-nginx"),
+        ((*NEEDED, "--values", "/nowhere.yaml"), "/nowhere.yaml: No such file"),
+        ((*NEEDED, "--upgrade"), "init never wrote to this branch"),
+        ((*NEEDED, "--password-env", "A", "--password-file", "B"), "exclude each other"),
+        ((*NEEDED, "--builds-branch", "main"), "a branch of their own"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told_and_nothing_is_written(
+    remote: Remote, arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in remote.refused(*arguments)
+
+
+def test_what_does_not_render_is_not_committed(remote: Remote) -> None:
+    values = remote.folder / "values.yaml"
+    values.write_text("predictionServer: {extraVolumes: [{name: x, emptyDir: {sizeLimit: [1]}}]}")
+    private = remote.folder / "private.yaml"
+    private.write_text("ppsAnnotations: {'a b': c}\nkanikoTolerations: []\n")
+    remote.init(*NEEDED, "--values", str(values), "--plugin-config", str(private))
+    remote.commit({"overlays/prod/environment/serving/kustomization.yaml": "patches: [{}]\n"})
+
+    said = remote.refused("--environment", "stage=65b0", *NEEDED[2:], "--yes")
+    assert "overlays/prod/probe" in said
+
+
+def test_two_environments_have_their_own_clusters_and_namespaces(remote: Remote) -> None:
+    remote.init(
+        *("--environment", "prod=65a0", "--environment", "stage=65b0"),
+        *("--namespace", "prod=mlops-prod", "--namespace", "stage=mlops-stage"),
+        *("--cluster", "prod=https://prod.example.com:6443", "--builds-namespace", "prod=images"),
+        *NEEDED[4:],
+    )
+    serving = documents.load(remote.read("argocd/serving.yaml"))
+    builds = documents.load(remote.read("argocd/builds.yaml"))
+    lists = [item["spec"]["generators"][0]["matrix"]["generators"][0] for item in (serving, builds)]
+    local = "https://kubernetes.default.svc"
+    assert [item["list"]["elements"] for item in lists] == [
+        [
+            {
+                "environment": "prod",
+                "server": "https://prod.example.com:6443",
+                "namespace": "mlops-prod",
+            },
+            {"environment": "stage", "server": local, "namespace": "mlops-stage"},
+        ],
+        [
+            {
+                "environment": "prod",
+                "server": "https://prod.example.com:6443",
+                "namespace": "images",
+            },
+            {"environment": "stage", "server": local, "namespace": "mlops-stage-builds"},
+        ],
+    ]
+    assert {path.split("/")[1] for path in remote.files() if path.startswith("overlays/")} == {
+        "prod", "stage",
+    }  # fmt: skip
+
+
+def test_an_environment_is_added_later_and_people_s_edits_stay(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    text = remote.read("gitops-bridge.yaml") + "limits:\n  removals: 7 # we stop many at once\n"
+    project = remote.read("argocd/serving-project.yaml") + "  orphanedResources: {warn: true}\n"
+    remote.commit({"gitops-bridge.yaml": text, "argocd/serving-project.yaml": project})
+    more = ("--environment", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:])
+
+    assert "existing files would change" in remote.refused(*more)
+    remote.init(*more, "--yes")
+
+    assert remote.log()[0] == "Add environment stage"
+    loaded = config.load(documents.load_verbatim(remote.read("gitops-bridge.yaml")), "x")
+    assert {item.id: item.name for item in loaded.environments} == {PE: "prod", "65b0": "stage"}
+    assert "removals: 7 # we stop many at once" in remote.read("gitops-bridge.yaml")
+    project = documents.load(remote.read("argocd/serving-project.yaml"))
+    assert project["spec"]["orphanedResources"] == {"warn": True}
+    names = [item["namespace"] for item in project["spec"]["destinations"]]
+    assert names == ["mlops-prod", "mlops-stage"]
+    assert remote.init(*more, "--yes")["changes"] == []
+
+
+def test_a_known_repository_without_new_answers_says_what_can_be_done(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    assert "--environment NAME=ID adds one" in remote.refused()
+
+
+def test_an_environment_s_name_is_taken_once(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    said = remote.refused("--environment", "prod=65b0", *NEEDED[2:], "--yes")
+    assert "'prod' is another prediction environment's folder already" in said
+
+
+def test_dry_run_shows_and_touches_nothing(remote: Remote) -> None:
+    done = remote.run(*NEEDED, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert remote.refs() == ""
+    assert "+ overlays/prod/environment/serving/kustomization.yaml" in done.stdout
+    assert "nothing was committed" in done.stdout
+
+
+def test_a_folder_to_look_at_holds_what_would_be_committed(remote: Remote, tmp_path: Path) -> None:
+    folder = tmp_path / "look"
+    remote.init(*NEEDED, "--directory", str(folder))
+    assert remote.refs() == ""
+    remote.init(*NEEDED)
+    written = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+    assert written == sorted(remote.files())
+    assert all((folder / path).read_text() == remote.read(path) for path in written)
+    assert "names a folder to be made" in remote.refused(*NEEDED, "--directory", str(folder))
+
+
+def test_gitlab_gets_its_own_workflow(remote: Remote) -> None:
+    remote.init(*NEEDED, "--provider", "gitlab", "--owner", "@ml/platform")
+    assert documents.load(remote.read(".gitlab-ci.yml")) == {
+        "include": [{"local": ".gitlab/gitops-bridge.yaml"}]
+    }
+    assert "gitops-bridge check" in remote.read(".gitlab/gitops-bridge.yaml")
+    assert "/base/ @ml/platform" in remote.read("CODEOWNERS")
+
+
+def test_the_workflow_checks_pull_requests_of_the_branch(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    workflow = documents.load(remote.read(".github/workflows/gitops-bridge.yaml"))
+    assert workflow[True] == {"pull_request": {"branches": ["main"]}}  # YAML reads `on` as true
+    runs = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
+    assert runs[-1].startswith("gitops-bridge check")
+
+
+def test_next_steps_name_what_git_must_not_hold(remote: Remote) -> None:
+    done = remote.run(*NEEDED)
+    assert "kubectl create namespace mlops-prod-builds" in done.stdout
+    assert "create secret generic mlops-api-key" in done.stdout
+    assert "kubectl apply -k argocd/" in done.stdout
+
+
+def test_a_declining_server_is_an_error_with_advice(remote: Remote) -> None:
+    hook = remote.path / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho main is protected >&2\nexit 1\n")
+    hook.chmod(0o755)
+    said = remote.refused(*NEEDED)
+    assert "main is protected" in said
+    assert "cure:" in said
+
+
+def test_on_a_terminal_what_is_missing_is_asked_for(remote: Remote) -> None:
+    answers = ["prod", "no id!", PE, "", "https://predictions.example.com/d", "r.example.com/m",
+               "r.example.com/pps:11.2.1"]  # fmt: skip
+    said = _on_a_terminal(remote, answers)
+
+    assert remote.log() == ["Set up gitops-bridge for prod"], said
+    assert "is not an id" in said
+    assert "namespace: mlops-prod" in remote.read("gitops-bridge.yaml")
+
+
+def _on_a_terminal(remote: Remote, answers: list[str]) -> str:
+    main, side = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "gitops_bridge", "init", str(remote.path)],
+        stdin=side, stdout=side, stderr=side, close_fds=True,
+    ):  # fmt: skip
+        os.close(side)
+        os.write(main, "".join(f"{answer}\n" for answer in answers).encode())
+        said = b""
+        try:
+            while block := os.read(main, 4096):
+                said += block
+        except OSError:  # how Linux tells that the other side is closed
+            pass
+    os.close(main)
+    return said.decode()

@@ -1,0 +1,116 @@
+"""`gitops-bridge init --upgrade`: an older version's files become this version's, edits stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gitops_bridge import __version__, documents
+from gitops_bridge.scaffold import shipped
+from gitops_bridge.scaffold.plan import MANIFEST, blob_id
+from tests.test_init import NEEDED, Remote
+
+SERVICE, DEPLOYMENT = "base/service.yaml", "base/deployment.yaml"
+NEW = "base/image-builder/components/append/kustomization.yaml"
+WORKFLOW = ".github/workflows/gitops-bridge.yaml"
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Remote:
+    """A repository as an older version left it: three files said less, one was not there yet."""
+    remote = Remote(tmp_path)
+    remote.init(*NEEDED)
+    old = {path: remote.read(path) + "# as it was\n" for path in (SERVICE, DEPLOYMENT, WORKFLOW)}
+    listed = documents.load_verbatim(remote.read(MANIFEST))
+    listed["version"] = "0.0.1"
+    listed["files"] |= {path: blob_id(text.encode()) for path, text in old.items()}
+    del listed["files"][NEW]
+    remote.commit({**old, NEW: None, MANIFEST: documents.dump(listed)}, "Older")
+    return remote
+
+
+def test_ours_become_newer_and_the_version_is_written_down(older: Remote) -> None:
+    done = older.init("--upgrade", "--yes")
+
+    assert older.log()[0] == f"Upgrade to gitops-bridge {__version__}"
+    assert {change["path"]: change["action"] for change in done["changes"]} == {
+        SERVICE: "update", DEPLOYMENT: "update", WORKFLOW: "update", MANIFEST: "update",
+        NEW: "create",
+    }  # fmt: skip
+    for path in (SERVICE, DEPLOYMENT):
+        assert older.read(path).encode() == shipped.folders()[path]
+    assert documents.load_verbatim(older.read(MANIFEST))["version"] == __version__
+    assert older.init("--upgrade")["changes"] == []
+
+
+def test_it_shows_the_difference_and_asks_first(older: Remote) -> None:
+    said = older.refused("--upgrade")
+    assert "4 existing files would change" in said
+    shown = older.run("--upgrade", "--dry-run").stdout
+    assert "~ base/service.yaml" in shown
+    assert "-# as it was" in shown
+
+
+def test_what_people_edited_or_removed_stays_and_is_told(older: Remote) -> None:
+    edited = older.read(SERVICE) + "# our own\n"
+    older.commit({SERVICE: edited, DEPLOYMENT: older.read(DEPLOYMENT), WORKFLOW: None})
+    done = older.init("--upgrade", "--yes")
+
+    assert older.read(SERVICE) == edited
+    assert WORKFLOW not in older.files()
+    assert done["kept"] == [WORKFLOW, SERVICE]
+    assert older.read(DEPLOYMENT).encode() == shipped.folders()[DEPLOYMENT]
+    assert older.init("--upgrade")["kept"] == [WORKFLOW, SERVICE]
+
+
+def test_an_edit_of_a_file_that_has_nothing_new_is_not_worth_a_word(older: Remote) -> None:
+    older.commit({"base/kustomization.yaml": older.read("base/kustomization.yaml") + "# our own\n"})
+    assert older.init("--upgrade", "--yes")["kept"] == []
+
+
+def test_the_environments_of_argocd_stay(older: Remote) -> None:
+    before = older.read("argocd/serving.yaml")
+    older.init("--upgrade", "--yes")
+    assert older.read("argocd/serving.yaml") == before
+
+
+def test_the_team_s_own_files_are_not_touched(older: Remote) -> None:
+    path = "overlays/prod/environment/serving/kustomization.yaml"
+    older.commit({path: older.read(path) + "# ours\n", "README.md": "ours\n"})
+    before = {name: older.read(name) for name in (path, "README.md", "gitops-bridge.yaml")}
+    older.init("--upgrade", "--yes")
+    assert {name: older.read(name) for name in before} == before
+
+
+def test_a_newer_file_where_people_have_one_is_a_conflict(older: Remote) -> None:
+    older.commit({NEW: "theirs\n"})
+    assert NEW in older.refused("--upgrade", "--yes")
+
+
+def test_a_newer_base_that_an_environment_does_not_render_with_is_refused(older: Remote) -> None:
+    path = "overlays/prod/environment/serving/kustomization.yaml"
+    broken = older.read(path) + "- target: {kind: Deployment, name: mlops}\n  patch: |\n" + (
+        "    - {op: test, path: /spec/nowhere, value: 1}\n"
+    )  # fmt: skip
+    older.commit({path: broken})
+    assert "overlays/prod/probe" in older.refused("--upgrade", "--yes")
+
+
+def test_an_argocd_that_lost_its_shape_is_told(older: Remote) -> None:
+    older.commit({"argocd/serving.yaml": "kind: ApplicationSet\n"})
+    said = older.refused("--upgrade", "--yes")
+    assert "argocd/serving.yaml no longer has the shape" in said
+
+
+def test_a_damaged_list_is_told(older: Remote) -> None:
+    older.commit({MANIFEST: "version: 1\nfiles: [a]\n"})
+    assert MANIFEST in older.refused("--upgrade", "--yes")
+
+
+def test_plain_init_leaves_an_older_base_alone(older: Remote) -> None:
+    more = ("--environment", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:], "--yes")
+    before = older.read(SERVICE)
+    older.init(*more)
+    assert older.read(SERVICE) == before
+    assert documents.load_verbatim(older.read(MANIFEST))["version"] == "0.0.1"
