@@ -24,6 +24,7 @@ NEEDED = (
     "--image-repository", "registry.example.com/mlops/models",
     "--pps-image", "registry.example.com/datarobot/pps:11.2.1",
 )  # fmt: skip
+TWIN = ("--environment", "b=65a0", *NEEDED[2:])
 
 
 class Remote:
@@ -194,7 +195,7 @@ def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) 
         (("--environment", "Prod Eins=65a0"), "must be a-z"),
         (("--environment", "prod=Not An Id"), "not an id"),
         (("--environment", "prod=a", "--environment", "prod=b"), "there twice"),
-        (("--environment", "a=65a0", "--environment", "b=65a0", *NEEDED[2:]), "two environments have the id"),
+        (("--environment", "a=65a0", *TWIN), "two environments have the id"),
         (("--environment", f"prod={PE}", "--namespace", "x", "--namespace", "y"), "several values"),
         ((*NEEDED, "--prediction-url", "predictions.example.com"), "several values for prod"),
         ((*NEEDED, "--route", "gateway-httproute"), "--gateway NAMESPACE/NAME is missing"),

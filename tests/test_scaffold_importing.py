@@ -75,7 +75,7 @@ def test_both_generations_name_the_same_settings() -> None:
 
 def test_later_files_win_key_by_key_lists_whole_and_null_removes() -> None:
     imported = values(
-        "predictionServer: {nodeSelector: {a: x, b: y}, tolerations: [{key: 1}], affinity: {q: {}}}",
+        "predictionServer: {nodeSelector: {a: x, b: y}, tolerations: [{key: 1}], affinity: {q: 1}}",
         "predictionServer: {nodeSelector: {b: z}, tolerations: [{key: two}], affinity: null}",
     )
     assert imported.settings == {
