@@ -9,7 +9,6 @@ since.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, network, queue, trees
 from gitops_bridge.git.commits import Sign, Signature
-from gitops_bridge.git.mirror import POLL, Mirror
+from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience, Result, Update
 from gitops_bridge.git.queue import Intent, Reply, Waiting
 
@@ -56,16 +55,11 @@ class Delivery:
 
         Raises RepositoryError when nobody answers for very long.
         """
-        deadline = time.monotonic() + 20 * self._mirror.remote.timeout
         with queue.submitted(self._folder, intent) as ticket:
-            while time.monotonic() < deadline:
-                with self._mirror.lock(wait=False) as leading:
-                    if leading and ticket.reply() is None:
-                        self._lead()
-                if reply := ticket.reply():
-                    return reply
-                time.sleep(POLL)
-        raise self._mirror.busy()
+            with self._mirror.lock(unless=ticket.answered):
+                if not ticket.answered():
+                    self._lead()
+            return ticket.reply()
 
     def _lead(self) -> None:
         waiting = queue.waiting(self._folder)

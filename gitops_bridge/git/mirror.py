@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pygit2
 
 T = TypeVar("T")
-POLL = 0.002
+_POLL = 0.002
 """Seconds between two looks at a lock."""
 _TRACKED = "refs/remotes/origin/"
 _CLONE = 10
@@ -172,13 +172,13 @@ class Mirror:
     # -- the lock
 
     @contextmanager
-    def lock(self, *, wait: bool = True) -> Iterator[bool]:
-        """Hold the mirror for this thread, which may already do so. Without `wait` a mirror that
-        somebody else holds yields False at once."""
+    def lock(self, *, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+        """Hold the mirror for this thread, which may already do so. While somebody else holds it,
+        waiting ends as soon as `unless()`, and yields False."""
         if getattr(self._held, "lock", None) is not None:
             yield True
             return
-        held = self._acquire(wait)
+        held = self._acquire(unless)
         self._held.lock = held
         try:
             yield held is not None
@@ -188,28 +188,26 @@ class Mirror:
                 flock(held, LOCK_UN)  # also when a child forked meanwhile shares the descriptor
                 os.close(held)
 
-    def _acquire(self, wait: bool) -> int | None:
+    def _acquire(self, unless: Callable[[], bool]) -> int | None:
         deadline = time.monotonic() + 2 * _CLONE * self.remote.timeout
         with self._noticing():
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        while True:
+        while time.monotonic() < deadline:
             try:
                 flock(descriptor, LOCK_EX | LOCK_NB)
+                return descriptor
             except BlockingIOError:
-                if wait and time.monotonic() < deadline:
-                    time.sleep(POLL)
-                    continue
-                os.close(descriptor)
-                if not wait:
+                if unless():
+                    os.close(descriptor)
                     return None
-                raise self.busy() from None
-            return descriptor
-
-    def busy(self) -> RepositoryError:
-        return RepositoryError(
-            f"another process holds the mirror in {self.folder}", hint="try again", retry=True
+                time.sleep(_POLL)
+        os.close(descriptor)
+        raise RepositoryError(
+            f"another process holds the mirror in {self.folder} for very long",
+            hint="see whether it hangs; then try again",
+            retry=True,
         )
 
     # -- upkeep
@@ -219,7 +217,7 @@ class Mirror:
         nobody is using the mirror. Geometric packs keep each run as short as its news."""
         if not self._worn():
             return
-        with self.lock(wait=False) as mine:
+        with self.lock(unless=lambda: True) as mine:
             if mine:
                 self.healing(self._repack)
 

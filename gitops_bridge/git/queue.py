@@ -55,13 +55,14 @@ class Ticket:
     """The owner's side of one intent."""
 
     def __init__(self, waiting: Path, descriptor: int) -> None:
-        self._answered = waiting.with_suffix(".reply")
+        self._answered = os.fspath(waiting.with_suffix(".reply"))
         self._descriptor = descriptor
 
-    def reply(self) -> Reply | None:
-        """What the leader answered, None as long as it has not."""
-        if not self._answered.exists():
-            return None
+    def answered(self) -> bool:
+        return os.path.exists(self._answered)
+
+    def reply(self) -> Reply:
+        """What the leader answered, once it has."""
         size = os.fstat(self._descriptor).st_size
         _, line, *_ = os.pread(self._descriptor, size, 0).split(b"\n")
         return _reply_from(json.loads(line))

@@ -1,0 +1,1 @@
+"""Real or stateful servers that tests talk to over loopback."""
