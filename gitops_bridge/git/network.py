@@ -56,6 +56,7 @@ class Patience:
         self._left = tries
         self._until = time.monotonic() + seconds
         self._pause = first
+        self._longest = 50 * first
 
     def wait(self, problem: RepositoryError) -> None:
         """Sleep before the next try. Raises `problem` when there is to be none."""
@@ -63,7 +64,7 @@ class Patience:
             raise problem
         self._left -= 1
         time.sleep(self._pause * (0.5 + secrets.randbelow(1000) / 1000))
-        self._pause = min(2 * self._pause, 2.0)
+        self._pause = min(2 * self._pause, self._longest)
 
 
 def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:

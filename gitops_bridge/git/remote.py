@@ -89,6 +89,7 @@ class Remote:
         yield "http.lowSpeedLimit", "1"
         yield "http.lowSpeedTime", str(max(1, round(self.timeout)))
         if self.ca_file:
+            _must_exist(self.ca_file, "CA file", "name a file of PEM certificates")
             yield "http.sslCAInfo", self.ca_file
         if self.proxy:
             yield "http.proxy", self.proxy
@@ -117,8 +118,8 @@ class Remote:
             options.append(f'UserKnownHostsFile="{self.ssh_known_hosts}"')
             options.append("GlobalKnownHostsFile=/dev/null")
         identity = hashlib.sha256(f"{self.ssh_key}\n{self.ssh_known_hosts}".encode()).hexdigest()
-        socket = f"{sockets}/ssh-{identity[:8]}-%C"
-        if len(socket) + 60 < 108:  # the kernel's limit for a socket's path; %C is 40 long
+        socket = f"{sockets}/ssh-{identity[:8]}"
+        if len(socket) + 17 < 108:  # the kernel's limit; ssh puts 17 characters behind it at first
             options += ["ControlMaster=auto", "ControlPersist=60", f'ControlPath="{socket}"']
         for option in options:
             words += ["-o", option]

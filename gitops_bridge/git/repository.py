@@ -145,7 +145,7 @@ class Repository:
         Raises PushRejected when the server declines, StaleBase when the branch never holds still.
         """
         snapshot = self._snapshot(branch, fetch=False, create=create)
-        patience = Patience(tries=30, seconds=self._mirror.remote.timeout, first=0.005)
+        patience = Patience(tries=20, seconds=self._mirror.remote.timeout, first=0.005)
         fresh = False
         while True:
             answer: Edit | T | None = None

@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     def backend(self, body, user):
         path, _, query = self.path.partition("?")
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": os.pathsep.join(os.get_exec_path()),
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": "http.receivepack",
             "GIT_CONFIG_VALUE_0": "true",
