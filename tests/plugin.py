@@ -12,7 +12,8 @@ from bosun.plugin.deployment_info import DeploymentInfo
 from bosun.plugin.k8s.config import KubernetesPluginConfig
 from bosun.plugin.k8s.manifests import ManifestGenerationError, ResourceBuilder
 from bosun.plugin.pe_info import PEInfo
-from rendering import ROOT, a_component, operation
+
+from tests.rendering import ROOT, a_component, operation
 
 __all__ = ["ManifestGenerationError", "differences", "environment", "render", "table"]
 

@@ -6,10 +6,10 @@ from copy import deepcopy
 
 import jsonschema
 import pytest
-from rendering import ROOT, build
-from strictness import check
 
 from gitops_bridge import documents
+from tests.rendering import ROOT, build
+from tests.strictness import check
 
 FILES = ["serving-project", "serving", "builds-project", "builds"]
 OVERLAYS = sorted(

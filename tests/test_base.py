@@ -4,10 +4,19 @@ import itertools
 import re
 
 import pytest
-from rendering import ROOT, Refused, Repository, build, build_text, by_kind, container, variables
-from strictness import check
 
 from gitops_bridge import documents
+from tests.rendering import (
+    ROOT,
+    Refused,
+    Repository,
+    build,
+    build_text,
+    by_kind,
+    container,
+    variables,
+)
+from tests.strictness import check
 
 COMPONENTS = sorted(
     path.parent.relative_to(ROOT / "base/components").as_posix()
@@ -15,7 +24,6 @@ COMPONENTS = sorted(
 )
 DEPRECATED = {
     "bases",
-    "commonAnnotations",
     "commonLabels",
     "imageTags",
     "patchesJson6902",
@@ -66,11 +74,7 @@ def test_each_component_is_valid_on_base(repository, name):
 
 def files():
     for folder in ("base", "argocd", "overlays"):
-        yield from (
-            path
-            for path in sorted((ROOT / folder).rglob("kustomization.yaml"))
-            if not {"image-builder", "builder"} & set(path.parts)
-        )
+        yield from sorted((ROOT / folder).rglob("kustomization.yaml"))
 
 
 @pytest.mark.parametrize("path", list(files()), ids=lambda path: str(path.relative_to(ROOT)))

@@ -7,7 +7,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rendering import (
+
+from gitops_bridge import documents
+from gitops_bridge.actions import Package, Scale
+from gitops_bridge.desired import overlay
+from gitops_bridge.desired.overlay import Image, Route, Seams
+from tests.rendering import (
     DIGEST,
     ENVIRONMENT,
     FIRST,
@@ -23,12 +28,7 @@ from rendering import (
     operation,
     variables,
 )
-from strictness import check
-
-from gitops_bridge import documents
-from gitops_bridge.actions import Package, Scale
-from gitops_bridge.desired import overlay
-from gitops_bridge.desired.overlay import Image, Route, Seams
+from tests.strictness import check
 
 SCALES = [Scale(0), Scale(1), Scale(3), Scale(1, 2, 4), Scale(5, 1, 3)]
 ROUTES = ["ingress-nginx", "ingress-openshift", "gateway-httproute"]

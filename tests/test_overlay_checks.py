@@ -1,10 +1,9 @@
 """What a rendered overlay lacks is said before it is committed."""
 
-from rendering import FIRST, ID, Repository, a_component, build, operation
-
 from gitops_bridge.actions import Scale
 from gitops_bridge.desired import overlay
 from gitops_bridge.desired.overlay import Seams
+from tests.rendering import FIRST, ID, Repository, a_component, build, operation
 
 
 def test_why_the_namespace_is_not_kustomizes(tmp_path):

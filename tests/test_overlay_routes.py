@@ -1,11 +1,11 @@
 """Where the team's environment takes the deployment's id."""
 
 import pytest
-from rendering import FIRST, ID, Refused, Repository, a_component, build, by_kind, operation
 
 from gitops_bridge.desired import overlay
 from gitops_bridge.desired.overlay import Route, Seams
 from gitops_bridge.errors import RenderError
+from tests.rendering import FIRST, ID, Refused, Repository, a_component, build, by_kind, operation
 
 
 def test_the_examples_seams_are_read_from_its_render(tmp_path):

@@ -11,7 +11,11 @@ from bosun.plugin.constants import BosunPluginConfigConstants
 from bosun.plugin.k8s.config import KubernetesPluginConfig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plugin import (
+
+from gitops_bridge.actions import ExecutionType, Model, ModelFormat, Package, Scale
+from gitops_bridge.desired import overlay
+from gitops_bridge.desired.overlay import Image
+from tests.plugin import (
     ABSENT,
     MONITORED,
     ManifestGenerationError,
@@ -21,12 +25,8 @@ from plugin import (
     render,
     table,
 )
-from rendering import DIGEST, ENVIRONMENT, Repository, build, by_kind, variables
-from strictness import check
-
-from gitops_bridge.actions import ExecutionType, Model, ModelFormat, Package, Scale
-from gitops_bridge.desired import overlay
-from gitops_bridge.desired.overlay import Image
+from tests.rendering import DIGEST, ENVIRONMENT, Repository, build, by_kind, variables
+from tests.strictness import check
 
 PLAIN = {
     "ppsBaseImage": "r.example.com/pps:9.1.2",
