@@ -28,7 +28,18 @@ class InvalidYaml(ValueError):
     """The text is not YAML; the message names line and column."""
 
 
-class _VerbatimLoader(_Loader):
+class _PlainLoader(_Loader):
+    """A lone `=`, which YAML 1.1 gave a meaning nobody uses, is text as in YAML 1.2."""
+
+
+def _as_text(_: _PlainLoader, node: yaml.Node) -> str:
+    return str(node.value)
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:value", _as_text)
+
+
+class _VerbatimLoader(_PlainLoader):
     """Booleans and nulls are read; numbers and dates stay the text they are."""
 
 
@@ -66,7 +77,7 @@ def _invalid(error: yaml.YAMLError) -> InvalidYaml:
 
 def load(text: str | bytes) -> Any:
     """The one document in `text` with types as YAML gives them. Raises InvalidYaml."""
-    return _one(text, _Loader)
+    return _one(text, _PlainLoader)
 
 
 def load_verbatim(text: str | bytes) -> Any:
@@ -76,17 +87,17 @@ def load_verbatim(text: str | bytes) -> Any:
 
 def load_all(text: str | bytes) -> list[Any]:
     """Every document in `text` that is not empty. Raises InvalidYaml."""
-    return [document for document in _all(text, _Loader) if document is not None]
+    return [document for document in _all(text, _PlainLoader) if document is not None]
 
 
-def _one(text: str | bytes, loader: type[_Loader]) -> Any:
+def _one(text: str | bytes, loader: type[_PlainLoader]) -> Any:
     documents = _all(text, loader)
     if len(documents) > 1:
         raise InvalidYaml(f"{len(documents)} documents where one is expected")
     return documents[0] if documents else None
 
 
-def _all(text: str | bytes, loader: type[_Loader]) -> list[Any]:
+def _all(text: str | bytes, loader: type[_PlainLoader]) -> list[Any]:
     try:
         _refuse_depth(text)
         return list(yaml.load_all(text, Loader=loader))

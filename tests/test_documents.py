@@ -30,6 +30,10 @@ def test_strings_stay_strings_in_a_yaml_1_2_reader_too(text):
     assert YAML(typ="safe", pure=True).load(documents.dump({"id": text})) == {"id": text}
 
 
+def test_a_lone_equals_sign_is_text():
+    assert documents.load_all("args: [a, =, b]\n") == [{"args": ["a", "=", "b"]}]
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000, "? " * 100_000])
 def test_deep_nesting_is_refused_not_a_crash(text):
     with pytest.raises(documents.InvalidYaml, match="nested"):

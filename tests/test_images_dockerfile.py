@@ -58,7 +58,7 @@ def test_no_name_adds_an_instruction(type, name, classes, model):
     try:
         text = dockerfile.scoring_code(made_of, Target(type, name, tuple(classes)))
     except ImageError as error:
-        assert "control character" in error.message  # noqa: PT017 - both ends are right
+        assert "control character" in error.message
         return
     assert all(_INSTRUCTION.match(line) for line in text.splitlines())
     assert pairs(text, "ENV")["TARGET_TYPE"] == type.lower()
