@@ -3,11 +3,11 @@
 import contextlib
 
 import pytest
-from servers.datarobot import DataRobotServer
-from servers.packages import MODEL, PACKAGE, Clock
 
 from gitops_bridge.datarobot import DataRobot, Download, session
 from gitops_bridge.errors import DataRobotError
+from tests.servers.datarobot import DataRobotServer
+from tests.servers.packages import MODEL, PACKAGE, Clock
 
 DEPLOYMENT = "65a000000000000000000010"
 FILE = f"/api/v2/modelPackages/{PACKAGE}/modelPackageFile/"

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers.packages import tarred, zipped
 
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images import archives
 from gitops_bridge.images.archives import Limits
+from tests.servers.packages import tarred, zipped
 
 
 @pytest.fixture

@@ -7,7 +7,14 @@ import stat
 from dataclasses import replace
 
 import pytest
-from servers.packages import (
+
+from gitops_bridge.desired.dockerfile import Target
+from gitops_bridge.errors import ImageError, RequestError
+from gitops_bridge.images.archives import DEFAULT, Limits
+from gitops_bridge.images.context import Found, Order, prepare
+from gitops_bridge.images.fetch import Pace
+from gitops_bridge.images.sources import FileSource
+from tests.servers.packages import (
     ENVIRONMENT_DOCKERFILE,
     MODEL,
     PACKAGE,
@@ -18,13 +25,6 @@ from servers.packages import (
     tarred,
     zipped,
 )
-
-from gitops_bridge.desired.dockerfile import Target
-from gitops_bridge.errors import ImageError, RequestError
-from gitops_bridge.images.archives import DEFAULT, Limits
-from gitops_bridge.images.context import Found, Order, prepare
-from gitops_bridge.images.fetch import Pace
-from gitops_bridge.images.sources import FileSource
 
 ORDER = Order("key", PACKAGE, "dedicated", "datarobot", "datarobot/pps:11.2.0", "a volume")
 CUSTOM = replace(ORDER, execution_type="custom_inference_model", format=None, base_image=None)

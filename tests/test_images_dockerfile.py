@@ -5,11 +5,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers.packages import ENVIRONMENT_DOCKERFILE
 
 from gitops_bridge.desired import dockerfile
 from gitops_bridge.desired.dockerfile import Provenance, Target
 from gitops_bridge.errors import ImageError
+from tests.servers.packages import ENVIRONMENT_DOCKERFILE
 
 WHEEL = "datarobot_mlops-11.2.62-py3-none-any.whl"
 MADE_OF = Provenance(

@@ -9,14 +9,14 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from servers.datarobot import DataRobotServer
-from servers.packages import MODEL, PACKAGE, Clock
 
 from gitops_bridge.datarobot import retry_after
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images.fetch import Pace, download
 from gitops_bridge.images.sources import FileSource, HttpSource
 from gitops_bridge.rest import Rest
+from tests.servers.datarobot import DataRobotServer
+from tests.servers.packages import MODEL, PACKAGE, Clock
 
 CONTENT = os.urandom(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -249,15 +249,14 @@ def test_a_path_that_is_no_file(place, tmp_path, what):
 def test_a_full_disk_is_told_before_and_while(place, source, tmp_path):
     """In a process whose files may not grow beyond 1 MB, which fails the way a full disk does."""
     program = f"""
-import sys; sys.path[:0] = {sys.path!r}
-from servers.packages import Clock
+from tests.servers.packages import Clock
 from gitops_bridge.datarobot import retry_after
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images.disk import DiskFull
 from gitops_bridge.images.sources import HttpSource
 from gitops_bridge.rest import Rest
 from pathlib import Path
-from test_images_fetch import Place
+from tests.test_images_fetch import Place
 rest = Rest({source.rest.base_url!r}, error=ImageError)
 source = HttpSource(rest, {source.path!r}, {{}}, retry_after)
 place = Place(Path({str(tmp_path)!r}), Clock(), [])

@@ -6,14 +6,14 @@ import os
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from servers.google_storage import GoogleStorageServer
-from servers.packages import Clock
 
 from gitops_bridge.datarobot import retry_after
 from gitops_bridge.errors import ConfigError, ImageError, RequestError
 from gitops_bridge.images import object_stores
 from gitops_bridge.images.fetch import Pace, download
 from gitops_bridge.images.sources import HttpSource
+from tests.servers.google_storage import GoogleStorageServer
+from tests.servers.packages import Clock
 
 CONTENT = os.urandom(2_500_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -58,18 +58,15 @@ Examples
 """
 
 
-class _WrongUsage(click.UsageError):
-    exit_code = EX_USAGE
-
-
 class _Command(click.Command):
-    """Exits 64 where click exits 2, so that all wrong usage is one code."""
+    """Exits 64 on wrong usage, whoever called it: the Job must not try that again."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise _WrongUsage(error.format_message(), error.ctx) from None
+            error.show()
+            sys.exit(EX_USAGE)
 
 
 @click.command("fetch-model", cls=_Command, epilog=_EPILOG)
@@ -129,7 +126,7 @@ def fetch_model(**options: Any) -> None:
         _run(options)
     except BridgeError as error:
         click.echo(f"error: {error}", err=True)
-        raise click.exceptions.Exit(exit_code(error)) from None
+        sys.exit(exit_code(error))
 
 
 def exit_code(error: BridgeError) -> int:
