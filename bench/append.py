@@ -24,15 +24,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from servers import registry as servers  # noqa: E402 - found through the line above
+sys.path.insert(0, str(ROOT))
 
 from gitops_bridge.images.append import Recipe, append  # noqa: E402
 from gitops_bridge.images.layer import describe  # noqa: E402
 from gitops_bridge.registry.access import Access  # noqa: E402
 from gitops_bridge.registry.client import MANIFESTS, Registry  # noqa: E402
 from gitops_bridge.registry.credentials import keychain  # noqa: E402
+from tests.servers import registry as servers  # noqa: E402 - found through the line above
 
 MIB = 1 << 20
 LAYERS = 4
@@ -104,7 +103,7 @@ def worker(host: str, model: str) -> None:
     # Not ru_maxrss: that one starts from what the parent had at its peak.
     status = Path("/proc/self/status").read_text()
     peak = int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    layer = len(describe(Path(model), recipe.file_name))
+    layer = len(describe(Path(model), "model.mlpkg"))
     print(json.dumps({"seconds": seconds, "sent": sent, "rss": peak, "layer": layer}))
 
 

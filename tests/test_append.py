@@ -4,21 +4,24 @@ import gzip
 import hashlib
 import io
 import json
+import random
 import signal
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
-from servers import registry as servers
-from servers.registry import PASSWORD, USER, Fault
 
+from gitops_bridge.desired.dockerfile import KEY_LABEL
 from gitops_bridge.errors import ImageError, RegistryError
-from gitops_bridge.images.append import CONTENT_KEY_LABEL, Appended, Recipe, append, pps_version
+from gitops_bridge.images.append import Appended, Recipe, append, append_context, pps_version
 from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.client import INDEXES, MANIFESTS, Registry
 from gitops_bridge.registry.credentials import Credential, keychain
+from tests.servers import registry as servers
+from tests.servers.registry import PASSWORD, USER, Fault
 
 OCI, DOCKER = MANIFESTS
 TYPES = {
@@ -58,7 +61,8 @@ def make_base(registry, reference, media_type=OCI, entry_point="/serve"):
     """A prediction server's image by hand: two layers, an entry point; its digest."""
     repository = reference.rpartition(":")[0]
     config_type, layer_type = TYPES[media_type]
-    layers = [tar_gz("serve", b"#!/bin/sh\n"), tar_gz("opt/lib", b"library" * 9000)]
+    library = random.Random(1).randbytes(200_000)
+    layers = [tar_gz("serve", b"#!/bin/sh\n"), tar_gz("opt/lib", library)]
     config = json.dumps(
         {
             "architecture": "amd64",
@@ -134,8 +138,8 @@ def test_the_image_is_the_base_with_the_model(host, model, tmp_path, base):
         "com.datarobot.ppsVersion": base,
         "org.opencontainers.image.base.name": wanted.base,
         "org.opencontainers.image.base.digest": base_digest,
-        "gitops-bridge.io/model-sha256": sha256(model.read_bytes()),
-        CONTENT_KEY_LABEL: "3f9c",
+        "gitops-bridge.io/model-sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        KEY_LABEL: "3f9c",
     }
     pulled = tmp_path / "pulled"
     skopeo("copy", "--src-tls-verify=false", f"docker://{wanted.target}", f"dir:{pulled}")
@@ -159,7 +163,7 @@ def test_the_image_is_the_base_with_the_model(host, model, tmp_path, base):
 
 
 def test_the_second_run_pushes_nothing(front, model):
-    wanted = recipe(front.host, "mlops/models:twice")
+    wanted = recipe(front.host, "mlops/counted:twice")
     with client() as registry:
         first = append(registry, wanted, model)
         assert first.is_new
@@ -168,7 +172,7 @@ def test_the_second_run_pushes_nothing(front, model):
         assert append(registry, wanted, model) == Appended(first.digest, is_new=False)
         assert sum(front.received.values()) == sent
         # Another deployment's tag with the same content: all but the manifest is there.
-        again = append(registry, recipe(front.host, "mlops/models:thrice"), model)
+        again = append(registry, recipe(front.host, "mlops/counted:thrice"), model)
     assert again == first
     assert sum(front.received.values()) - sent < 10_000
 
@@ -231,11 +235,11 @@ def test_killed_in_the_middle_of_the_upload(host, front, tmp_path):
     file = tmp_path / "big.mlpkg"
     file.write_bytes(hashlib.sha256(b"big").digest() * 200_000)
     script = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[3]); import test_append as t\n"
+        "import sys, pathlib; sys.path.insert(0, sys.argv[3]); import tests.test_append as t\n"
         "with t.client() as registry:\n"
         "    t.append(registry, t.recipe(sys.argv[1], 'mlops/killed:1'), pathlib.Path(sys.argv[2]))"
     )
-    arguments = [front.host, str(file), str(Path(__file__).parent)]
+    arguments = [front.host, str(file), str(Path(__file__).parent.parent)]
     front.pause = 0.05
     process = subprocess.Popen([sys.executable, "-c", script, *arguments])
     assert front.passing.wait(60)
@@ -287,6 +291,62 @@ def test_with_a_password(tmp_path, model):
         ):
             append(registry, wanted, model)
     assert "wrong-canary" not in str(caught.value)
+
+
+_FETCH_MODEL = "from gitops_bridge.cli.fetch_model import fetch_model; fetch_model()"
+
+
+def fetched(folder, *arguments, member="model.bin"):
+    """A build context as the command fetch-model writes it."""
+    package = folder / "source.mlpkg"
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr(member, b"weights" * 5000)
+    subprocess.run(
+        [sys.executable, "-c", _FETCH_MODEL, "--execution-type", "dedicated",
+         "--model-package-id", "65a000000000000000000022", "--content-key", "3f9c", "--source",
+         str(package), "--out", str(folder / "context"), *arguments],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    return folder / "context"
+
+
+def test_the_context_that_fetch_model_wrote(host, tmp_path):
+    base = f"{host}/datarobot/pps:11.1.0"
+    context = fetched(tmp_path, "--format", "datarobot", "--pps-image", base)
+    given = {"base": base, "target": f"{host}/mlops/models:fetched", "content_key": "3f9c"}
+    with client() as registry:
+        assert append_context(registry, context, **given).is_new
+        labels = registry.labels(given["target"])
+        with pytest.raises(ImageError, match="content key '3f9c', not 'other'"):
+            append_context(registry, context, **{**given, "content_key": "other"})
+        given["target"] = f"{host}/mlops/models:fetched-again"
+        package = context / "model.mlpkg"
+        package.write_bytes(package.read_bytes() + b"!")
+        with pytest.raises(ImageError, match="SHA-256") as caught:
+            append_context(registry, context, **given)
+        assert registry.digest(given["target"]) is None
+    assert "fetch it again" in str(caught.value)
+    assert labels["gitops-bridge.io/model-package"] == "65a000000000000000000022"
+    assert labels["com.datarobot.ppsVersion"] == "11.1.0"
+    assert labels["org.opencontainers.image.base.name"] == base
+    assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
+
+
+def test_folders_that_are_no_context_for_us(host, tmp_path):
+    given = {"base": f"{host}/datarobot/pps:11.1.0", "target": f"{host}/m:1", "content_key": "3f9c"}
+    with client() as registry:
+        for content in (None, "{", "[]", '{"record": {}}', '{"order": {}}'):
+            (tmp_path / ".gitops-bridge").mkdir(exist_ok=True)
+            if content is not None:
+                (tmp_path / ".gitops-bridge" / "record.json").write_text(content)
+            with pytest.raises(ImageError, match="no finished build context"):
+                append_context(registry, tmp_path, **given)
+        context = fetched(
+            tmp_path, "--format", "datarobotScoringCode", "--pps-image", "datarobot/java:1.0",
+            member="META-INF/MANIFEST.MF",
+        )  # fmt: skip
+        with pytest.raises(ImageError, match="not the context of a dedicated model"):
+            append_context(registry, context, **given)
 
 
 def test_bases_that_do_not_hold(host, model):

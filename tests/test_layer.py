@@ -46,7 +46,7 @@ def test_a_layer_is_a_gzipped_tar_of_the_file(folder, size):
     assert (entry.name, entry.mode, entry.uid, entry.gid, entry.mtime, entry.uname) == (
         "opt/ml/model/model.mlpkg", 0o644, 0, 0, 0, "",
     )  # fmt: skip
-    assert layer.file_digest == sha256(content)
+    assert f"sha256:{layer.sha256}" == sha256(content)
     assert len(layer) - size < 2100 + size // 1000
 
 

@@ -5,13 +5,13 @@ import json
 import re
 
 import pytest
-from servers import registry as servers
-from servers.registry import PASSWORD, USER, Fault
 
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.client import INDEXES, MANIFESTS, Registry
 from gitops_bridge.registry.credentials import Credential, keychain
+from tests.servers import registry as servers
+from tests.servers.registry import PASSWORD, USER, Fault
 
 KNOWN = Credential(USER, PASSWORD)
 WRONG = Credential(USER, "wrong-canary")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from servers.registry import free_port, make_tls
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.rest import Rest, without_userinfo
+from tests.servers.registry import free_port, make_tls
 
 CANARY = "token-canary-123"
 

@@ -2,7 +2,7 @@
 
 No Dockerfile, no root, no unpacking: base layers are mounted or copied, one layer is uploaded,
 configuration and manifest are rewritten. The same inputs give the same digest. The door calls
-`append` with the registry's client.
+`append_context` with the registry's client and the folder that `fetch-model` filled.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from gitops_bridge.desired.dockerfile import KEY_LABEL, MODEL_FOLDER, PACKAGE_FILE
 from gitops_bridge.errors import ImageError
-from gitops_bridge.images.layer import MODEL_FOLDER, Layer, describe
+from gitops_bridge.images.context import OURS, Record
+from gitops_bridge.images.layer import Layer, describe
 
-CONTENT_KEY_LABEL = "gitops-bridge.io/content-key"
-MODEL_DIGEST_LABEL = "gitops-bridge.io/model-sha256"
-PPS_VERSION_LABEL = "com.datarobot.ppsVersion"
+_SHA256_LABEL = "gitops-bridge.io/model-sha256"
 _LAYER_TYPES = {
     "application/vnd.oci.image.manifest.v1+json": "application/vnd.oci.image.layer.v1.tar+gzip",
     "application/vnd.docker.distribution.manifest.v2+json": (
@@ -68,13 +68,13 @@ class Registry(Protocol):
 
 @dataclass(frozen=True)
 class Recipe:
-    """The image to make: `base` and `target` are references with a tag, `labels` its provenance."""
+    """The image to make: `base` and `target` are references with a tag, `labels` those of
+    `desired.dockerfile.labels`."""
 
     base: str
     target: str
     content_key: str
     labels: Mapping[str, str]
-    file_name: str = "model.mlpkg"
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,31 @@ class Appended:
     """False when the tag held this image already, and nothing was pushed."""
 
 
+def append_context(
+    registry: Registry, context: Path, *, base: str, target: str, content_key: str
+) -> Appended:
+    """`append` for the model and the labels in the build context that `images.context` finished.
+
+    Raises ImageError too when the folder holds no finished context of a dedicated model, or one
+    that was made for another content key.
+    """
+    record = _recorded(context)
+    if record.labels.get(KEY_LABEL) != content_key:
+        raise ImageError(
+            f"{context} was made for content key {record.labels.get(KEY_LABEL)!r}, "
+            f"not {content_key!r}",
+            hint="run fetch-model into an empty folder with the same --content-key",
+        )
+    recipe = Recipe(base, target, content_key, record.labels)
+    return append(registry, recipe, context / PACKAGE_FILE)
+
+
 def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
     """Put the file `model` on the base image and push the result under the target's tag.
 
     May be run again after any interruption: what has arrived is not sent twice. Raises ImageError
-    when the base has no version, is no image we can extend, or the tag holds another image, and
-    RegistryError.
+    when the base has no version, is no image we can extend, the model is not the one of the
+    labels, or the tag holds another image, and RegistryError.
     """
     version = pps_version(recipe.base)
     there = _existing(registry, recipe)
@@ -100,20 +119,25 @@ def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
         raise ImageError(f"{recipe.base} is of type {base.media_type!r}, which cannot be extended")
     source, target = _repository(recipe.base), _repository(recipe.target)
     config = registry.config(f"{source}@{base.digest}")
-    layer = describe(model, recipe.file_name)
-    _log.info("model %s: %d bytes, layer %s", layer.file_digest, layer.file_size, layer.digest)
+    layer = describe(model, PACKAGE_FILE)
+    if recipe.labels.get(_SHA256_LABEL, layer.sha256) != layer.sha256:
+        raise ImageError(
+            f"the model {model} has SHA-256 {layer.sha256}, not {recipe.labels[_SHA256_LABEL]}",
+            hint="it was damaged or replaced after the download: fetch it again",
+        )
+    _log.info("model %s: %d bytes, layer %s", layer.sha256, layer.file_size, layer.digest)
     for descriptor in _layers(base, config, recipe.base):
         _bring(registry, descriptor, source, target)
     if not registry.has_blob(target, layer.digest):
         _log.info("pushing the model's layer, %d bytes", layer.size)
         registry.push_blob(target, layer.digest, layer)
     labels = {
-        PPS_VERSION_LABEL: version,
-        "org.opencontainers.image.base.name": recipe.base,
-        "org.opencontainers.image.base.digest": base.digest,
+        "com.datarobot.ppsVersion": version,
+        "org.opencontainers.image.base.name": recipe.base.partition("@")[0],
         **recipe.labels,
-        MODEL_DIGEST_LABEL: layer.file_digest,
-        CONTENT_KEY_LABEL: recipe.content_key,
+        "org.opencontainers.image.base.digest": base.digest,
+        _SHA256_LABEL: layer.sha256,
+        KEY_LABEL: recipe.content_key,
     }
     new_config = _encoded(_extended_config(config, layer, labels))
     registry.push_blob(target, _sha256(new_config), new_config)
@@ -140,16 +164,32 @@ def pps_version(base: str) -> str:
     return match["version"]
 
 
+def _recorded(context: Path) -> Record:
+    try:
+        record = Record(**json.loads((context / OURS / "record.json").read_bytes())["record"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ImageError(
+            f"{context} holds no finished build context", hint="run fetch-model first"
+        ) from None
+    if record.file != PACKAGE_FILE:
+        raise ImageError(
+            f"{context} is not the context of a dedicated model",
+            hint="the append builder puts a model package onto the prediction server, no more; "
+            "build this one by Kaniko",
+        )
+    return record
+
+
 def _existing(registry: Registry, recipe: Recipe) -> str | None:
     digest = registry.digest(recipe.target)
     if digest is None:
         return None
-    found = registry.labels(f"{_repository(recipe.target)}@{digest}").get(CONTENT_KEY_LABEL)
+    found = registry.labels(f"{_repository(recipe.target)}@{digest}").get(KEY_LABEL)
     if found == recipe.content_key:
         _log.info("%s is there already: %s", recipe.target, digest)
         return digest
     raise ImageError(
-        f"{recipe.target} holds another image: its label {CONTENT_KEY_LABEL} is {found!r}, "
+        f"{recipe.target} holds another image: its label {KEY_LABEL} is {found!r}, "
         f"not {recipe.content_key!r}",
         hint="remove that tag from the registry, or push to another repository",
     )
@@ -205,7 +245,7 @@ def _extended_config(
     would give each run another digest."""
     settings = dict(config.get("config") or {})
     settings["Labels"] = {**(settings.get("Labels") or {}), **labels}
-    step = {"created_by": f"gitops-bridge append /{MODEL_FOLDER}/{layer.name}"}
+    step = {"created_by": f"gitops-bridge append {MODEL_FOLDER}{layer.name}"}
     step |= {"created": config["created"]} if config.get("created") else {}
     rootfs = config["rootfs"]
     return {

@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitops_bridge.desired.dockerfile import MODEL_FOLDER
 from gitops_bridge.errors import ImageError
 
-MODEL_FOLDER = "opt/ml/model"
-"""Where the Portable Prediction Server looks for its one package."""
 _BLOCK = 65_535  # the most a stored block holds
 _PIECE = 8 * _BLOCK
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
@@ -33,7 +32,8 @@ class Layer:
     file: Path
     name: str
     file_size: int
-    file_digest: str
+    sha256: str
+    """Of the file, in hex."""
     size: int
     """Bytes of the gzip stream."""
     digest: str
@@ -89,7 +89,7 @@ def describe(file: Path, name: str) -> Layer:
         file=file,
         name=name,
         file_size=size,
-        file_digest=f"sha256:{plain.hexdigest()}",
+        sha256=plain.hexdigest(),
         size=len(_GZIP_HEADER) + 5 * blocks + tar_size + 8,
         digest=f"sha256:{blob.hexdigest()}",
         diff_id=f"sha256:{tar.hexdigest()}",
@@ -118,7 +118,7 @@ def _tar(file: Path, name: str, size: int, hasher: hashlib._Hash | None = None) 
 
 
 def _tar_header(name: str, size: int) -> bytes:
-    entry = tarfile.TarInfo(f"{MODEL_FOLDER}/{name}")
+    entry = tarfile.TarInfo(MODEL_FOLDER.lstrip("/") + name)
     entry.size, entry.mode = size, 0o644
     return entry.tobuf(tarfile.PAX_FORMAT)
 
