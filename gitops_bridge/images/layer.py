@@ -100,15 +100,15 @@ def describe(file: Path, name: str) -> Layer:
 def _tar(file: Path, name: str, size: int, hasher: hashlib._Hash | None = None) -> Iterator[bytes]:
     """A tar of one entry: root's, world-readable, without a time. The folders above it are the
     base image's business: an entry for them would change their owner and mode."""
-    yield _tar_header(name, size)
-    left = size
+    head, left = _tar_header(name, size), size
     try:
-        with file.open("rb", buffering=0) as source:
-            while chunk := source.read(min(_PIECE, left)):
+        with file.open("rb") as source:
+            while chunk := source.read(min(_PIECE - len(head), left)):
                 if hasher:
                     hasher.update(chunk)
                 left -= len(chunk)
-                yield chunk
+                yield head + chunk
+                head = b""  # so that each chunk is a piece already, and none is copied again
             grown = bool(source.read(1))
     except OSError as error:
         raise ImageError(f"the model {file} cannot be read: {error.strerror}") from None
@@ -136,7 +136,7 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces of `_PIECE`, the last one shorter."""
     waiting = b""
     for chunk in chunks:
-        waiting += chunk
+        waiting = waiting + chunk if waiting else chunk
         while len(waiting) >= _PIECE:
             yield waiting[:_PIECE]
             waiting = waiting[_PIECE:]
@@ -146,9 +146,10 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _stored(piece: bytes, *, last: bool) -> bytes:
     """`piece` as deflate blocks without compression, the final one marked when it is the `last`."""
-    parts = []
+    parts: list[bytes | memoryview] = []
+    whole = memoryview(piece)
     for start in range(0, len(piece), _BLOCK):
-        block = piece[start : start + _BLOCK]
+        block = whole[start : start + _BLOCK]
         final = last and start + _BLOCK >= len(piece)
         parts += [struct.pack("<BHH", final, len(block), len(block) ^ 0xFFFF), block]
     return b"".join(parts)
