@@ -11,7 +11,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
@@ -31,6 +31,16 @@ _REDIRECTS = 5
 _LONGEST_WAIT = 60.0
 _WORDS_LIMIT = 64 * 1024
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs queries, and those sign uploads
+
+
+class Content(Protocol):
+    """Bytes of a known length that can be gone through again from the start: an upload
+    that a retry can repeat."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def tell(self) -> int: ...
+    def seek(self, position: int) -> None: ...
 
 
 class _Patience(Retry):
@@ -116,12 +126,11 @@ class Rest:
     ) -> requests.Response:
         """Send one request; `path` is relative to the base or an absolute URL.
 
-        `body` goes out as JSON, `data` as bytes, a file or an iterable of bytes (with `tell` and
-        `seek`, so that a retry can start over). `credentials` stand in for what `authorize` would
-        give, under the same rule. `redirects` are followed for GET and HEAD only, and never from
-        https to http. Any status below 400 is an answer, and with `expected` any of those. Raises
-        the session's error class with `retry` set for faults that may pass, the server's own words
-        in the message.
+        `body` goes out as JSON, `data` as bytes, a file, a form or `Content`. `credentials` stand
+        in for what `authorize` would give, under the same rule. `redirects` are followed for GET
+        and HEAD only, and never from https to http. Any status below 400 is an answer, and with
+        `expected` any of those. Raises the session's error class with `retry` set for faults that
+        may pass, the server's own words in the message.
         """
         url = urljoin(self.base_url, path)
         follow = _REDIRECTS if redirects and method in {"GET", "HEAD"} else 0

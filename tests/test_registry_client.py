@@ -244,6 +244,15 @@ def test_a_proxy_that_ends_tls_and_names_itself_in_the_clear(plain, tls):
         assert registry.digest(f"{host}/proxied/app:1")
 
 
+def test_no_upload_in_the_clear_where_the_registry_speaks_tls(plain, tls):
+    state = servers.Front(plain)
+    with state.running(tls) as host, client(ca_files={host: tls.ca}) as registry:
+        location = f"http://{plain}/v2/clear/app/blobs/uploads/1"
+        state.faults = [Fault("POST", status=202, headers={"Location": location})]
+        with pytest.raises(RegistryError, match="over plain HTTP"):
+            registry.push_blob(f"{host}/clear/app", sha256(CONTENT), CONTENT)
+
+
 def test_blobs_come_from_another_host_without_our_token(tmp_path, bearer):
     storage = tmp_path / "storage"
     with servers.serve(storage) as other, client(bearer, KNOWN) as registry:

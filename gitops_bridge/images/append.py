@@ -20,6 +20,7 @@ from gitops_bridge.desired.dockerfile import KEY_LABEL, MODEL_FOLDER, PACKAGE_FI
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images.context import OURS, Record
 from gitops_bridge.images.layer import Layer, describe
+from gitops_bridge.rest import Content
 
 _SHA256_LABEL = "gitops-bridge.io/model-sha256"
 _LAYER_TYPES = {
@@ -31,15 +32,6 @@ _LAYER_TYPES = {
 _ELSEWHERE = re.compile(r"foreign|nondistributable")
 _PPS_VERSION = re.compile(r"/?[^/]+:(?P<version>\d+\.\d+\.\d+(?:[-._][A-Za-z0-9._-]+)?)(?:@.+)?\Z")
 _log = logging.getLogger(__name__)
-
-
-class Content(Protocol):
-    """Bytes of a known length that can be gone through again from the start."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[bytes]: ...
-    def tell(self) -> int: ...
-    def seek(self, position: int) -> None: ...
 
 
 class Manifest(Protocol):

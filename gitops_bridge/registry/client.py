@@ -17,7 +17,8 @@ from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.credentials import Keychain
 from gitops_bridge.registry.endpoint import Endpoint
 from gitops_bridge.registry.reference import Reference, parse
-from gitops_bridge.registry.uploads import Content, has_blob, push_blob
+from gitops_bridge.registry.uploads import has_blob, push_blob
+from gitops_bridge.rest import Content
 
 INDEXES = (
     "application/vnd.oci.image.index.v1+json",

@@ -118,7 +118,14 @@ class Endpoint:
     def _own_scheme(self, path: str) -> str:
         """A registry behind a proxy that ends TLS may name itself with http: never follow that."""
         url, base = urlsplit(urljoin(self._base, path)), urlsplit(self._base)
-        return urlunsplit(url._replace(scheme=base.scheme) if url.netloc == base.netloc else url)
+        if url.netloc == base.netloc:
+            url = url._replace(scheme=base.scheme)
+        if (base.scheme, url.scheme) == ("https", "http"):
+            raise RegistryError(
+                f"{self.host} sends us to {url.hostname} over plain HTTP",
+                hint="nothing was sent there; the registry's storage must be https too",
+            )
+        return urlunsplit(url)
 
     def _refused(self, what: str, response: Response, hint: str | None = None) -> RegistryError:
         body = next(self._rest.chunks(response, _WORDS_LIMIT), b"").decode("utf-8", "replace")

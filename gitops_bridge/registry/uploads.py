@@ -8,25 +8,14 @@ closing PUT carries it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
-
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.registry.endpoint import Endpoint
+from gitops_bridge.rest import Content
 
 _ATTEMPTS = 3
 _BINARY = {"Content-Type": "application/octet-stream"}
 _TAKEN = frozenset({201, 202, 204})
 _NOT_OFFERED = frozenset({405, 501})
-
-
-class Content(Protocol):
-    """Bytes of a known length that can be gone through again from the start."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[bytes]: ...
-    def tell(self) -> int: ...
-    def seek(self, position: int) -> None: ...
 
 
 def has_blob(endpoint: Endpoint, repository: str, digest: str) -> bool:
