@@ -7,6 +7,8 @@ import select
 import socket
 import subprocess
 import threading
+import time
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -275,6 +277,18 @@ def test_no_repository_there(server, tmp_path):
         open_repository(server.url("other.git"), tmp_path / "cache").fetch()
 
 
+@contextlib.contextmanager
+def _at_once(cache, works):
+    """Run `works` in threads while the mirror is held; yields the folder where they queue."""
+    threads = [threading.Thread(target=work) for work in works]
+    with held(cache) as queue:
+        for thread in threads:
+            thread.start()
+        yield queue
+    for thread in threads:
+        thread.join()
+
+
 def test_one_bad_commit_among_many_fails_only_its_own(server, team, tmp_path):
     """The server refuses whatever touches `bad`; the others that went out with it must arrive."""
     hook(
@@ -294,16 +308,35 @@ def test_one_bad_commit_among_many_fails_only_its_own(server, team, tmp_path):
             ends[name] = error
 
     names = ["good1", "good2", "bad", "good3", "good4", "good5"]
-    threads = [threading.Thread(target=deliver, args=(name,)) for name in names]
-    with held(tmp_path / "cache") as queue:
-        for thread in threads:
-            thread.start()
+    with _at_once(tmp_path / "cache", [partial(deliver, name) for name in names]) as queue:
         wait_until(lambda: len(list(queue.glob("*.intent"))) == len(names))
-    for thread in threads:
-        thread.join()
     assert isinstance(ends.pop("bad"), PushRejected)
     assert all(isinstance(end, Commit) for end in ends.values())
     assert sorted(subjects(team)) == sorted(["Begin", *(f"Put {name}" for name in ends)])
+
+
+def test_what_waits_goes_out_in_one_push_also_for_several_branches(server, team, tmp_path):
+    commit(team, {"jobs": b"1"}, "Begin builds", branch="builds")
+    repository = open_repository(server.url(), tmp_path / "cache")
+    repository.fetch()
+    server.requests.clear()
+    wanted = [(branch, f"{branch}{n}") for branch in ("main", "builds") for n in range(4)]
+    works = [partial(repository.deliver, branch, put(name, b"1")) for branch, name in wanted]
+    with _at_once(tmp_path / "cache", works) as queue:
+        wait_until(lambda: len(list(queue.glob("*.intent"))) == len(wanted))
+    assert len([path for method, path, _ in server.requests if method == "POST"]) == 1
+    assert sorted(subjects(team) + subjects(team, "builds")) == sorted(
+        ["Begin", "Begin builds", *(f"Put {name}" for _, name in wanted)]
+    )
+
+
+def test_those_who_wait_for_a_fetch_share_it(server, tmp_path):
+    repository = open_repository(server.url(), tmp_path / "cache")
+    repository.fetch()
+    server.requests.clear()
+    with _at_once(tmp_path / "cache", [repository.fetch] * 8):
+        time.sleep(0.2)
+    assert len([path for method, path, _ in server.requests if method == "GET"]) == 1
 
 
 class _Proxy(BaseHTTPRequestHandler):

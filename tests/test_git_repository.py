@@ -18,7 +18,7 @@ from git_team import (
 )
 
 from gitops_bridge.errors import PushRejected, RepositoryError, RequestError, StaleBase
-from gitops_bridge.git import Commit, Edit
+from gitops_bridge.git import Commit, Edit, Signature
 
 
 @pytest.fixture
@@ -222,6 +222,27 @@ def test_a_declined_push_says_why_and_what_to_do(repository, team, name, script)
     (team / "hooks" / name).unlink()
     repository.deliver("main", put("a", b"1"))
     assert subjects(team) == ["Put a", "Begin"]
+
+
+def test_a_server_that_never_lets_go_of_the_branch(repository, team):
+    """Refused like a lost race, but nobody has moved the branch."""
+    (team / "refs/heads").mkdir(exist_ok=True)
+    (team / "refs/heads/main.lock").write_text("")
+    with pytest.raises(PushRejected, match="main"):
+        repository.deliver("main", put("a", b"1"))
+    (team / "refs/heads/main.lock").unlink()
+    repository.deliver("main", put("a", b"1"))
+    assert subjects(team) == ["Put a", "Begin"]
+
+
+def test_a_bad_edit_fails_alone(repository, team, tmp_path):
+    """A path that is a folder already, and an author that git does not accept."""
+    with pytest.raises(RepositoryError, match="file and a folder"):
+        repository.deliver("main", lambda _: Edit({"base": b"1"}, {}, "Bad", ME))
+    nobody = Signature("", "")
+    with pytest.raises(RepositoryError, match="'Bad' cannot be committed"):
+        repository.deliver("main", lambda _: Edit({"a": b"1"}, {}, "Bad", nobody))
+    assert subjects(team) == ["Begin"]
 
 
 def test_a_work_tree_as_remote_is_explained(tmp_path):

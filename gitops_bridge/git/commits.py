@@ -29,9 +29,10 @@ class Signature:
 class Edit:
     """One commit to be: what changes, what must not have changed meanwhile, and why.
 
-    `changes`: path -> new content; None removes that file or folder. A removed folder may be
-    filled anew in the same edit. `guards`: path -> id of the tree or blob that was there when the
-    edit was planned; None = nothing was there; the path "" is the whole tree.
+    `changes`: path -> new content; None removes that file or folder, if it is there. What is
+    removed goes first, so one edit can replace a folder whole. `guards`: path -> id of the tree or
+    blob that was there when the edit was planned; None = nothing was there; the path "" is the
+    whole tree.
     """
 
     changes: Mapping[str, bytes | None]

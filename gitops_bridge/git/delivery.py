@@ -85,8 +85,9 @@ class Delivery:
                 if result.end is End.ACCEPTED:
                     self._accept(repository, draft)
                 elif result.end is End.DECLINED or seen[draft.branch, draft.head] > _STUBBORN:
-                    alone = len(draft.made) > 1  # one bad commit shall fail its own action only
-                    if not alone:
+                    if len(draft.made) > 1:
+                        alone = True  # so that one bad commit fails its own action only
+                    else:
                         draft.made[0].answer(Reply(problem=result.problem))
                 elif result.end is End.MOVED:
                     races.wait(restless(draft.branch))
@@ -124,7 +125,8 @@ class Delivery:
                 committer=self._committer, time=self._clock(), sign=self._sign,
             )  # fmt: skip
         except (RepositoryError, TypeError, ValueError) as error:  # this edit's own fault
-            return Reply(problem=RepositoryError(f"{edit.message.splitlines()[:1]}: {error}"))
+            title = edit.message.strip().partition("\n")[0]
+            return Reply(problem=RepositoryError(f"{title!r} cannot be committed: {error}"))
 
     def _push(self, drafts: list[Draft]) -> dict[str, Result]:
         news = [Update(draft.branch, draft.head, draft.tip) for draft in drafts if draft.made]

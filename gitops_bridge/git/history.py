@@ -29,7 +29,6 @@ def log(mirror: Mirror, commit: str, path: str, limit: int | None) -> list[Commi
         arguments += ["--", path]
 
     def work(repository: pygit2.Repository) -> list[Commit]:
-        commits.commit(repository, commit)
         answer = mirror.git.run(*arguments, repository=mirror.path)
         if answer.code != 0:
             raise failures.explain(answer.err, where(mirror.remote))

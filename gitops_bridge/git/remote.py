@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from gitops_bridge.errors import RepositoryError
 
-_SCP_LIKE = re.compile(r"(?!.*://)(?P<host>[^/:]+|[^/]*\[[^]]+\]):(?P<path>.*)")
+_SCP_LIKE = re.compile(r"(?!.*://|\w+::)(?P<host>[^/:]+|[^/]*\[[^]]+\]):(?P<path>.*)")
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
 
 
@@ -41,7 +41,8 @@ class Remote:
         if _SCP_LIKE.fullmatch(self.url):
             return "ssh"
         scheme = urlsplit(self.url).scheme.lower() if "://" in self.url else "file"
-        if scheme not in {"file", *_PORTS} or self.url.startswith("-"):
+        helper = re.match(r"-|\w+::", self.url)
+        if helper or scheme not in {"file", *_PORTS}:
             raise RepositoryError(
                 f"repository address {_without_password(self.url)!r} is of no kind known here",
                 hint="use https://, ssh://, user@host:path or a local path",

@@ -119,11 +119,11 @@ class Repository:
 
     def log(self, commit_id: str, path: str = "", limit: int | None = None) -> list[Commit]:
         """The commits up to `commit_id` that touched `path`, newest first, at most `limit`."""
-        return history.log(self._mirror, commit_id, path, limit)
+        return history.log(self._mirror, self.commit_of(commit_id).id, path, limit)
 
     def changed(self, commit_id: str) -> list[str]:
         """The paths in which a commit differs from its first parent."""
-        return history.changed(self._mirror, commit_id)
+        return history.changed(self._mirror, self.commit_of(commit_id).id)
 
     def branches(self, prefix: str = "", *, fetch: bool) -> dict[str, str]:
         """The branches that start with `prefix`, with the ids of their commits."""

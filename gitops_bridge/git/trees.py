@@ -41,41 +41,45 @@ def edited(
 ) -> pygit2.Oid:
     """Write the trees that `changes` lead to from the tree `root`; returns the new root.
 
-    Raises RepositoryError when a change needs a folder where a file is, or the other way round.
+    What is removed goes first. Raises RepositoryError when a path would be file and folder at once.
     """
     parts = [(split(path), content) for path, content in changes.items()]
-    return _edited(repository, root, parts) or repository.TreeBuilder().write()
+    for removing in (True, False):
+        some = [change for change in parts if (change[1] is None) == removing]
+        root = _edited(repository, root, some) if some else root
+    return root or repository.TreeBuilder().write()
 
 
 def _edited(
     repository: pygit2.Repository, tree: pygit2.Oid | None, changes: list[_Change]
 ) -> pygit2.Oid | None:
-    """The folder after `changes`; None when nothing is left in it, for git keeps no empty ones."""
+    """The folder after `changes`, which are all removals or none is; None when nothing is left in
+    it, for git keeps no empty folders."""
     import pygit2
     from pygit2.enums import FileMode
 
     builder = repository.TreeBuilder(str(tree)) if tree else repository.TreeBuilder()
     for name, inner in _by_name(changes).items():
+        old: pygit2.Object | None = builder.get(name)
+        is_folder = isinstance(old, pygit2.Tree)
         here = [content for rest, content in inner if not rest]
         below = [(rest, content) for rest, content in inner if rest]
-        old: pygit2.Object | None = builder.get(name)
-        if None in here and old is not None:
-            builder.remove(name)
-            old = None
-        for content in here:
-            if content is not None:
-                if below or isinstance(old, pygit2.Tree):
-                    raise RepositoryError(f"{name!r} is a folder and cannot become a file as well")
-                mode = FileMode.BLOB if old is None else FileMode(old.filemode)
-                builder.insert(name, repository.create_blob(content), mode)
-        if below and None not in here and old is not None and not isinstance(old, pygit2.Tree):
-            raise RepositoryError(f"{name!r} is a file and cannot become a folder as well")
-        if below:
-            folder = _edited(repository, old.id if old is not None else None, below)
-            if folder is not None:
-                builder.insert(name, folder, FileMode.TREE)
-            elif old is not None:
+        if None in here:
+            if old is not None:
                 builder.remove(name)
+        elif any(content is None for _, content in below) and not is_folder:
+            continue  # nothing there to remove
+        elif (here and (below or is_folder)) or (below and old is not None and not is_folder):
+            raise RepositoryError(f"{name!r} would be a file and a folder as well")
+        elif here and here[0] is not None:
+            mode = FileMode.BLOB if old is None else FileMode(old.filemode)
+            builder.insert(name, repository.create_blob(here[0]), mode)
+        else:
+            folder = _edited(repository, old.id if old is not None else None, below)
+            if folder is None:
+                builder.remove(name)
+            else:
+                builder.insert(name, folder, FileMode.TREE)
     return builder.write() if len(builder) else None
 
 
