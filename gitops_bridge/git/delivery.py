@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
@@ -29,15 +29,34 @@ _STUBBORN = 5
 STALE, NO_CHANGE = Reply(stale=True), Reply()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Draft:
-    """What `items` would become on one branch: commits from `head` to `tip`, and other replies."""
+    """What intents become on one branch: commits from `head` to `tip`, one for each of `made`, and
+    a reply for all of them."""
 
     branch: str
     head: str
     tip: str
-    items: list[tuple[Waiting, Reply]]
-    made: list[Waiting]
+    replies: list[tuple[Waiting, Reply]] = field(default_factory=list)
+    made: list[Waiting] = field(default_factory=list)
+    _since: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """Commit -> the commits after it, by message."""
+
+    def add(self, item: Waiting, commit: str) -> None:
+        self.tip = commit
+        self.made.append(item)
+        for messages in self._since.values():
+            messages.setdefault(commits.normal(item.intent.edit.message), []).append(commit)
+
+    def twin(self, repository: pygit2.Repository, intent: Intent) -> str | None:
+        """A commit since the intent was planned that has its message and its content."""
+        if intent.base not in self._since:
+            self._since[intent.base] = _messages(repository, intent.base, self.tip)
+        for commit in self._since[intent.base].get(commits.normal(intent.edit.message), ()):
+            tree = commits.commit(repository, commit).tree.id
+            if trees.edited(repository, tree, intent.edit.changes) == tree:
+                return commit
+        return None
 
 
 class Delivery:
@@ -97,36 +116,36 @@ class Delivery:
                 self._mirror.refresh()
 
     def _draft(self, repository: pygit2.Repository, branch: str, items: list[Waiting]) -> Draft:
-        tip = head = self._mirror.head(repository, branch)
-        replies, made = [], []
+        head = self._mirror.head(repository, branch)
+        draft = Draft(branch, head, head)
         for item in items:
-            reply = self._judge(repository, item.intent, tip)
+            try:
+                reply = self._judge(repository, draft, item.intent)
+            except (RepositoryError, TypeError, ValueError) as error:  # this edit's own fault
+                title = item.intent.edit.message.strip().partition("\n")[0]
+                reply = Reply(problem=RepositoryError(f"{title!r} cannot be committed: {error}"))
             if isinstance(reply, str):
-                tip, reply = reply, Reply(reply)
-                made.append(item)
-            replies.append((item, reply))
-        return Draft(branch, head, tip, replies, made)
+                draft.add(item, reply)
+                reply = Reply(reply)
+            draft.replies.append((item, reply))
+        return draft
 
-    def _judge(self, repository: pygit2.Repository, intent: Intent, tip: str) -> Reply | str:
-        """The id of a new commit on `tip` for this intent, or the reply that needs none."""
-        edit = intent.edit
-        if tip != intent.base and (twin := _twin(repository, intent, tip)):
+    def _judge(self, repository: pygit2.Repository, draft: Draft, intent: Intent) -> Reply | str:
+        """The id of a new commit on the draft for this intent, or the reply that needs none."""
+        tip, edit = draft.tip, intent.edit
+        if twin := draft.twin(repository, intent):
             return Reply(twin)
         root = commits.commit(repository, tip).tree if tip else None
         gone = not tip and not (intent.create and intent.base == "")
         if gone or any(trees.find(root, path) != there for path, there in edit.guards.items()):
             return STALE
-        try:
-            after = trees.edited(repository, root.id if root else None, edit.changes)
-            if root is not None and after == root.id:
-                return NO_CHANGE
-            return commits.write(
-                repository, tree=after, parent=tip, edit=edit,
-                committer=self._committer, time=self._clock(), sign=self._sign,
-            )  # fmt: skip
-        except (RepositoryError, TypeError, ValueError) as error:  # this edit's own fault
-            title = edit.message.strip().partition("\n")[0]
-            return Reply(problem=RepositoryError(f"{title!r} cannot be committed: {error}"))
+        after = trees.edited(repository, root.id if root else None, edit.changes)
+        if root is not None and after == root.id:
+            return NO_CHANGE
+        return commits.write(
+            repository, tree=after, parent=tip, edit=edit,
+            committer=self._committer, time=self._clock(), sign=self._sign,
+        )  # fmt: skip
 
     def _push(self, drafts: list[Draft]) -> dict[str, Result]:
         news = [Update(draft.branch, draft.head, draft.tip) for draft in drafts if draft.made]
@@ -138,7 +157,7 @@ class Delivery:
     def _accept(self, repository: pygit2.Repository, draft: Draft) -> None:
         if draft.made:
             self._mirror.saw(repository, draft.branch, draft.tip)
-        for item, reply in draft.items:
+        for item, reply in draft.replies:
             item.answer(reply)
 
 
@@ -155,16 +174,14 @@ def restless(branch: str) -> StaleBase:
     return StaleBase(f"branch {branch!r} keeps moving", hint="try again later", retry=True)
 
 
-def _twin(repository: pygit2.Repository, intent: Intent, tip: str) -> str | None:
-    """A commit since the intent was planned that has its message and its content."""
-    if not tip or (intent.base and intent.base not in repository):
-        return None
+def _messages(repository: pygit2.Repository, base: str, tip: str) -> dict[str, list[str]]:
+    """The commits up to `tip` that came after `base`, by message."""
+    found: dict[str, list[str]] = {}
+    if base == tip or (base and base not in repository):
+        return found
     walker = repository.walk(tip)
-    if intent.base:
-        walker.hide(intent.base)
+    if base:
+        walker.hide(base)
     for commit in walker:
-        if commits.normal(commit.message) == commits.normal(intent.edit.message) and (
-            trees.edited(repository, commit.tree.id, intent.edit.changes) == commit.tree.id
-        ):
-            return str(commit.id)
-    return None
+        found.setdefault(commits.normal(commit.message), []).append(str(commit.id))
+    return found

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -155,8 +156,8 @@ class Mirror:
 
     def _require_git(self) -> None:
         said = self.git.run("version", repository=self.path).out.decode(errors="replace")
-        numbers = [int(part) for part in said.split()[2].split(".")[:2]]
-        if numbers < [2, 33]:
+        numbers = re.search(r"(\d+)\.(\d+)", said)
+        if numbers is None or (int(numbers[1]), int(numbers[2])) < (2, 33):
             raise RepositoryError(f"{said.strip()} is too old", hint="install git 2.33 or newer")
 
     def _stamp(self, began: int) -> None:

@@ -144,16 +144,11 @@ class Repository:
         With `create` the branch may be missing: `plan` then sees a Snapshot without a commit.
         Raises PushRejected when the server declines, StaleBase when the branch never holds still.
         """
-        snapshot = self._snapshot(branch, fetch=False, create=create)
         patience = Patience(tries=20, seconds=self._mirror.remote.timeout, first=0.005)
-        fresh = False
+        snapshot, fresh = self._snapshot(branch, fetch=False, create=create), False
         while True:
-            answer: Edit | T | None = None
-            problem: BridgeError | None = None
-            try:
-                answer = plan(snapshot)
-            except BridgeError as error:
-                problem = error
+            answer = _answer(plan, snapshot)
+            outcome: T | BridgeError | None = None
             if isinstance(answer, Edit):
                 reply = self._delivery.submit(Intent(branch, snapshot.commit, answer, create))
                 if reply.problem:
@@ -162,19 +157,18 @@ class Repository:
                     return self.commit_of(reply.commit)
                 if reply.stale:
                     patience.wait(restless(branch))
-                    snapshot = self._snapshot(branch, fetch=False, create=create)
-                    fresh = False
+                    snapshot, fresh = self._snapshot(branch, fetch=False, create=create), False
                     continue
-                answer = None
+            else:
+                outcome = answer
             if not fresh:
-                current = self._snapshot(branch, fetch=True, create=create)
-                fresh = True
-                if current.commit != snapshot.commit:
-                    snapshot = current
+                before, fresh = snapshot.commit, True
+                snapshot = self._snapshot(branch, fetch=True, create=create)
+                if snapshot.commit != before:
                     continue
-            if problem:
-                raise problem
-            return answer
+            if isinstance(outcome, BridgeError):
+                raise outcome
+            return outcome
 
     # -- branches that are ours alone
 
@@ -236,3 +230,10 @@ class Repository:
     def maintain(self) -> None:
         """Keep the mirror fast: for moments when nobody waits. Returns at once if it is not due."""
         self._mirror.maintain()
+
+
+def _answer(plan: Callable[[Snapshot], Edit | T], snapshot: Snapshot) -> Edit | T | BridgeError:
+    try:
+        return plan(snapshot)
+    except BridgeError as problem:
+        return problem
