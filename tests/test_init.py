@@ -204,6 +204,8 @@ def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) 
         ((*NEEDED, "--values", "/nowhere.yaml"), "/nowhere.yaml: No such file"),
         ((*NEEDED, "--upgrade"), "init never wrote to this branch"),
         ((*NEEDED, "--password-env", "A", "--password-file", "B"), "exclude each other"),
+        ((*NEEDED, "--branch", "a b"), "repository.branch: 'a b' is no branch name"),
+        ((*NEEDED, "--branch", "-x"), "repository.branch: '-x' is no branch name"),
         ((*NEEDED, "--builds-branch", "main"), "a branch of their own"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gitops_bridge import documents
+from gitops_bridge import config, documents
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import argocd, environments, people, shipped
 from gitops_bridge.scaffold.answers import IN_CLUSTER, Answers, Environment
@@ -133,7 +133,16 @@ def _config(answers: Answers) -> bytes:
         + _credentials(answers.repository)
         + documents.dump({"environments": {item.id: _entry(item) for item in answers.environments}})
     )
-    return text.encode()
+    return _loadable(text.encode())
+
+
+def _loadable(text: bytes) -> bytes:
+    """`text` when the bridge takes it for its configuration. Raises ConfigError when not."""
+    try:
+        config.load(documents.load_verbatim(text), CONFIG)
+    except documents.InvalidYaml as error:
+        raise ConfigError(f"{CONFIG}: {error}", hint="bring it back from history") from None
+    return text
 
 
 def _credentials(url: str) -> str:
@@ -179,4 +188,4 @@ def _extended(text: bytes, answers: Answers) -> bytes:
                 hint=f"choose another name for {item.id}",
             )
         there[people.quoted(item.id)] = _entry(item)
-    return people.dump(document) if new else text
+    return _loadable(people.dump(document)) if new else text
