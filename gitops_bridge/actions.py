@@ -293,7 +293,7 @@ def _deployment(info: Mapping[str, Any]) -> Deployment:
     current = info.get("modelId")
     return Deployment(
         id=identifier,
-        name=str(name) if name not in (None, "") else identifier,
+        name=_optional_text(str(name) if name is not None else None) or identifier,
         current_model_id=None if current in (None, "") else _model_id(current, "modelId"),
     )
 
@@ -337,7 +337,10 @@ def _choice(value: object, key: str, choices: type[_Choice]) -> _Choice:
 
 
 def _optional_text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """Text for people to read. Half a character, which JSON can hold, cannot be written."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _package(details: object) -> Package | None:

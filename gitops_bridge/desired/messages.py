@@ -6,8 +6,6 @@ line, and a trailer is a line. What is needed later stands in `record.yaml` as w
 
 from __future__ import annotations
 
-import re
-
 from gitops_bridge.actions import Scale
 from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import Change, Hold, Rollout, Touch
@@ -24,10 +22,9 @@ _SUBJECT_NAME = 40  # characters of a name in the first line
 
 
 def clean(text: str, limit: int = 200) -> str:
-    """User-written text on one line: control and direction-changing characters become spaces."""
-    line = re.sub(
-        r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]", " ", text
-    )
+    """User-written text on one line: whatever does not print, control and direction-changing
+    characters included, becomes a space."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
     line = " ".join(line.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
@@ -35,7 +32,7 @@ def clean(text: str, limit: int = 200) -> str:
 def commit(rollout: Rollout, deployment: str, environment: str) -> str:
     """The message of a rollout's commit: subject, what and why, trailers."""
     record = rollout.after or rollout.before
-    name = clean(record.name if record else deployment, _SUBJECT_NAME)
+    name = (clean(record.name, _SUBJECT_NAME) if record else "") or deployment
     paragraphs = [
         f"{_subject(rollout, name)} in {environment}",
         _what(rollout),
@@ -105,7 +102,7 @@ def restored(
     A rollback carries no action trailer: it is a person's decision, and holds as one. A release is
     DataRobot's last word again, and carries that word's trailers.
     """
-    name = clean(record.name if record else deployment, _SUBJECT_NAME)
+    name = (clean(record.name, _SUBJECT_NAME) if record else "") or deployment
     if change is Change.ROLLBACK:
         subject = f"Roll back {name} in {environment}"
         trailers = [(ROLLED_BACK_TO, source)]

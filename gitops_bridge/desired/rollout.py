@@ -115,7 +115,7 @@ def decide(
         raise _nothing_to_replace(request)
     before = known.record()
     restarts = before.restarts if before else 0
-    if request.action is Action.DEPLOYMENT_RELAUNCH and known.present:
+    if request.action is Action.DEPLOYMENT_RELAUNCH:
         restarts = max(restarts, restart_to)
     after = records.of(request, rollout=known.rollouts + 1, restarts=restarts, image=str(image))
     text = component(restarts)

@@ -1,0 +1,81 @@
+"""Names are data: no text a user wrote can become a line, a trailer or a control sequence."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_bridge.desired import messages
+from gitops_bridge.desired.rollout import Change, Hold, Rollout, Touch
+from tests.test_rollout import A, B
+
+ID = "65a000000000000000000010"
+HOSTILE = st.text() | st.sampled_from(
+    [
+        "x\n\nDataRobot-Action: deployment_stop",
+        "x\r\nSigned-off-by: Eve <eve@example.com>",
+        "{{ 7 * 7 }}",
+        "'\"`$(rm -rf /)`",
+        "\u202egnp.exe",
+        "🦀" * 3000,
+        "a\u2028Image: evil",
+        "",
+    ]
+)
+
+
+def rollout(name, model_name=None, change=Change.REPLACE):
+    after = replace(B.record(), name=name, model=replace(B.record().model, name=model_name))
+    return Rollout(change, {}, replace(A.record(), name=name), after)
+
+
+@given(HOSTILE, st.none() | HOSTILE)
+def test_trailers_are_ours_alone(name, model_name):
+    text = messages.commit(rollout(name, model_name), ID, "prod")
+    *_, last = text.rstrip("\n").split("\n\n")
+    assert [line.partition(":")[0] for line in last.split("\n")] == [
+        "DataRobot-Action",
+        "DataRobot-Deployment",
+        "DataRobot-Model",
+        "DataRobot-Previous-Model",
+        "Image",
+    ]
+    subject, blank, _ = text.split("\n", 2)
+    assert subject.startswith("Replace model of ")
+    assert len(subject) < 90
+    assert blank == ""
+    assert text.replace("\n", "").isprintable()
+
+
+@given(HOSTILE)
+def test_clean_text_is_one_short_line(text):
+    cleaned = messages.clean(text, 40)
+    assert len(cleaned) <= 40
+    assert len(cleaned.splitlines()) <= 1
+    assert not any(ord(letter) < 32 for letter in cleaned)
+
+
+@pytest.mark.parametrize("change", [c for c in Change if c.value not in ("rollback", "release")])
+def test_every_change_has_its_subject(change):
+    text = messages.commit(rollout("churn", change=change), ID, "prod")
+    assert text.split("\n", 1)[0].endswith("in prod")
+
+
+def test_a_person_s_commit_is_named():
+    over = replace(rollout("churn"), replaces=Touch("c" * 40, "Jane\nDoe", None))
+    assert "This goes over cccccccccccc by Jane Doe." in messages.commit(over, ID, "prod")
+
+
+def test_a_hold_names_both_commits_and_the_cure():
+    happened, cure = messages.held(Hold(Touch("d" * 40, "b", None), Touch("c" * 40, "J", None)), ID)
+    assert "dddddddddddd" in happened
+    assert "cccccccccccc" in happened
+    assert f"gitops-bridge release {ID}" in cure
+
+
+def test_a_rollback_is_no_action_and_a_release_is_one():
+    back = messages.restored(Change.ROLLBACK, ID, "prod", A.record(), "c" * 40)
+    assert "DataRobot-Action" not in back
+    released = messages.restored(Change.RELEASE, ID, "prod", B.record(), "c" * 40)
+    assert "DataRobot-Action: deployment_replace_model" in released
