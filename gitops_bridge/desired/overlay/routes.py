@@ -68,8 +68,9 @@ def seams(objects: list[dict[str, Any]]) -> Seams:
     server = next((item for item in objects if _is_server(item)), None)
     if server is None:
         raise RenderError(
-            f"base renders no Deployment {BASE_NAME} with a container of image {MODEL_IMAGE}",
-            hint="restore base/ from the gitops-bridge release the repository was made with",
+            f"base and environment/serving render no Deployment {BASE_NAME} with a container of "
+            f"image {MODEL_IMAGE}",
+            hint="leave that image to the rollouts; gitops-bridge init --upgrade restores base/",
         )
     if server["metadata"].get("namespace"):
         raise RenderError(

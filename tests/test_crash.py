@@ -1,0 +1,80 @@
+"""Many bridges at once, killed at random: every action ends up in Git once, in its order."""
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+
+from tests.servers.git_http import GitServer
+from tests.team import MODEL_B, action_file, git
+
+LIFE = [
+    ("deployment_start", {}),
+    ("deployment_replace_model", {"newModelId": MODEL_B}),
+    ("deployment_start", {"modelId": MODEL_B, "keyValueConfig": {"replicas": "3"}}),
+    ("deployment_stop", {"modelId": MODEL_B}),
+    ("deployment_start", {"modelId": MODEL_B, "keyValueConfig": {"replicas": "2"}}),
+]
+SUBJECTS = [
+    "Start {} in prod",
+    "Replace model of {} in prod",
+    "Scale {} to 3 replicas in prod",
+    "Stop {} in prod",
+    "Start {} in prod",
+]
+DEPLOYMENTS = [f"65a00000000000000000010{index}" for index in range(6)]
+
+
+def live(team, deployment, chance):
+    """Play a deployment's life; each action is repeated until one run was not killed."""
+    folder = team.folder / deployment
+    folder.mkdir()
+    kills = 0
+    for action, info in LIFE:
+        config = action_file(folder, id=deployment, name=deployment, **info)
+        status = folder / "status.yaml"
+        command = [
+            sys.executable, "-m", "gitops_bridge", "run", "--action", action, "--config", config,
+            "--private-config", team.config, "--status-file", status, "--log-level", "CRITICAL",
+        ]  # fmt: skip
+        for _ in range(50):
+            status.unlink(missing_ok=True)
+            process = subprocess.Popen(command, start_new_session=True)
+            try:
+                process.wait(timeout=None if chance.random() < 0.4 else chance.uniform(0.1, 1.2))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                kills += 1
+            if status.exists():
+                break
+        written = yaml.safe_load(status.read_text())
+        assert written["status"] == "passing", written
+    return kills
+
+
+@pytest.mark.parametrize("transport", ["local path", "http"])
+def test_killed_at_random_and_run_again(team, transport):
+    git(team.remote, "config", "http.receivepack", "true")
+    with GitServer(team.folder) as server, ThreadPoolExecutor(len(DEPLOYMENTS)) as pool:
+        if transport == "http":
+            team.write_config(url=server.url("remote.git"))
+        chances = [random.Random(f"{transport}{deployment}") for deployment in DEPLOYMENTS]
+        kills = sum(
+            pool.map(lambda pair: live(team, *pair), zip(DEPLOYMENTS, chances, strict=True))
+        )
+    assert kills > 5
+    subjects = Counter(team.log())
+    del subjects["Set up"]
+    expected = Counter(text.format(name) for name in DEPLOYMENTS for text in SUBJECTS)
+    assert subjects == expected
+    for name in DEPLOYMENTS:
+        own = [line for line in team.log() if name in line]
+        assert own[::-1] == [text.format(name) for text in SUBJECTS]
+        record = git(team.remote, "show", f"main:overlays/prod/{name}/model/record.yaml")
+        assert yaml.safe_load(record)["scale"]["replicas"] == 2
+    git(team.remote, "fsck", "--strict")

@@ -1,0 +1,121 @@
+"""An action whose change would not hold commits nothing and says why."""
+
+import pytest
+
+from gitops_bridge.desired.proof import moved_outside
+from gitops_bridge.desired.reach import refuse_reach, removed_overlays
+from gitops_bridge.errors import RenderError
+from tests.cli import act
+from tests.team import DEPLOYMENT, MODEL_B
+
+SERVING = "overlays/prod/environment/serving/kustomization.yaml"
+HOME = f"overlays/prod/{DEPLOYMENT}"
+PATCH = """- target: {{kind: {kind}, name: mlops}}
+  patch: |-
+    - op: {op}
+      path: {path}
+      value: {value}
+"""
+
+
+def serving_patch(team, op, path, value, kind="Deployment"):
+    """The platform team adds a patch that renders and does harm."""
+    file = team.clone / SERVING
+    file.write_text(
+        file.read_text().rstrip()
+        + "\n  "
+        + PATCH.format(op=op, path=path, value=value, kind=kind).replace("\n", "\n  ")
+    )
+    team.commit("A patch with a flaw")
+    team.push()
+
+
+POD = "/spec/template/spec/containers/0"
+
+
+@pytest.mark.parametrize(
+    ("op", "path", "value", "told"),
+    [
+        ("replace", f"{POD}/image", "elsewhere/other:1", "image model-image"),
+        (
+            "add",
+            "/spec/template/metadata/annotations/build",
+            "650000000000000000000001",
+            "not text",
+        ),
+        ("add", f"{POD}/env/-", "{name: NUMBER, value: 12}", "put it in quotes"),
+        ("replace", f"{POD}/name", "server", "does not render"),
+    ],
+)
+def test_a_change_that_would_not_hold_is_refused(team, op, path, value, told):
+    team.pull()
+    serving_patch(team, op, path, value)
+    status = act(team, "deployment_start")
+    assert status["status"] == "failing"
+    assert told in status["msg"]
+    assert HOME in status["msg"]
+    assert team.log()[0] == "A patch with a flaw"
+
+
+def test_an_environment_whose_routes_all_share_one_address(team):
+    team.pull()
+    serving_patch(team, "replace", "/spec/rules/0/http/paths/0/path", "/same", kind="Ingress")
+    assert "share one address" in act(team, "deployment_start")["msg"]
+
+
+def test_an_autoscaler_without_cpu_requests(team):
+    team.pull()
+    serving_patch(team, "replace", f"{POD}/resources", "{}")
+    scaled = {"minReplicas": "2", "maxReplicas": "4"}
+    status = act(team, "deployment_start", keyValueConfig=scaled)
+    assert "requests no cpu" in status["msg"]
+    assert act(team, "deployment_start")["status"] == "passing"
+
+
+def test_a_broken_overlay_of_a_person_is_told_and_left_alone(team):
+    act(team, "deployment_start")
+    team.pull()
+    theirs = team.clone / HOME / "kustomization.yaml"
+    theirs.write_text("kind: [")
+    team.commit("Oops")
+    team.push()
+    status = act(team, "deployment_replace_model", newModelId=MODEL_B)
+    assert status["status"] == "failing"
+    assert f"{HOME}/kustomization.yaml" in status["msg"]
+    assert team.log()[0] == "Oops"
+
+
+def test_objects_of_others_may_not_move():
+    ours = {
+        "kind": "A",
+        "metadata": {"name": "x", "labels": {"bosun.datarobot.com/deployment": "d"}},
+    }
+    foreign = {"kind": "B", "metadata": {"name": "y", "namespace": "n"}}
+    assert moved_outside([ours, foreign], [foreign], "d") == []
+    assert "B n/y" in moved_outside([foreign], [], "d")[0]
+    assert "B n/y" in moved_outside([foreign], [{**foreign, "spec": 1}], "d")[0]
+
+
+@pytest.mark.parametrize("path", ["base/x", "overlays/prod/other/x", "overlays/prod/abcd/x", "."])
+def test_a_change_may_not_leave_its_folder(path):
+    with pytest.raises(RenderError, match="outside overlays/prod/abc"):
+        refuse_reach({"overlays/prod/abc/f": b"", path: b""}, "overlays/prod/abc", 3)
+
+
+def test_removing_many_overlays_is_refused():
+    paths = [f"overlays/prod/{name}" for name in "abcd"]
+    with pytest.raises(RenderError, match="4 deployments would go at once"):
+        refuse_reach(dict.fromkeys(paths), "overlays", 3)
+    refuse_reach(dict.fromkeys(paths), "overlays", 4)
+
+
+def test_what_counts_as_a_removed_overlay():
+    assert removed_overlays(
+        [
+            "overlays/p/a/kustomization.yaml",
+            "overlays/p/b/model/record.yaml",
+            "base/x",
+            "overlays/p/c",
+        ]
+    ) == {"overlays/p/a", "overlays/p/c"}
+    assert removed_overlays(["overlays/p/environment/serving/kustomization.yaml"]) == set()
