@@ -204,6 +204,9 @@ def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) 
         ((*NEEDED, "--values", "/nowhere.yaml"), "/nowhere.yaml: No such file"),
         ((*NEEDED, "--upgrade"), "init never wrote to this branch"),
         ((*NEEDED, "--password-env", "A", "--password-file", "B"), "exclude each other"),
+        ((*NEEDED[:-1], "registry.example.com/pps:latest"), "an image with a version"),
+        ((*NEEDED[:-1], "registry.example.com/pps"), "an image with a version"),
+        ((*NEEDED, "--bridge-image", "not an image"), "the image bridge-image"),
         ((*NEEDED, "--branch", "a b"), "repository.branch: 'a b' is no branch name"),
         ((*NEEDED, "--branch", "-x"), "repository.branch: '-x' is no branch name"),
         ((*NEEDED, "--builds-branch", "main"), "a branch of their own"),
@@ -224,7 +227,20 @@ def test_what_does_not_render_is_not_committed(remote: Remote) -> None:
     remote.commit({"overlays/prod/environment/serving/kustomization.yaml": "patches: [{}]\n"})
 
     said = remote.refused("--environment", "stage=65b0", *NEEDED[2:], "--yes")
-    assert "overlays/prod/probe" in said
+    assert "overlays/prod/probe does not render" in said
+
+
+def test_what_init_writes_passes_the_check_of_its_own_workflow(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    clone = remote.folder / "checkout"
+    git(remote.folder, "clone", "--quiet", str(remote.path), str(clone))
+    done = subprocess.run(
+        [sys.executable, "-m", "gitops_bridge", "check", "--against", "origin/main"],
+        cwd=clone, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "overlays/prod/environment" in done.stdout
 
 
 def test_two_environments_have_their_own_clusters_and_namespaces(remote: Remote) -> None:
@@ -268,7 +284,7 @@ def test_an_environment_is_added_later_and_people_s_edits_stay(remote: Remote) -
     remote.commit({"gitops-bridge.yaml": text, "argocd/serving-project.yaml": project})
     more = ("--environment", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:])
 
-    assert "existing files would change" in remote.refused(*more)
+    assert "existing files would change or go" in remote.refused(*more)
     remote.init(*more, "--yes")
 
     assert remote.log()[0] == "Add environment stage"

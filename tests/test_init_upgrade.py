@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from gitops_bridge import __version__, documents
+from gitops_bridge.actions import ExecutionType, Model, ModelFormat, Scale
+from gitops_bridge.desired import overlay
 from gitops_bridge.scaffold import shipped
 from gitops_bridge.scaffold.plan import MANIFEST, blob_id
 from tests.test_init import NEEDED, Remote
@@ -46,7 +48,7 @@ def test_ours_become_newer_and_the_version_is_written_down(older: Remote) -> Non
 
 def test_it_shows_the_difference_and_asks_first(older: Remote) -> None:
     said = older.refused("--upgrade")
-    assert "4 existing files would change" in said
+    assert "3 existing files would change or go" in said
     shown = older.run("--upgrade", "--dry-run").stdout
     assert "~ base/service.yaml" in shown
     assert "-# as it was" in shown
@@ -62,6 +64,82 @@ def test_what_people_edited_or_removed_stays_and_is_told(older: Remote) -> None:
     assert done["kept"] == [WORKFLOW, SERVICE]
     assert older.read(DEPLOYMENT).encode() == shipped.folders()[DEPLOYMENT]
     assert older.init("--upgrade")["kept"] == [WORKFLOW, SERVICE]
+
+
+GONE = "base/components/gone/kustomization.yaml"
+
+
+def outdated(older: Remote, **files: str) -> None:
+    """A file that this version ships no more, as an older one wrote it."""
+    listed = documents.load_verbatim(older.read(MANIFEST))
+    listed["files"][GONE] = blob_id(b"# gone\n")
+    older.commit({GONE: "# gone\n", MANIFEST: documents.dump(listed), **files})
+
+
+def test_what_is_shipped_no_more_goes(older: Remote) -> None:
+    outdated(older)
+    done = older.init("--upgrade", "--yes")
+    assert {"path": GONE, "action": "remove"} in done["changes"]
+    assert GONE not in older.files()
+    assert GONE not in older.read(MANIFEST)
+
+
+def test_what_is_shipped_no_more_but_was_edited_stays(older: Remote) -> None:
+    outdated(older)
+    older.commit({GONE: "# ours now\n"})
+    older.init("--upgrade", "--yes")
+    assert older.read(GONE) == "# ours now\n"
+    assert older.init("--upgrade")["changes"] == []
+
+
+DEPLOYED = "overlays/prod/65a000000000000000000010"
+
+
+def deploy(older: Remote, outer: str = "") -> None:
+    """A deployment, with `outer` added to people's own file."""
+    seams = overlay.Seams(
+        (overlay.Route("Ingress", "mlops", "/spec/rules/0/http/paths/0/path",
+                       "/deployments/deployment-id(/|$)(.*)"),)
+    )  # fmt: skip
+    model = Model("65a000000000000000000020", ExecutionType.DEDICATED, ModelFormat.PACKAGE)
+    component = overlay.component(
+        deployment_id="65a000000000000000000010", environment_id="65a000000000000000000001",
+        model=model, scale=Scale(), monitoring=False, seams=seams, restarts=0,
+        image=overlay.Image("registry.example.com/mlops/models", "tag", "sha256:" + "85e4" * 16),
+    )  # fmt: skip
+    older.commit(
+        {
+            f"{DEPLOYED}/kustomization.yaml": overlay.seed() + outer,
+            f"{DEPLOYED}/model/kustomization.yaml": component,
+        }
+    )
+
+
+def test_it_tells_which_deployments_it_restarts(older: Remote) -> None:
+    text = older.read(DEPLOYMENT).replace("timeoutSeconds: 3", "timeoutSeconds: 4")
+    listed = documents.load_verbatim(older.read(MANIFEST))
+    listed["files"][DEPLOYMENT] = blob_id(text.encode())
+    older.commit({DEPLOYMENT: text, MANIFEST: documents.dump(listed)})
+    deploy(older)
+
+    done = older.run("--upgrade", "--dry-run")
+    assert "1 of 1 deployments render differently, 1 restart" in done.stdout
+    told = older.init("--upgrade", "--yes")["deployments"]
+    assert told == {"changed": [DEPLOYED], "restarts": [DEPLOYED]}
+
+
+def test_a_deployment_that_would_no_longer_render_keeps_the_old_base(older: Remote) -> None:
+    outdated(older)
+    component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+    text = component + "patches: [{patch: 'a: b', target: {kind: None}}]\n"
+    listed = documents.load_verbatim(older.read(MANIFEST))
+    listed["files"][GONE] = blob_id(text.encode())
+    older.commit({GONE: text, MANIFEST: documents.dump(listed)})
+    deploy(older, "  - ../../../base/components/gone\n")
+
+    said = older.refused("--upgrade", "--yes")
+    assert DEPLOYED in said
+    assert "base/components/gone" in said
 
 
 def test_an_edit_of_a_file_that_has_nothing_new_is_not_worth_a_word(older: Remote) -> None:

@@ -40,9 +40,9 @@ class Environment:
     route: str
     registry: tuple[str, ...]
     builds_namespace: str
+    bridge_image: str
     cluster: str = IN_CLUSTER
     gateway: str | None = None
-    bridge_image: str | None = None
 
     @property
     def id(self) -> str:
@@ -105,8 +105,11 @@ def checked(setting: str, value: Any) -> Any:
     return checks.setting(key.kind, value, value)
 
 
-def environment(told: Told) -> Environment:
-    """The complete Environment. Raises ConfigError naming every flag that is missing or unfit."""
+def environment(told: Told, version: str) -> Environment:
+    """The complete Environment, as `version` writes it.
+
+    Raises ConfigError naming every flag that is missing or unfit.
+    """
     problems = [f"{NEEDED[setting]} is missing" for setting in missing(told)]
     if not checks.NAME.fullmatch(told.name):
         problems.append(f"{told.name!r:.60} must be a-z, 0-9 and '-', at most 30")
@@ -130,8 +133,14 @@ def environment(told: Told) -> Environment:
         builds_namespace=told.builds_namespace or f"{told.settings['kubeNamespace'][:56]}-builds",
         cluster=told.cluster or IN_CLUSTER,
         gateway=told.gateway,
-        bridge_image=told.bridge_image,
+        bridge_image=told.bridge_image or bridge_image(told.settings, version),
     )
+
+
+def bridge_image(settings: Mapping[str, Any], version: str) -> str:
+    """Beside the model images, unless told: a name that people then push to."""
+    place = str(settings["generatedImageRepo"]).rpartition("/")[0]
+    return f"{place}/gitops-bridge:{version}"
 
 
 def _is_gateway(text: str) -> bool:

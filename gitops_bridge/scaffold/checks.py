@@ -15,8 +15,10 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 IDENTIFIER = re.compile(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?")
 OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:-]*[A-Za-z0-9](@sha256:[0-9a-f]{64})?")
-_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+_DIGEST = "@sha256:[0-9a-f]{64}"
+_VERSION = r":[0-9]+\.[0-9]+\.[0-9]+([._-][A-Za-z0-9._-]+)?"
+_IMAGE = re.compile(rf"[a-z0-9][a-z0-9._/:-]*({_DIGEST}|{_VERSION}({_DIGEST})?)")
+_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 
 
 class Unfit(ValueError):
@@ -90,7 +92,9 @@ def _repository(value: Any, verbatim: Any) -> str:
     text = _text(value, verbatim)
     if (":" in text.rpartition("/")[2] and "/" in text) or "@" in text:
         raise Unfit(f"{text!r:.60} carries a tag or digest: name the repository alone")
-    return _matching(_REPOSITORY, "an image repository")(text, None)
+    return _matching(_REPOSITORY, "registry host and path, such as r.example.com/models")(
+        text, None
+    )
 
 
 def _flag(value: Any, _verbatim: Any) -> bool:
@@ -154,7 +158,7 @@ _KINDS: Mapping[str, Callable[[Any, Any], Any]] = {
     "text": _text,
     "id": _identifier,
     "url": _url,
-    "image": _matching(_IMAGE, "an image with its tag or digest"),
+    "image": _matching(_IMAGE, "an image with a version, as :11.2.1, or a digest"),
     "repository": _repository,
     "namespace": _matching(NAMESPACE, "a namespace's name: a-z, 0-9 and '-', at most 63"),
     "flag": _flag,

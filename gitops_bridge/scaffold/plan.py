@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -21,6 +21,7 @@ from gitops_bridge import documents
 from gitops_bridge.errors import ConfigError
 
 MANIFEST = ".gitops-bridge/scaffold.yaml"
+OURS = ("base/", "argocd/")
 _COMMENT = """\
 # What gitops-bridge init wrote, with Git's id of each content, so that `init --upgrade` tells its
 # own files from edited ones. Leave it to init.
@@ -58,18 +59,18 @@ class File:
 
 @dataclass(frozen=True)
 class Change:
-    """A file before and after; before is None for a new one."""
+    """A file before and after; before is None for a new one, after for one that goes."""
 
     path: str
     before: bytes | None
-    after: bytes
+    after: bytes | None
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to commit, and what to tell.
 
-    changes  new files, and those of ours that change
+    changes  new files, and those of ours that change or go
     kept     files of ours that people edited or removed, with what ours would be now
     skipped  courtesies that the team has already, with what ours would say
     """
@@ -130,8 +131,11 @@ def compare(wanted: Mapping[str, File], tree: Tree, version: str, *, upgrade: bo
             hint="move them or merge them into the new layout, then run init again; "
             "--directory DIR writes the files to compare with",
         )
+    if upgrade:
+        sorter.drop(path for path in written.files if path not in wanted)
     changes = sorter.changes
     ids = {**written.files, **sorter.written}
+    ids = {path: identifier for path, identifier in ids.items() if path not in sorter.dropped}
     if changes or ids != written.files:
         said = version if upgrade or written.version is None else written.version
         before = tree.read(MANIFEST)
@@ -157,6 +161,16 @@ class _Sorter:
         self.skipped: list[Change] = []
         self.conflicts: list[str] = []
         self.written: dict[str, str] = {}
+        self.dropped: set[str] = set()
+
+    def drop(self, paths: Iterable[str]) -> None:
+        """Files of ours that this version has no more go, unless people edited them."""
+        for path in sorted(paths):
+            if not path.startswith(OURS):
+                continue
+            self.dropped.add(path)
+            if self._tree.id(path) == self._before.files[path]:
+                self.changes.append(Change(path, self._tree.read(path), None))
 
     def sort(self, path: str, file: File) -> None:
         here, wanted = self._tree.id(path), blob_id(file.content)

@@ -21,6 +21,8 @@ def next_steps(answers: Answers) -> list[str]:
     steps = []
     for environment in answers.environments:
         steps += [f"{environment.name}: {step}" for step in _environment(environment)]
+    for image in dict.fromkeys(environment.bridge_image for environment in answers.environments):
+        steps.append(f"build and push {image}, see docs/how-to/build-the-bridge-image.md")
     steps.append("check out the repository and run: kubectl apply -k argocd/")
     if not answers.owners:
         steps.append("put your team's name into CODEOWNERS")
@@ -50,8 +52,6 @@ def _environment(environment: Environment) -> Iterator[str]:
     folder = f"overlays/{environment.name}/environment"
     if settings.get("agentSidecar", True) and not settings.get("agentImage"):
         yield f"for monitoring, name the image of tracking-agent in {folder}/monitoring"
-    if not environment.bridge_image:
-        yield f"name the image of gitops-bridge (bridge-image) in {folder}/builder"
     if "ppsCpuUtilizationPercent" in settings and not _has_request(settings, "ppsResources"):
         yield f"for autoscaling, add a CPU request to resources in {folder}/serving"
 

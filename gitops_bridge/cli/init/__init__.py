@@ -19,14 +19,15 @@ from gitops_bridge import __version__
 from gitops_bridge.bridge import Workshop, open_workshop
 from gitops_bridge.cli import options
 from gitops_bridge.cli.init import asking, flags, showing
+from gitops_bridge.cli.init.proving import Effect, prove
 from gitops_bridge.config import Config, Repository, Secret
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Edit, Snapshot
 from gitops_bridge.kustomize import write_tree
-from gitops_bridge.scaffold import files, probes
+from gitops_bridge.scaffold import files
 from gitops_bridge.scaffold.answers import Answers
 from gitops_bridge.scaffold.importing import Finding
-from gitops_bridge.scaffold.plan import File, Manifest, Plan, compare, manifest
+from gitops_bridge.scaffold.plan import MANIFEST, File, Manifest, Plan, compare, manifest
 from gitops_bridge.scaffold.steps import next_steps
 
 
@@ -107,14 +108,16 @@ def init(
     if output == "text":
         showing.imported(occasion.findings)
         showing.plan(plan)
-    _prove(shop, plan, snapshot)
+    effect = _prove(shop, plan, snapshot, whole=upgrade)
+    if output == "text":
+        showing.effect(effect)
     commits: dict[str, str | None] = {}
     if not dry_run:
         _confirm(plan, yes=yes, ask=ask)
         commits = _deliver(shop, occasion)
     steps = next_steps(occasion.answers) if occasion.answers and plan.changes else []
     if output == "json":
-        showing.as_json(plan, occasion.findings, steps, commits)
+        showing.as_json(plan, occasion.findings, steps, commits, effect)
     else:
         showing.commits(commits, dry_run=dry_run, repository=repository_url)
         showing.steps(steps)
@@ -199,29 +202,34 @@ def _occasion(
     )
 
 
-def _prove(shop: Workshop, plan: Plan, snapshot: Snapshot) -> None:
-    """Render every environment as it will be. Raises RenderError naming what does not build."""
+def _prove(shop: Workshop, plan: Plan, snapshot: Snapshot, *, whole: bool) -> Effect:
+    """What the plan does, proven: to the environments, and with `whole` to every deployment."""
     if not plan.changes:
-        return
-    there = {f"base/{path}": text for path, text in snapshot.files("base").items()}
-    for name in snapshot.entries("overlays"):
-        folder = f"overlays/{name}/environment"
-        there |= {f"{folder}/{path}": text for path, text in snapshot.files(folder).items()}
-    after = {**there, **{change.path: change.after for change in plan.changes}}
-    names = probes.environments(after)
-    tree = probes.tree(after, names)
-    for folder in probes.folders(names):
-        shop.kustomize.build(tree, folder)
+        return Effect(0, (), ())
+    folders = ["base", "overlays"]
+    if not whole:
+        names = snapshot.entries("overlays")
+        folders = ["base", *(f"overlays/{name}/environment" for name in names)]
+    before = {
+        f"{folder}/{path}": text
+        for folder in folders
+        for path, text in snapshot.files(folder).items()
+    }
+    after: dict[str, bytes | None] = {**before}
+    after |= {change.path: change.after for change in plan.changes}
+    return prove(
+        before, {path: text for path, text in after.items() if text is not None}, shop.kustomize
+    )
 
 
 def _confirm(plan: Plan, *, yes: bool, ask: bool) -> None:
-    """New files need no yes, changes of existing ones do."""
-    changed = [change.path for change in plan.changes if change.before is not None]
+    """New files need no yes, changes of existing ones do; init's own list is nobody else's."""
+    changed = [item for item in plan.changes if item.before is not None and item.path != MANIFEST]
     if not changed or yes:
         return
     if not ask:
         raise ConfigError(
-            f"{len(changed)} existing files would change",
+            f"{len(changed)} existing files would change or go",
             hint="look with --dry-run, then add --yes",
         )
     click.confirm(f"Change {len(changed)} existing files?", abort=True)
@@ -253,7 +261,9 @@ def _deliver(shop: Workshop, occasion: _Occasion) -> dict[str, str | None]:
     return {branch: commit.id if commit else None for branch, commit in delivered.items()}
 
 
-def _edit(shop: Workshop, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Edit:
+def _edit(
+    shop: Workshop, snapshot: Snapshot, changes: Mapping[str, bytes | None], message: str
+) -> Edit:
     text = f"{message}\n\nWritten by gitops-bridge init {__version__}.\n"
     guards = {path: snapshot.id(path) for path in changes}
     return Edit(changes=changes, guards=guards, message=text, author=shop.author)
@@ -270,10 +280,10 @@ def _write(directory: Path, answers: Answers, findings: Sequence[Finding], *, ou
         raise ConfigError(
             f"{directory}: {error.strerror}", hint="--directory names a folder to be made"
         ) from None
-    write_tree(directory, {change.path: change.after for change in plan.changes})
+    write_tree(directory, {change.path: change.after or b"" for change in plan.changes})
     steps = next_steps(answers)
     if output == "json":
-        showing.as_json(plan, findings, steps, {})
+        showing.as_json(plan, findings, steps, {}, Effect(0, (), ()))
     else:
         showing.imported(findings)
         showing.plan(plan)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from gitops_bridge import __version__
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import answers as scaffold
 from gitops_bridge.scaffold import checks
@@ -63,7 +64,7 @@ def told(
         _one_credential(settings, flags)
         if ask:
             settings |= _asked(name, settings)
-        environments.append(scaffold.environment(_told(name, settings, flags, names)))
+        environments.append(scaffold.environment(_told(name, settings, flags, names), __version__))
     _distinct(environments)
     return tuple(environments), tuple(findings)
 

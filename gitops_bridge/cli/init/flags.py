@@ -23,7 +23,10 @@ SCOPED = {
     "gateway": ("NAMESPACE/NAME", "The Gateway an HTTPRoute hangs on."),
     "image_repository": ("REPOSITORY", "Where model images go, without a tag."),
     "pps_image": ("IMAGE", "Portable Prediction Server image, with its version."),
-    "bridge_image": ("IMAGE", "Image of gitops-bridge, for the builder."),
+    "bridge_image": (
+        "IMAGE",
+        "Image of gitops-bridge; beside the model images unless given.",
+    ),
     "agent_image": ("IMAGE", "Image of the tracking agent, for monitoring."),
     "datarobot_url": ("URL", "DataRobot, as the tracking agent and the builder reach it."),
     "registry": ("|".join(REGISTRIES), "How the builder logs in; told by the repository's host."),

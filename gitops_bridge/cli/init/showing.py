@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from gitops_bridge.cli.init.proving import Effect
 from gitops_bridge.scaffold.importing import Finding
 from gitops_bridge.scaffold.plan import MANIFEST, Change, Plan
 
@@ -29,14 +30,17 @@ def plan(plan: Plan) -> None:
     for folder, count in _whole_folders(plan).items():
         click.echo(f"{click.style('+', fg='green')} {folder}/ ({count} files)")
     for change in plan.changes:
-        if change.before is not None and change.path != MANIFEST:
+        if change.after is None:
+            click.echo(f"{click.style('-', fg='red')} {change.path}")
+        elif change.before is not None and change.path != MANIFEST:
             click.echo(f"{click.style('~', fg='yellow')} {change.path}")
             _difference(change)
         elif change.before is None and not change.path.startswith(_FOLDERS):
             click.echo(f"{click.style('+', fg='green')} {change.path}")
     for change in plan.skipped:
         click.secho(f"= {change.path} is yours and stays; ours would say:", fg="yellow")
-        click.echo("".join(f"    {line}\n" for line in _text(change.after).splitlines()), nl=False)
+        for line in _text(change.after).splitlines():
+            click.echo(f"    {line}")
     for change in plan.kept:
         gone = "was removed" if change.before is None else "was edited"
         click.secho(f"! {change.path} {gone} here and stays; from yours to ours:", fg="yellow")
@@ -53,7 +57,7 @@ def _whole_folders(plan: Plan) -> Mapping[str, int]:
 def _difference(change: Change) -> None:
     lines = list(
         difflib.unified_diff(
-            _text(change.before or b"").splitlines(), _text(change.after).splitlines(), n=2,
+            _text(change.before).splitlines(), _text(change.after).splitlines(), n=2,
             lineterm="",
         )
     )[2:]  # fmt: skip
@@ -64,8 +68,17 @@ def _difference(change: Change) -> None:
         click.echo(f"    … {len(lines) - _LONGEST} more lines")
 
 
-def _text(content: bytes) -> str:
-    return content.decode(errors="replace")
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode(errors="replace")
+
+
+def effect(effect: Effect) -> None:
+    """What the plan does to running models."""
+    if effect.changed:
+        click.echo(
+            f"{len(effect.changed)} of {effect.deployments} deployments render differently, "
+            f"{len(effect.restarts)} restart"
+        )
 
 
 def steps(steps: Sequence[str]) -> None:
@@ -83,19 +96,24 @@ def commits(commits: Mapping[str, str | None], *, dry_run: bool, repository: str
         click.echo(f"{branch} of {repository}: {what}")
 
 
+def _action(change: Change) -> str:
+    if change.after is None:
+        return "remove"
+    return "create" if change.before is None else "update"
+
+
 def as_json(
     plan: Plan,
     findings: Sequence[Finding],
     steps: Sequence[str],
     commits: Mapping[str, str | None],
+    effect: Effect,
 ) -> None:
     """One object with the same facts people get; `commits` is empty when nothing was pushed."""
     data = {
         "commits": dict(commits),
-        "changes": [
-            {"path": change.path, "action": "update" if change.before is not None else "create"}
-            for change in plan.changes
-        ],
+        "changes": [{"path": change.path, "action": _action(change)} for change in plan.changes],
+        "deployments": {"changed": effect.changed, "restarts": effect.restarts},
         "kept": [change.path for change in plan.kept],
         "skipped": [change.path for change in plan.skipped],
         "imported": [
