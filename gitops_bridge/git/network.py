@@ -7,8 +7,8 @@ anything else, and unlike a plain push it also respects a branch that was wound 
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Patience:
         if self._left <= 0 or time.monotonic() > self._until:
             raise problem
         self._left -= 1
-        time.sleep(self._pause * (0.5 + secrets.randbelow(1000) / 1000))
+        time.sleep(self._pause * (0.5 + os.urandom(1)[0] / 256))
         self._pause = min(2 * self._pause, self._longest)
 
 
