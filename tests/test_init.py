@@ -364,19 +364,37 @@ def test_a_declining_server_is_an_error_with_advice(remote: Remote) -> None:
 
 
 def test_on_a_terminal_what_is_missing_is_asked_for(remote: Remote) -> None:
-    answers = ["prod", "no id!", PE, "", "https://predictions.example.com/d", "r.example.com/m",
-               "r.example.com/pps:11.2.1"]  # fmt: skip
-    said = _on_a_terminal(remote, answers)
+    said = _on_a_terminal(
+        remote, "prod", "no id!", PE, "", "https://predictions.example.com/d", "r.example.com/m/x",
+        "r.example.com/pps:11.2.1", "gateway-httproute", "public", "infra/public", "", "",
+    )  # fmt: skip
 
     assert remote.log() == ["Set up gitops-bridge for prod"], said
     assert "is not an id" in said
+    assert "'public' does not look like NAMESPACE/NAME" in said
     assert "namespace: mlops-prod" in remote.read("gitops-bridge.yaml")
+    serving = remote.read("overlays/prod/environment/serving/kustomization.yaml")
+    assert "components/gateway-httproute" in serving
+    assert "newName: r.example.com/m/gitops-bridge" in remote.read(
+        "overlays/prod/environment/builder/kustomization.yaml"
+    )
 
 
-def _on_a_terminal(remote: Remote, answers: list[str]) -> str:
+def test_on_a_terminal_a_change_of_files_is_asked_for(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    more = ("-e", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:], "--route",
+            "ingress-nginx", "--ingress-class", "nginx", "--agent-image", "a", "--bridge-image",
+            "r.example.com/b:1")  # fmt: skip
+    assert "Change 5 existing files?" in _on_a_terminal(remote, "n", arguments=more)
+    assert remote.log() == ["Set up gitops-bridge for prod"]
+    _on_a_terminal(remote, "y", arguments=more)
+    assert remote.log()[0] == "Add environment stage"
+
+
+def _on_a_terminal(remote: Remote, *answers: str, arguments: tuple[str, ...] = ()) -> str:
     main, side = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "gitops_bridge", "init", str(remote.path)],
+        [sys.executable, "-m", "gitops_bridge", "init", str(remote.path), *arguments],
         stdin=side, stdout=side, stderr=side, close_fds=True,
     ):  # fmt: skip
         os.close(side)

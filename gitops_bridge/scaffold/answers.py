@@ -116,8 +116,10 @@ def environment(told: Told, version: str) -> Environment:
     route = told.route or _route(told)
     if route == "gateway-httproute" and not told.gateway:
         problems.append("--gateway NAMESPACE/NAME is missing: gateway-httproute needs its parent")
-    if told.gateway and not _is_gateway(told.gateway):
-        problems.append(f"--gateway: {told.gateway!r:.60} does not look like NAMESPACE/NAME")
+    try:
+        gateway(told.gateway or "namespace/name")
+    except checks.Unfit as error:
+        problems.append(f"--gateway: {error}")
     if told.builds_namespace and not checks.NAMESPACE.fullmatch(told.builds_namespace):
         problems.append(f"--builds-namespace: {told.builds_namespace!r:.60} is no namespace's name")
     if problems:
@@ -143,11 +145,12 @@ def bridge_image(settings: Mapping[str, Any], version: str) -> str:
     return f"{place}/gitops-bridge:{version}"
 
 
-def _is_gateway(text: str) -> bool:
-    namespace, slash, name = text.partition("/")
-    return bool(
-        slash and checks.NAMESPACE.fullmatch(namespace) and checks.OBJECT_NAME.fullmatch(name)
-    )
+def gateway(text: str) -> str:
+    """NAMESPACE/NAME of a Gateway. Raises checks.Unfit."""
+    namespace, _, name = text.partition("/")
+    if not checks.NAMESPACE.fullmatch(namespace) or not checks.OBJECT_NAME.fullmatch(name):
+        raise checks.Unfit(f"{text!r:.60} does not look like NAMESPACE/NAME")
+    return text
 
 
 def _route(told: Told) -> str:

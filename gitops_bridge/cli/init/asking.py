@@ -6,6 +6,7 @@ Every flag about one environment takes VALUE for all environments or NAME=VALUE 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,7 +65,8 @@ def told(
         _one_credential(settings, flags)
         if ask:
             settings |= _asked(name, settings)
-        environments.append(scaffold.environment(_told(name, settings, flags, names), __version__))
+        said = _told(name, settings, flags, names)
+        environments.append(scaffold.environment(_asked_more(said) if ask else said, __version__))
     _distinct(environments)
     return tuple(environments), tuple(findings)
 
@@ -164,6 +166,38 @@ def _asked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _asked_more(told: scaffold.Told) -> scaffold.Told:
+    """What has a default, asked all the same: a wrong route is found late."""
+    name, settings = told.name, dict(told.settings)
+    if not told.route and not told.gateway and "ingressType" not in settings:
+        route: str = click.prompt(
+            f"{name}: What brings requests in",
+            type=click.Choice(scaffold.ROUTES),
+            default=scaffold.ROUTES[0],
+        )
+        told = replace(told, route=route)
+    if told.route == "gateway-httproute" and not told.gateway:
+        gateway = _prompt(f"{name}: Gateway, as NAMESPACE/NAME", None, scaffold.gateway)
+        told = replace(told, gateway=gateway)
+    if not told.gateway and "ingressClass" not in settings:
+        _optional(settings, "ingressClass", f"{name}: Ingress class, empty for the default one")
+    if settings.get("agentSidecar", True) and "agentImage" not in settings:
+        _optional(settings, "agentImage", f"{name}: Tracking agent image, empty to name it later")
+    if not told.bridge_image:
+        own = scaffold.bridge_image(settings, __version__)
+        told = replace(told, bridge_image=_prompt(f"{name}: Image of gitops-bridge", own, str))
+    return replace(told, settings=settings)
+
+
+def _optional(settings: dict[str, Any], setting: str, question: str) -> None:
+    def check(text: str) -> str:
+        return str(scaffold.checked(setting, text)) if text else ""
+
+    answer = _prompt(question, "", check)
+    if answer:
+        settings[setting] = answer
+
+
 def _prompt(question: str, default: str | None, check: Any) -> str:
     def checked(text: str) -> str:
         try:
@@ -171,7 +205,9 @@ def _prompt(question: str, default: str | None, check: Any) -> str:
         except checks.Unfit as error:
             raise click.UsageError(str(error)) from None
 
-    answer: str = click.prompt(question, default=default, value_proc=checked)
+    answer: str = click.prompt(
+        question, default=default, value_proc=checked, show_default=bool(default)
+    )
     return answer
 
 
