@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import subprocess
@@ -14,77 +13,11 @@ import pytest
 from gitops_bridge import config, documents
 from gitops_bridge.scaffold import shipped
 from gitops_bridge.scaffold.plan import MANIFEST, blob_id
+from tests.initialised import NEEDED, PE, Remote
 from tests.team import git
 
 HELM = Path(__file__).parent / "fixtures" / "helm"
-PE = "65a000000000000000000001"
-NEEDED = (
-    "--environment", f"prod={PE}", "--namespace", "mlops-prod",
-    "--prediction-url", "https://predictions.example.com/deployments",
-    "--image-repository", "registry.example.com/mlops/models",
-    "--pps-image", "registry.example.com/datarobot/pps:11.2.1",
-)  # fmt: skip
 TWIN = ("--environment", "b=65a0", *NEEDED[2:])
-
-
-class Remote:
-    """A bare repository, and init run on it as from a shell."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "remote.git"
-        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.path))
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "gitops_bridge", "init", str(self.path), *arguments],
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120,
-        )  # fmt: skip
-
-    def init(self, *arguments: str) -> dict:
-        done = self.run(*arguments, "--output", "json")
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
-
-    def refused(self, *arguments: str) -> str:
-        before = self.refs()
-        done = self.run(*arguments)
-        assert done.returncode in {1, 2}
-        assert "Traceback" not in done.stderr
-        assert self.refs() == before
-        return done.stderr
-
-    def refs(self) -> str:
-        return git(self.path, "for-each-ref")
-
-    def files(self, branch: str = "main") -> list[str]:
-        return git(self.path, "ls-tree", "-r", "--name-only", branch).splitlines()
-
-    def read(self, path: str, branch: str = "main") -> str:
-        return git(self.path, "show", f"{branch}:{path}")
-
-    def log(self, branch: str = "main") -> list[str]:
-        return git(self.path, "log", "--format=%s", branch).splitlines()
-
-    def commit(self, files: dict[str, str | None], message: str = "Work") -> None:
-        """What a person does: clone, write (None: remove), commit, push."""
-        clone = self.folder / "clone"
-        if not clone.exists():
-            git(self.folder, "clone", "--quiet", str(self.path), str(clone))
-        git(clone, "checkout", "--quiet", "-B", "main")
-        if "refs/heads/main" in self.refs():
-            git(clone, "fetch", "--quiet")
-            git(clone, "reset", "--quiet", "--hard", "origin/main")
-        for path, text in files.items():
-            file = clone / path
-            if text is None:
-                file.unlink()
-            else:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text)
-        git(clone, "add", "--all")
-        git(clone, "commit", "--quiet", "--message", message)
-        git(clone, "push", "--quiet", "origin", "main")
 
 
 @pytest.fixture
@@ -296,6 +229,28 @@ def test_an_environment_is_added_later_and_people_s_edits_stay(remote: Remote) -
     names = [item["namespace"] for item in project["spec"]["destinations"]]
     assert names == ["mlops-prod", "mlops-stage"]
     assert remote.init(*more, "--yes")["changes"] == []
+
+
+def test_new_answers_for_an_environment_that_exists_are_told_not_written(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    done = remote.run(*NEEDED, "--ingress-class", "other")
+    assert done.returncode == 0
+    assert "is your team's own and stays" in done.stdout
+    assert "value: other" in done.stdout
+    assert remote.log() == ["Set up gitops-bridge for prod"]
+
+
+def test_an_environment_made_by_hand_is_put_into_argocd_and_configuration(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    path = "overlays/{}/environment/{}/kustomization.yaml"
+    parts = ("serving", "autoscaling", "monitoring", "builder")
+    copies = {path.format("stage", part): remote.read(path.format("prod", part)) for part in parts}
+    remote.commit(copies)
+    more = ("--environment", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:], "--yes")
+    remote.init(*more, "--ingress-class", "other")
+
+    assert "name: stage" in remote.read("gitops-bridge.yaml")
+    assert {name: remote.read(name) for name in copies} == copies
 
 
 def test_a_known_repository_without_new_answers_says_what_can_be_done(remote: Remote) -> None:

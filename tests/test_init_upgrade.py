@@ -11,7 +11,7 @@ from gitops_bridge.actions import ExecutionType, Model, ModelFormat, Scale
 from gitops_bridge.desired import overlay
 from gitops_bridge.scaffold import shipped
 from gitops_bridge.scaffold.plan import MANIFEST, blob_id
-from tests.test_init import NEEDED, Remote
+from tests.initialised import NEEDED, Remote
 
 SERVICE, DEPLOYMENT = "base/service.yaml", "base/deployment.yaml"
 NEW = "base/image-builder/components/append/kustomization.yaml"

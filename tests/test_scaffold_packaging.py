@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gitops_bridge.scaffold import shipped
-from tests.test_init import NEEDED, Remote
+from tests.initialised import NEEDED, Remote
 
 TOP = Path(__file__).resolve().parents[1]
 

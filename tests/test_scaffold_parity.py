@@ -25,7 +25,7 @@ from gitops_bridge import documents
 from gitops_bridge.actions import Model, Scale
 from gitops_bridge.desired import overlay
 from gitops_bridge.desired.overlay import Image
-from tests.test_init import Remote
+from tests.initialised import Remote
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAMES = sorted(path.stem for path in (FIXTURES / "helm").glob("*.yaml"))

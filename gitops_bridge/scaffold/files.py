@@ -50,16 +50,21 @@ def first(answers: Answers, tree: Tree, version: str) -> dict[str, File]:
     return wanted
 
 
-def more(answers: Answers, tree: Tree) -> dict[str, File]:
-    """What the environments of `answers` add to a repository that init knows."""
+def more(answers: Answers, tree: Tree, known: Manifest) -> dict[str, File]:
+    """What the environments of `answers` add to a repository that init knows.
+
+    An environment's folder that people made by hand is theirs and not looked at.
+    """
     theirs = {path: content for path in shipped.folders() if (content := tree.read(path))}
     in_argocd = {path: text for path, text in theirs.items() if path.startswith("argocd/")}
     extended = argocd.extend(in_argocd, _targets(answers).destinations)
     wanted = {path: File(text, Role.EDITED) for path, text in extended.items()}
     wanted[CONFIG] = File(_extended(tree.read(CONFIG) or b"", answers), Role.EDITED)
     for environment in answers.environments:
-        if tree.id(f"overlays/{environment.name}/environment") is None:
-            wanted |= _folder(environment)
+        folder = _folder(environment)
+        by_hand = tree.id(f"overlays/{environment.name}/environment") is not None
+        if not by_hand or folder.keys() & known.files.keys():
+            wanted |= folder
     return wanted
 
 

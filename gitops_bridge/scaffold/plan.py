@@ -71,7 +71,7 @@ class Plan:
     """What to commit, and what to tell.
 
     changes  new files, and those of ours that change or go
-    kept     files of ours that people edited or removed, with what ours would be now
+    kept     files that people edited or removed or that are theirs, with what ours would be now
     skipped  courtesies that the team has already, with what ours would say
     """
 
@@ -213,8 +213,9 @@ class _Sorter:
             self.written[path] = wanted
 
     def _keep(self, path: str, file: File, wanted: str, last: str | None) -> None:
-        """Worth telling only where a newer version has something new for it."""
-        if self._upgrade and file.role is Role.OURS and wanted != last:
+        """Worth telling only where there is something new for it: by version or by answers."""
+        told = file.role is Role.TEAMS or (self._upgrade and file.role is Role.OURS)
+        if told and wanted != last:
             self.kept.append(Change(path, self._tree.read(path), file.content))
 
 

@@ -189,7 +189,7 @@ def _occasion(
     names = ", ".join(environment.name for environment in answers.environments)
     if known.version is not None:
         return _Occasion(
-            lambda snapshot: files.more(answers, snapshot),
+            lambda snapshot: files.more(answers, snapshot, manifest(snapshot)),
             f"Add environment {names}"[:60],
             answers=answers,
             findings=findings,

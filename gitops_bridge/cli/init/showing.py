@@ -42,9 +42,16 @@ def plan(plan: Plan) -> None:
         for line in _text(change.after).splitlines():
             click.echo(f"    {line}")
     for change in plan.kept:
-        gone = "was removed" if change.before is None else "was edited"
-        click.secho(f"! {change.path} {gone} here and stays; from yours to ours:", fg="yellow")
+        click.secho(f"! {change.path} {_why_kept(change)}; from yours to ours:", fg="yellow")
         _difference(change)
+
+
+def _why_kept(change: Change) -> str:
+    if change.before is None:
+        return "was removed here and stays away"
+    if change.path.startswith("overlays/"):
+        return "is your team's own and stays, whatever was answered now"
+    return "was edited here and stays"
 
 
 def _whole_folders(plan: Plan) -> Mapping[str, int]:
