@@ -39,7 +39,8 @@ def _environment(environment: Environment) -> Iterator[str]:
     for namespace in dict.fromkeys((serving, builds)):
         yield f"kubectl create namespace {namespace}"
     token = settings.get("apiSecretName", DEFAULT_API_SECRET)
-    for namespace in dict.fromkeys((serving, builds)):
+    readers = (serving, builds) if settings.get("agentSidecar", True) else (builds,)
+    for namespace in dict.fromkeys(readers):
         yield (
             f"kubectl -n {namespace} create secret generic {token} --from-file=secret=TOKEN_FILE"
         )
