@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import yaml
@@ -29,17 +30,23 @@ SUBJECTS = [
 DEPLOYMENTS = [f"65a00000000000000000010{index}" for index in range(6)]
 
 
-def live(team, deployment, chance):
+def live(team, deployment, chance, *, own_host):
     """Play a deployment's life; each action is repeated until one run was not killed."""
     folder = team.folder / deployment
     folder.mkdir()
+    private_config = team.config
+    if own_host:  # a host is a cache of its own
+        config = yaml.safe_load(team.config.read_text())
+        config["repository"]["cache"] = str(folder / "cache")
+        private_config = folder / "gitops-bridge.yaml"
+        private_config.write_text(yaml.safe_dump(config))
     kills = 0
     for action, info in LIFE:
         config = action_file(folder, id=deployment, name=deployment, **info)
         status = folder / "status.yaml"
         command = [
             sys.executable, "-m", "gitops_bridge", "run", "--action", action, "--config", config,
-            "--private-config", team.config, "--status-file", status, "--log-level", "CRITICAL",
+            "--private-config", private_config, "--status-file", status, "--log-level", "CRITICAL",
         ]  # fmt: skip
         for _ in range(50):
             status.unlink(missing_ok=True)
@@ -58,15 +65,15 @@ def live(team, deployment, chance):
 
 
 @pytest.mark.parametrize("transport", ["local path", "http"])
-def test_killed_at_random_and_run_again(team, transport):
+@pytest.mark.parametrize("hosts", ["one host", "many hosts"])
+def test_killed_at_random_and_run_again(team, transport, hosts):
     git(team.remote, "config", "http.receivepack", "true")
     with GitServer(team.folder) as server, ThreadPoolExecutor(len(DEPLOYMENTS)) as pool:
         if transport == "http":
             team.write_config(url=server.url("remote.git"))
         chances = [random.Random(f"{transport}{deployment}") for deployment in DEPLOYMENTS]
-        kills = sum(
-            pool.map(lambda pair: live(team, *pair), zip(DEPLOYMENTS, chances, strict=True))
-        )
+        play = partial(live, team, own_host=hosts == "many hosts")
+        kills = sum(pool.map(play, DEPLOYMENTS, chances))
     assert kills > 5
     subjects = Counter(team.log())
     del subjects["Set up"]
