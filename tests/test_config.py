@@ -41,6 +41,30 @@ def test_good_configuration_with_its_defaults():
     assert config.actions.budget == 240
 
 
+def test_a_gate_with_its_registry_and_datarobot():
+    data = {
+        **GOOD,
+        "build": {"gate": "registry", "deadline": "600"},
+        "registry": {
+            "username": "ci", "password": {"file": "/run/p"}, "insecure": ["127.0.0.1:5000"],
+        },
+        "datarobot": {
+            "url": "https://app.datarobot.com", "token": {"env": "T"}, "verify_ssl": "false",
+        },
+    }  # fmt: skip
+    config = load(data, "f")
+    assert (config.build.gate.value, config.build.deadline, config.build.keep) == (
+        "registry",
+        600,
+        10,
+    )
+    assert config.registry.insecure == ("127.0.0.1:5000",)
+    assert config.registry.password.file == "/run/p"
+    assert config.datarobot.verify_ssl is False
+    assert load(GOOD, "f").datarobot is None
+    assert load(GOOD, "f").build.gate.value == "none"
+
+
 PROD = "environments/65a000000000000000000001"
 
 
@@ -63,6 +87,27 @@ PROD = "environments/65a000000000000000000001"
         ("actions/budget", "soon", "actions.budget"),
         ("actions/budget", "0", "actions.budget"),
         ("author/email", "a\nb", "author.email"),
+        ("build/gate", "kubernetes", "build.gate: one of none, registry is expected"),
+        ("build/deadline", "0", "build.deadline"),
+        ("build/keep", "0", "build.keep"),
+        ("build/gat", "none", "did you mean gate?"),
+        ("registry/password", "hunter2", "registry.password: name where it is"),
+        ("registry/username", "ci", "registry.username: goes with password"),
+        ("registry/insecure", "registry:5000", "registry.insecure: a list is expected"),
+        ("registry/insecure", ["http://registry"], "registry.insecure"),
+        ("registry/skip_tls_verify", [5], "registry.skip_tls_verify"),
+        ("datarobot", {"url": "https://app.datarobot.com"}, "datarobot.token: is missing"),
+        ("datarobot", {"token": {"env": "T"}}, "datarobot.url: is missing"),
+        (
+            "datarobot",
+            {"url": "https://u:hunter2@dr", "token": {"env": "T"}},
+            "datarobot.url",
+        ),
+        (
+            "datarobot",
+            {"url": "https://dr", "token": {"env": "T"}, "verify_ssl": "maybe"},
+            "datarobot.verify_ssl: true or false",
+        ),
         ("nonsense", {}, "nonsense: is unknown"),
     ],
 )
@@ -104,7 +149,10 @@ def test_an_unmapped_environment_lists_the_mapped_ones():
     assert "65a000000000000000000001 (prod)" in caught.value.hint
 
 
-KEYS = st.sampled_from(["repository", "environments", "author", "url", "password", "name", "env"])
+KEYS = st.sampled_from(
+    "repository environments author url password name env build gate registry insecure datarobot "
+    "token verify_ssl".split()
+)
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10),
     lambda inner: (

@@ -1,0 +1,36 @@
+"""`gitops-bridge.yaml` as data to a checked Config; the doors read the file and call `load`.
+
+It holds endpoints, the whereabouts of credentials and policies. Everything about Kubernetes is
+Kustomize in the team's repository instead. Every problem is reported at once, by dotted key, an
+unknown key with the nearest known one.
+"""
+
+from gitops_bridge.config.load import load
+from gitops_bridge.config.model import (
+    Actions,
+    Build,
+    Config,
+    DataRobot,
+    Environment,
+    Gate,
+    Limits,
+    Person,
+    Registry,
+    Repository,
+    Secret,
+)
+
+__all__ = [
+    "Actions",
+    "Build",
+    "Config",
+    "DataRobot",
+    "Environment",
+    "Gate",
+    "Limits",
+    "Person",
+    "Registry",
+    "Repository",
+    "Secret",
+    "load",
+]

@@ -1,0 +1,192 @@
+"""Loaded YAML to a checked Config, with every problem at once, by dotted key; the doors call it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from gitops_bridge.config.model import (
+    Actions,
+    Build,
+    Config,
+    DataRobot,
+    Environment,
+    Gate,
+    Limits,
+    Person,
+    Registry,
+    Repository,
+    Secret,
+)
+from gitops_bridge.config.section import Section
+from gitops_bridge.errors import ConfigError
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
+_BRANCH = re.compile(r"(?![-/.])(?!.*(//|\.\.|@\{|\.lock$|[/.]$))[^\x00-\x20~^:?*\[\\\x7f]+")
+
+
+def load(data: object, source: str) -> Config:
+    """The configuration in loaded YAML `data`, read from `source`.
+
+    Raises ConfigError listing every problem by dotted key.
+    """
+    problems: list[str] = []
+    top = Section(data, "", problems)
+    config = Config(
+        repository=_repository(top.section("repository")),
+        environments=_environments(top.section("environments")),
+        author=_person(top.section("author")),
+        actions=_actions(top.section("actions")),
+        limits=_limits(top.section("limits")),
+        build=_build(top.section("build")),
+        registry=_registry(top.section("registry")),
+        datarobot=_datarobot(top.section("datarobot")) if top.has("datarobot") else None,
+    )
+    top.finish()
+    if problems:
+        raise ConfigError(
+            f"{source}: " + "; ".join(problems), hint="docs/reference.md lists every key"
+        )
+    return config
+
+
+def _repository(section: Section) -> Repository:
+    repository = Repository(
+        url=section.required("url", _no_credentials),
+        branch=section.text("branch", _branch) or Repository.branch,
+        builds_branch=section.text("builds_branch", _branch) or Repository.builds_branch,
+        username=section.text("username"),
+        password=section.secret("password"),
+        ssh_key=section.text("ssh_key"),
+        ssh_known_hosts=section.text("ssh_known_hosts"),
+        ca_file=section.text("ca_file"),
+        proxy=section.text("proxy", _no_credentials),
+        cache=section.text("cache"),
+    )
+    section.finish()
+    return repository
+
+
+def _environments(section: Section) -> tuple[Environment, ...]:
+    environments = []
+    for identifier, item in section.sections():
+        if not _ID.fullmatch(identifier):
+            item.problem("", "is no prediction environment id")
+        environments.append(
+            Environment(
+                id=identifier,
+                name=item.required("name", _matching(_NAME, "a-z, 0-9 and '-', at most 30")),
+                namespace=item.required("namespace", _matching(_NAMESPACE, "a namespace's name")),
+                prediction_url=item.required("prediction_url", _http_url).rstrip("/"),
+                cluster=item.text("cluster") or Environment.cluster,
+            )
+        )
+        item.finish()
+    if not environments:
+        section.problems.append(f"{section.path}: at least one prediction environment is needed")
+    names = [environment.name for environment in environments]
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
+        section.problems.append(f"{section.path}: two environments are named {name!r}")
+    return tuple(environments)
+
+
+def _person(section: Section) -> Person:
+    person = Person(
+        name=section.text("name", _one_line) or Person.name,
+        email=section.text("email", _one_line) or Person.email,
+    )
+    section.finish()
+    return person
+
+
+def _actions(section: Section) -> Actions:
+    actions = Actions(
+        budget=section.number("budget", Actions.budget, 1, 86_400),
+        status_age=section.number("status_age", Actions.status_age, 0, 3_600),
+    )
+    section.finish()
+    return actions
+
+
+def _limits(section: Section) -> Limits:
+    limits = Limits(removals=section.number("removals", Limits.removals, 1, 1_000_000))
+    section.finish()
+    return limits
+
+
+def _build(section: Section) -> Build:
+    build = Build(
+        gate=section.choice("gate", Gate, Build.gate),
+        deadline=section.number("deadline", Build.deadline, 1, 604_800),
+        keep=section.number("keep", Build.keep, 1, 100_000),
+    )
+    section.finish()
+    return build
+
+
+def _registry(section: Section) -> Registry:
+    registry = Registry(
+        username=section.text("username", _one_line),
+        password=section.secret("password"),
+        docker_config=section.text("docker_config"),
+        ca_file=section.text("ca_file"),
+        insecure=section.texts("insecure", _host),
+        skip_tls_verify=section.texts("skip_tls_verify", _host),
+    )
+    section.finish()
+    if (registry.username is None) != (registry.password is None):
+        section.problem("username", "goes with password; set both or neither")
+    return registry
+
+
+def _datarobot(section: Section) -> DataRobot:
+    token = section.secret("token")
+    if token is None:
+        section.problem("token", "is missing: {env: VARIABLE} or {file: /path}")
+    datarobot = DataRobot(
+        url=section.required("url", _plain_url),
+        token=token or Secret(),
+        ca_file=section.text("ca_file"),
+        verify_ssl=section.flag("verify_ssl", DataRobot.verify_ssl),
+    )
+    section.finish()
+    return datarobot
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[str], str | None]:
+    return lambda text: None if pattern.fullmatch(text) else f"must be {expected}"
+
+
+def _branch(text: str) -> str | None:
+    return None if _BRANCH.fullmatch(text) else "is no branch name"
+
+
+def _one_line(text: str) -> str | None:
+    return "must be one line without < and >" if re.search(r"[\x00-\x1f<>]", text) else None
+
+
+def _no_credentials(text: str) -> str | None:
+    if re.search(r"[\x00-\x20]", text) or text.startswith("-"):
+        return "is no address"
+    if "://" in text and urlsplit(text).password is not None:
+        return "carries a password; put it into repository.password: {env: …} or {file: …}"
+    return None
+
+
+def _http_url(text: str) -> str | None:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        return "must look like https://host/path"
+    return None
+
+
+def _plain_url(text: str) -> str | None:
+    return _http_url(text) or ("carries a user" if "@" in urlsplit(text).netloc else None)
+
+
+def _host(text: str) -> str | None:
+    return None if _HOST.fullmatch(text) else "is no host, such as registry.example.com:5000"

@@ -1,0 +1,131 @@
+"""What the configuration says, checked: `load` makes it, the doors and `bridge` read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gitops_bridge.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Secret:
+    """Where a secret is to be found: an environment variable or a file. Never the secret itself."""
+
+    env: str | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Person:
+    """Author or committer of the bridge's commits."""
+
+    name: str = "gitops-bridge"
+    email: str = "gitops-bridge@localhost"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The team's GitOps repository and how to reach it."""
+
+    url: str
+    branch: str = "main"
+    builds_branch: str = "builds"
+    username: str | None = None
+    password: Secret | None = None
+    ssh_key: str | None = None
+    ssh_known_hosts: str | None = None
+    ca_file: str | None = None
+    proxy: str | None = None
+    cache: str | None = None
+    """Folder of the disposable mirror; default: the user's cache folder."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One prediction environment of DataRobot and its folder `overlays/<name>/`."""
+
+    id: str
+    name: str
+    namespace: str
+    prediction_url: str
+    """What DataRobot shows people, up to the deployment id: https://host/path"""
+    cluster: str = "https://kubernetes.default.svc"
+
+
+@dataclass(frozen=True)
+class Actions:
+    budget: int = 240
+    """Seconds an action may block; the agent's own limit is 300 unless changed."""
+    status_age: int = 0
+    """Seconds for which a status may be answered from the last fetch instead of a new one. The
+    agent asks for a whole environment and then for each of its deployments in one go."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    removals: int = 3
+    """Overlays one commit may remove without an explicit yes."""
+
+
+class Gate(str, Enum):
+    """What a rollout waits for before it is delivered."""
+
+    NONE = "none"
+    REGISTRY = "registry"
+
+
+@dataclass(frozen=True)
+class Build:
+    gate: Gate = Gate.NONE
+    deadline: int = 7_200
+    """Seconds after which an image that the registry does not show has failed."""
+    keep: int = 10
+    """Jobs of each environment that stay on the builds branch though nothing names their image."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """How the registries that `environment/builder` names are reached."""
+
+    username: str | None = None
+    password: Secret | None = None
+    docker_config: str | None = None
+    """Path of a Docker config file, as in a Secret of type dockerconfigjson."""
+    ca_file: str | None = None
+    insecure: tuple[str, ...] = ()
+    """Hosts, with port, that speak plain HTTP."""
+    skip_tls_verify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataRobot:
+    """The REST API, asked for the model package of an action that names none."""
+
+    url: str
+    token: Secret
+    ca_file: str | None = None
+    verify_ssl: bool = True
+
+
+@dataclass(frozen=True)
+class Config:
+    repository: Repository
+    environments: tuple[Environment, ...]
+    author: Person = field(default_factory=Person)
+    actions: Actions = field(default_factory=Actions)
+    limits: Limits = field(default_factory=Limits)
+    build: Build = field(default_factory=Build)
+    registry: Registry = field(default_factory=Registry)
+    datarobot: DataRobot | None = None
+
+    def environment(self, identifier: str) -> Environment:
+        """The environment with DataRobot's `identifier`. Raises ConfigError when not mapped."""
+        for environment in self.environments:
+            if environment.id == identifier:
+                return environment
+        known = ", ".join(f"{item.id} ({item.name})" for item in self.environments) or "none"
+        raise ConfigError(
+            f"prediction environment {identifier!r} is not mapped",
+            hint=f"add it under environments: in gitops-bridge.yaml; mapped: {known}",
+        )
