@@ -149,10 +149,8 @@ def test_an_unmapped_environment_lists_the_mapped_ones():
     assert "65a000000000000000000001 (prod)" in caught.value.hint
 
 
-KEYS = st.sampled_from(
-    "repository environments author url password name env build gate registry insecure datarobot "
-    "token verify_ssl".split()
-)
+SECTIONS = ["repository", "environments", "author", "build", "registry", "datarobot"]
+KEYS = st.sampled_from([*SECTIONS, "url", "password", "name", "env", "gate", "insecure", "token"])
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10),
     lambda inner: (

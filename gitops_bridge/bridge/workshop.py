@@ -1,7 +1,5 @@
-"""What an action works with: the repository, the renderer, the configuration; the doors open it.
-
-Secrets are fetched from where the configuration says they are, here and nowhere else.
-"""
+"""What an action works with: the repository, the renderer, the configuration, and the ways to the
+registry and to DataRobot; the doors open it."""
 
 from __future__ import annotations
 
@@ -11,27 +9,49 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gitops_bridge.config import Config, Secret
-from gitops_bridge.errors import ConfigError
+from gitops_bridge.bridge import clients
+from gitops_bridge.bridge.secrets import secret
+from gitops_bridge.config import Config
 from gitops_bridge.git import Remote, Repository, Signature
 from gitops_bridge.kustomize import Kustomize, find
+
+if TYPE_CHECKING:
+    from gitops_bridge.datarobot import DataRobot
+    from gitops_bridge.registry.client import Registry
 
 
 @dataclass(frozen=True)
 class Workshop:
+    """`registry` gives a client for a registry's host, `datarobot` one for its API that waits at
+    most so many seconds, None when it is not configured: both are made, and their secrets read,
+    when they are first needed. `clock` gives seconds since the epoch, `monotonic` seconds that
+    only grow."""
+
     config: Config
     repository: Repository
     kustomize: Kustomize
+    registry: Callable[[str], Registry]
+    datarobot: Callable[[float], DataRobot | None]
     clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
     @property
     def author(self) -> Signature:
         return Signature(self.config.author.name, self.config.author.email)
 
 
-def open_workshop(config: Config, environ: Mapping[str, str]) -> Workshop:
+def open_workshop(
+    config: Config,
+    environ: Mapping[str, str],
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Workshop:
     """Everything an action needs; touches neither network nor repository yet.
 
     Raises ConfigError for a secret that is not where it should be, RenderError without a renderer.
@@ -40,10 +60,19 @@ def open_workshop(config: Config, environ: Mapping[str, str]) -> Workshop:
     repository = Repository(
         remote(config, environ),
         cache,
-        clock=time.time,
+        clock=clock,
         committer=Signature(config.author.name, config.author.email),
     )
-    return Workshop(config, repository, find(environ.get("PATH"), cache / "rendered"))
+    return Workshop(
+        config,
+        repository,
+        find(environ.get("PATH"), cache / "rendered"),
+        clients.registries(config.registry, environ),
+        clients.datarobot(config.datarobot, environ, monotonic, sleep),
+        clock,
+        monotonic,
+        sleep,
+    )
 
 
 def remote(config: Config, environ: Mapping[str, str]) -> Remote:
@@ -57,27 +86,6 @@ def remote(config: Config, environ: Mapping[str, str]) -> Remote:
         ca_file=settings.ca_file,
         proxy=settings.proxy or _proxy(settings.url, environ),
     )
-
-
-def secret(whereabouts: Secret | None, key: str, environ: Mapping[str, str]) -> str | None:
-    """The secret behind a configuration key. Raises ConfigError naming the key, never the value."""
-    if whereabouts is None:
-        return None
-    if whereabouts.env is not None:
-        found = environ.get(whereabouts.env, "")
-        missing = f"the environment variable {whereabouts.env} is not set"
-    else:
-        found, missing = _from_file(Path(whereabouts.file or ""))
-    if not found.strip():
-        raise ConfigError(f"{key}: {missing}", hint="set it, or correct the key")
-    return found.strip()
-
-
-def _from_file(path: Path) -> tuple[str, str]:
-    try:
-        return path.read_text(encoding="utf-8"), f"the file {path} is empty"
-    except (OSError, UnicodeDecodeError) as error:
-        return "", f"the file {path} cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def _proxy(url: str, environ: Mapping[str, str]) -> str | None:
