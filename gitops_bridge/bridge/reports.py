@@ -5,37 +5,23 @@ Without a cluster to look at these never call a deployment ready and never name 
 
 from __future__ import annotations
 
-from gitops_bridge.actions import Action, ExecutionType, Outcome, Request, State, Status
-from gitops_bridge.bridge import environments
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gitops_bridge.actions import Outcome, Request, State, Status
+from gitops_bridge.bridge import environments, proposals
+from gitops_bridge.bridge.answers import UNSEEN
 from gitops_bridge.bridge.known import folder
+from gitops_bridge.bridge.proposals import Proposal
 from gitops_bridge.bridge.sources import Reader
+from gitops_bridge.bridge.waiting import Progress, look
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
+from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import RECORD
 from gitops_bridge.errors import BridgeError
 from gitops_bridge.git import Snapshot
-
-UNSEEN = "no cluster is configured, so whether it runs is not seen"
-
-
-def unseen_state(request: Request) -> State:
-    """The state an action leads to, as far as it may be claimed without seeing the cluster."""
-    if request.action is Action.DEPLOYMENT_STOP:
-        return State.STOPPED
-    if request.action is Action.DEPLOYMENT_REPLACE_MODEL:
-        return State.REPLACING_MODEL
-    return State.LAUNCHING
-
-
-def prediction_url(environment: Environment, request: Request) -> str | None:
-    """Where predictions go: the Portable Prediction Server and DRUM take different paths.
-    https://docs.datarobot.com/en/docs/predictions/port-pred/pps/portable-pps.html"""
-    if request.deployment is None or request.model is None:
-        return None
-    custom = request.model.execution_type is ExecutionType.CUSTOM
-    path = "predict/" if custom else "predictions"
-    return f"{environment.prediction_url}/{request.deployment.id}/{path}"
 
 
 def plugin_start(shop: Workshop) -> Outcome:
@@ -53,16 +39,20 @@ def plugin_start(shop: Workshop) -> Outcome:
 
 
 def deployment_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
-    snapshot = _recent(shop)
+    _recent(shop)
     identifier = request.deployment.id if request.deployment else ""
-    return _desired(snapshot, environment, identifier)
+    waiting = proposals.find(shop, environment.name, identifier)
+    progress = _looked_at(shop, environment, [waiting] if waiting else [])
+    return _desired(_seen(shop), environment, identifier, progress.get(identifier))
 
 
 def pe_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
     """The environment, and every deployment that DataRobot or Git knows in it."""
-    snapshot = _recent(shop)
+    _recent(shop)
+    progress = _looked_at(shop, environment, proposals.all_of(shop, environment.name))
+    snapshot = _seen(shop)
     listed = {
-        identifier: _desired(snapshot, environment, identifier)
+        identifier: _desired(snapshot, environment, identifier, progress.get(identifier))
         for identifier in dict.fromkeys(request.known_deployments)
     }
     orphans = sorted(set(deployments(snapshot, environment)) - set(listed))
@@ -79,12 +69,36 @@ def pe_status(shop: Workshop, request: Request, environment: Environment) -> Out
 
 
 def deployment_list(shop: Workshop, environment: Environment) -> Outcome:
+    """What main holds and what waits to get there; no rollout takes a step."""
     snapshot = _recent(shop)
+    waiting = {item.deployment: item for item in proposals.all_of(shop, environment.name)}
     listed = {
-        identifier: _desired(snapshot, environment, identifier)
-        for identifier in deployments(snapshot, environment)
+        identifier: _desired(
+            snapshot,
+            environment,
+            identifier,
+            Progress(waiting[identifier]) if identifier in waiting else None,
+        )
+        for identifier in sorted({*deployments(snapshot, environment), *waiting})
     }
     return Outcome(Status.PASSING, message=f"Git at {snapshot.commit[:12]}", deployments=listed)
+
+
+def _looked_at(
+    shop: Workshop, environment: Environment, waiting: Sequence[Proposal]
+) -> dict[str, Progress | BridgeError]:
+    """Each waiting rollout a step further, within the time an action may take."""
+    until = shop.monotonic() + shop.config.actions.budget
+    found: dict[str, Progress | BridgeError] = {}
+    for proposal in waiting:
+        if shop.monotonic() >= until:
+            found[proposal.deployment] = Progress(proposal)
+            continue
+        try:
+            found[proposal.deployment] = look(shop, environment, proposal)
+        except BridgeError as error:
+            found[proposal.deployment] = error
+    return found
 
 
 def deployments(snapshot: Snapshot, environment: Environment) -> list[str]:
@@ -99,23 +113,67 @@ def _recent(shop: Workshop) -> Snapshot:
     )
 
 
-def _desired(snapshot: Snapshot, environment: Environment, identifier: str) -> Outcome:
+def _seen(shop: Workshop) -> Snapshot:
+    return shop.repository.snapshot(shop.config.repository.branch, fetch=False)
+
+
+def _desired(
+    snapshot: Snapshot,
+    environment: Environment,
+    identifier: str,
+    progress: Progress | BridgeError | None,
+) -> Outcome:
     path = f"{folder(environment.name, identifier)}/{RECORD}"
     content = snapshot.read(path)
+    return _with_waiting(
+        _delivered(snapshot, path, content), identifier, progress, serving=content is not None
+    )
+
+
+def _delivered(snapshot: Snapshot, path: str, content: bytes | None) -> Outcome:
+    commit = snapshot.commit
     if content is None:
-        return Outcome(
-            Status.UNKNOWN,
-            State.STOPPED,
-            f"not in Git at {snapshot.commit[:12]}",
-            commit=snapshot.commit,
-        )
+        return Outcome(Status.UNKNOWN, State.STOPPED, f"not in Git at {commit[:12]}", commit=commit)
     try:
         model = records.model_of(content, path)
     except BridgeError as error:
-        return Outcome(Status.WARNING, State.UNKNOWN, str(error), commit=snapshot.commit)
+        return Outcome(Status.WARNING, State.UNKNOWN, str(error), commit=commit)
     return Outcome(
         Status.UNKNOWN,
         State.UNKNOWN,
-        f"Git wants model {model}, as of {snapshot.commit[:12]}; {UNSEEN}",
-        commit=snapshot.commit,
+        f"Git wants model {model}, as of {commit[:12]}; {UNSEEN}",
+        commit=commit,
     )
+
+
+def _with_waiting(
+    main: Outcome, identifier: str, progress: Progress | BridgeError | None, *, serving: bool
+) -> Outcome:
+    """What main holds is the deployment's state; a rollout that waits is told beside it."""
+    if progress is None:
+        return main
+    under_way = State.REPLACING_MODEL if serving else State.LAUNCHING
+    if isinstance(progress, BridgeError):
+        said = f"a rollout waits and cannot be looked at: {progress}"
+        return _beside(main, Status.WARNING, under_way, said)
+    proposal = progress.proposal
+    if proposal is None:
+        return main
+    if progress.hold:
+        happened, cure = messages.held(progress.hold, identifier)
+        return _beside(main, Status.WARNING, main.state, f"{happened} ({cure})")
+    if proposal.record is None:
+        said = f"{proposal.branch} cannot be read; the next action of the deployment replaces it"
+        return _beside(main, Status.WARNING, main.state, said)
+    model = proposal.record.model.id
+    if proposal.failed and serving:
+        told = _beside(main, Status.WARNING, main.state, f"model {model}: {proposal.failed}")
+        return replace(told, old_model_in_use=True)
+    if proposal.failed:
+        return _beside(main, Status.FAILING, State.ERRORED, f"model {model}: {proposal.failed}")
+    image = progress.image or proposal.record.image
+    return _beside(main, main.status, under_way, f"model {model} waits for its image {image}")
+
+
+def _beside(main: Outcome, status: Status, state: State | None, said: str) -> Outcome:
+    return replace(main, status=status, state=state, message=f"{main.message}; {said}")

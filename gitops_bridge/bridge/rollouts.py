@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from gitops_bridge.actions import Action, Request
-from gitops_bridge.bridge import environments
+from gitops_bridge.bridge import builds, environments, gate, proposals
+from gitops_bridge.bridge.builds import Build
 from gitops_bridge.bridge.known import folder, known
 from gitops_bridge.bridge.sources import Reader, Sources
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
-from gitops_bridge.desired import build, messages, overlay, proof
+from gitops_bridge.desired import messages, overlay, proof
 from gitops_bridge.desired.reach import refuse_reach
+from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import Hold, Known, Rollout, decide
 from gitops_bridge.errors import RenderError
 from gitops_bridge.git import Edit, Snapshot
@@ -34,32 +37,59 @@ class Planned:
     manifests_after: list[proof.Manifest]
 
 
-def planner(
-    shop: Workshop, request: Request, environment: Environment
-) -> Callable[[Snapshot], Planned | Hold | None]:
-    """The planning of one request, to be called with each new snapshot.
+@dataclass(frozen=True)
+class Look:
+    """What one snapshot made of a request: a change to deliver, a hold, or None when Git holds it.
 
-    The number a relaunch counts up to is taken at the first look and kept: a second look after its
-    own commit arrived finds nothing to do.
+    `build` is the image's, None where the request needs none; `image` is as the gate saw it.
+    """
+
+    decision: Planned | Hold | None
+    known: Known
+    build: Build | None = None
+    image: overlay.Image | None = None
+
+
+class Plan(Protocol):
+    def __call__(self, snapshot: Snapshot, found: Known | None = None) -> Look: ...
+
+
+def planner(
+    shop: Workshop,
+    request: Request,
+    environment: Environment,
+    restarts: int | None = None,
+) -> Plan:
+    """The planning of one request, to be called with each new snapshot, and what is known of the
+    deployment there when the caller has looked already.
+
+    The number a relaunch counts up to is taken at the first look and kept, unless `restarts` says
+    it: a second look after its own commit arrived finds nothing to do.
     """
     deployment = request.deployment
     if deployment is None:
         raise ValueError(f"{request.action.value} is not about one deployment")
     home = folder(environment.name, deployment.id)
-    restart_to: list[int] = []
+    restart_to = [] if restarts is None else [restarts]
+    resolved: list[Request] = []
 
-    def plan(snapshot: Snapshot) -> Planned | Hold | None:
-        found = known(shop.repository, snapshot, home, deployment.id)
+    def plan(snapshot: Snapshot, found: Known | None = None) -> Look:
+        found = found or known(shop.repository, snapshot, home, deployment.id)
+        record = found.record()
         if not restart_to:
-            record = found.record()
             restart_to.append((record.restarts if record else 0) + 1)
+        if not resolved:
+            waiting = proposals.find(shop, environment.name, deployment.id)
+            seen = [item.model for item in (record, waiting and waiting.record) if item]
+            resolved.append(builds.with_package(shop, request, seen))
         reader = Reader(snapshot)
-        wanted = _wanted(shop, request, environment, reader)
-        decision = decide(request, found, wanted.image, wanted.component, restart_to[0])
+        wanted = _wanted(shop, resolved[0], environment, reader, record)
+        decision = decide(resolved[0], found, wanted.image, wanted.component, restart_to[0])
         if not isinstance(decision, Rollout):
-            return decision
+            return Look(decision, found, wanted.build, wanted.image)
         message = messages.commit(decision, deployment.id, environment.name)
-        return prove(shop, reader, home, found, decision, message, wanted.guards)
+        planned = prove(shop, reader, home, found, decision, message, wanted.guards)
+        return Look(planned, found, wanted.build, wanted.image)
 
     return plan
 
@@ -69,16 +99,22 @@ class _Wanted:
     image: overlay.Image | None
     component: Callable[[int], str]
     guards: Mapping[str, str | None]
+    build: Build | None = None
 
 
-def _wanted(shop: Workshop, request: Request, environment: Environment, reader: Reader) -> _Wanted:
+def _wanted(
+    shop: Workshop,
+    request: Request,
+    environment: Environment,
+    reader: Reader,
+    serving: Record | None,
+) -> _Wanted:
     deployment, model = request.deployment, request.model
     if request.action is Action.DEPLOYMENT_STOP or deployment is None or model is None:
         return _Wanted(None, lambda _: "", {})
     facts = environments.facts(reader, environment.name, shop.kustomize)
-    package = model.package.id if model.package else model.id
-    key = build.content_key(model=model, package_id=package, builder=facts.builder, checksum=None)
-    image = build.image(builder=facts.builder, package_id=package, key=key)
+    build = builds.wanted(environment.name, facts.builder, model)
+    image = gate.pinned(shop, build, serving)
 
     def component(restarts: int) -> str:
         return overlay.component(
@@ -92,7 +128,7 @@ def _wanted(shop: Workshop, request: Request, environment: Environment, reader: 
             restarts=restarts,
         )
 
-    return _Wanted(image, component, facts.guards)
+    return _Wanted(image, component, facts.guards, build)
 
 
 def prove(

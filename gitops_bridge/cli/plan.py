@@ -47,7 +47,7 @@ def _show_action(shop: Workshop, path: Path, action: str | None, output: str) ->
     identifier = request.deployment.id if request.deployment else ""
     environment = shop.config.environment(request.environment_id)
     snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
-    decision = planner(shop, request, environment)(snapshot)
+    decision = planner(shop, request, environment)(snapshot).decision
     if decision is None:
         _say(output, {"change": None}, f"nothing to do: Git holds this, as of {snapshot.commit}")
         return

@@ -6,6 +6,8 @@ line, and a trailer is a line. What is needed later stands in `record.yaml` as w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gitops_bridge.actions import Scale
 from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import Change, Hold, Rollout, Touch
@@ -15,6 +17,8 @@ DEPLOYMENT = "DataRobot-Deployment"
 MODEL = "DataRobot-Model"
 PREVIOUS_MODEL = "DataRobot-Previous-Model"
 IMAGE = "Image"
+PACKAGE = "DataRobot-Model-Package"
+BUILD_FAILED = "Build-Failed"
 ROLLED_BACK_TO = "Rolled-Back-To"
 RELEASED = "Released"
 
@@ -115,10 +119,30 @@ def restored(
     return f"{subject}\n\n{state}\n\n{lines}\n"
 
 
+def build(model: str, package: str, image: str, environment: str, attempt: int) -> str:
+    """The message for a Job put on the branch `builds`."""
+    again = f", attempt {attempt}" if attempt > 1 else ""
+    trailers = f"{MODEL}: {model}\n{PACKAGE}: {package}\n{IMAGE}: {image}"
+    return f"Build {package} for {environment}{again}\n\n{trailers}\n"
+
+
+def collected(paths: Sequence[str]) -> str:
+    """The message for Job files removed from the branch `builds`."""
+    listed = "\n".join(paths)
+    return f"Remove {len(paths)} build{'' if len(paths) == 1 else 's'} nothing needs\n\n{listed}\n"
+
+
+def build_failed(name: str, environment: str, reason: str) -> str:
+    """The message of the commit that closes a proposal whose image never came."""
+    subject = f"Give up the build for {clean(name, 20)} in {environment}"
+    return f"{subject}\n\n{BUILD_FAILED}: {clean(reason, 1000)}\n"
+
+
 def held(hold: Hold, deployment: str) -> tuple[str, str]:
     """What happened and the cure, for an action that a person's commit outranks."""
+    before = "proposed" if hold.proposed else "delivered"
     return (
         f"held: {clean(hold.by.author, 80)} moved {deployment} in {hold.by.commit[:12]} after it "
-        f"was delivered in {hold.delivered.commit[:12]}, and that stands",
+        f"was {before} in {hold.delivered.commit[:12]}, and that stands",
         f"a newer action goes ahead; to deliver this one again: gitops-bridge release {deployment}",
     )

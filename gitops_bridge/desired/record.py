@@ -14,6 +14,7 @@ from typing import Any
 from gitops_bridge import documents
 from gitops_bridge.actions import (
     Action,
+    Deployment,
     ExecutionType,
     Model,
     ModelFormat,
@@ -68,6 +69,18 @@ def of(request: Request, *, rollout: int, restarts: int, image: str) -> Record:
         monitoring=request.monitoring,
         restarts=restarts,
         image=image,
+    )
+
+
+def request(record: Record) -> Request:
+    """The request that led to a record, so that a rollout which waits can be planned again."""
+    return Request(
+        action=record.action,
+        environment_id=record.environment,
+        deployment=Deployment(record.deployment, record.name, record.replaces),
+        model=record.model,
+        scale=record.scale,
+        monitoring=record.monitoring,
     )
 
 

@@ -90,10 +90,14 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Hold:
-    """A person moved what this very action delivered: theirs stands."""
+    """A person moved what this very action delivered, or what it waited to go over: theirs stands.
+
+    `delivered` is, when `proposed`, the proposal that is still waiting for its image.
+    """
 
     delivered: Touch
     by: Touch
+    proposed: bool = False
 
 
 Component = Callable[[int], str]

@@ -1,0 +1,211 @@
+"""Which image a rollout runs, and the Job on the branch `builds` that makes it.
+
+`rollouts` asks `wanted`, `stages` has it built with `order`, `reconcile` clears away with
+`collect`. A Job file is written once: what became of it, the registry tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from gitops_bridge import documents
+from gitops_bridge.actions import Model, Package, Request
+from gitops_bridge.bridge import proposals
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.desired import build, jobs, messages
+from gitops_bridge.desired.overlay import Image
+from gitops_bridge.git import Commit, Edit, Snapshot
+
+_TAG = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9._-]*-[0-9a-f]{10}(?![0-9A-Za-z])")
+
+
+@dataclass(frozen=True)
+class Build:
+    """An image that is to be: `image` has the tag and no digest; without a `package_id` nothing
+    can build it."""
+
+    environment: str
+    builder: build.Builder
+    model: Model
+    package_id: str | None
+    key: str
+    image: Image
+
+
+def wanted(environment: str, builder: build.Builder, model: Model) -> Build:
+    """The build behind a model. Raises RenderError when the environment cannot build it.
+
+    Where the package is not known the model's id stands in: the tag is still one for one model.
+    """
+    package = model.package.id if model.package else None
+    named = package or model.id
+    key = build.content_key(model=model, package_id=named, builder=builder, checksum=None)
+    image = build.image(builder=builder, package_id=named, key=key)
+    return Build(environment, builder, model, package, key, image)
+
+
+def with_package(shop: Workshop, request: Request, known: Iterable[Model]) -> Request:
+    """The request with its model's package: its own, else the one that `known` models of this
+    deployment name, else DataRobot's answer where it is configured. Raises DataRobotError."""
+    model, deployment = request.model, request.deployment
+    if model is None or model.package or deployment is None:
+        return request
+    for other in known:
+        if other.package and other.id == model.id:
+            return replace(request, model=replace(model, package=other.package))
+    client = shop.datarobot(shop.config.actions.budget)
+    if client is None:
+        return request
+    package = Package(client.package_for(deployment.id, model.id))
+    return replace(request, model=replace(model, package=package))
+
+
+def order(shop: Workshop, wanted: Build, *, again: bool) -> str:
+    """Have the image built: the path of the Job file that stands for it on `builds`.
+
+    A file of any environment that pushes to the same place is enough. With `again`, one that is
+    older than the deadline counts as failed: the next attempt takes its place in one commit.
+    Nothing is written that was not rendered and checked. Raises RenderError, RepositoryError.
+    """
+    package = wanted.package_id
+    if package is None:
+        raise ValueError("an image without a model package cannot be built")
+    written: list[str] = []
+
+    def edit(snapshot: Snapshot) -> Edit | str:
+        same = _same(snapshot, wanted)
+        if same and not (again and _overdue(shop, snapshot, same[0])):
+            return same[0]
+        own = f"{wanted.environment}/"
+        number = jobs.attempt([*same, *(path for path in _files(snapshot) if path.startswith(own))],
+                              wanted.key)  # fmt: skip
+        manifest = jobs.job(
+            builder=wanted.builder, model=wanted.model, package_id=package,
+            key=wanted.key, attempt=number,
+        )  # fmt: skip
+        path = f"{own}{manifest['metadata']['name']}.yaml"
+        written[:] = [path]
+        return Edit(
+            changes={**dict.fromkeys(same), path: documents.dump(manifest).encode()},
+            guards=_guards(snapshot, wanted, {path, *same}),
+            message=messages.build(wanted.model.id, package, str(wanted.image), own[:-1], number),
+            author=shop.author,
+        )
+
+    done = shop.repository.deliver(shop.config.repository.builds_branch, edit, create=True)
+    return done if isinstance(done, str) else written[0]
+
+
+def standing(shop: Workshop, wanted: Build) -> str | None:
+    """The Job file that stands for an image, as the mirror has last seen `builds`."""
+    branch = shop.config.repository.builds_branch
+    if branch not in shop.repository.branches(branch, fetch=False):
+        return None
+    return next(iter(_same(shop.repository.snapshot(branch, fetch=False), wanted)), None)
+
+
+def _files(snapshot: Snapshot) -> list[str]:
+    """The paths of all files one folder deep."""
+    return [
+        f"{folder}/{name}"
+        for folder, (kind, _) in snapshot.entries("").items()
+        if kind == "tree"
+        for name, (inner, _) in snapshot.entries(folder).items()
+        if inner == "blob"
+    ]
+
+
+def _same(snapshot: Snapshot, wanted: Build) -> list[str]:
+    """The files that build this image, the latest attempt first."""
+    paths = jobs.builds_of(wanted.key, _files(snapshot))
+    return [path for path in paths if _destination(snapshot, path) == str(wanted.image)]
+
+
+def _destination(snapshot: Snapshot, path: str) -> str | None:
+    try:
+        manifest = documents.load(snapshot.read(path) or b"")
+    except documents.InvalidYaml:
+        return None
+    return jobs.destination(manifest) if isinstance(manifest, Mapping) else None
+
+
+def _overdue(shop: Workshop, snapshot: Snapshot, path: str) -> bool:
+    return age(shop, snapshot, path) > shop.config.build.deadline
+
+
+def age(shop: Workshop, snapshot: Snapshot, path: str) -> float:
+    """Seconds since the file at `path` was written."""
+    (written,) = shop.repository.log(snapshot.commit, path, limit=1)
+    return shop.clock() - written.time
+
+
+def _guards(snapshot: Snapshot, wanted: Build, paths: set[str]) -> dict[str, str | None]:
+    """What was looked at: the files themselves, and the first attempt's name in every folder."""
+    first = jobs.job_name(key=wanted.key, package_id=wanted.package_id or "")
+    folders = {name for name, (kind, _) in snapshot.entries("").items() if kind == "tree"}
+    looked = paths | {f"{folder}/{first}.yaml" for folder in folders}
+    return {path: snapshot.id(path) for path in sorted(looked)}
+
+
+def collect(shop: Workshop) -> Commit | None:
+    """Remove the Jobs that nothing needs any more, in one commit of its own; None if there is none.
+
+    What an overlay on main or a proposal names stays, the last of each environment, and whatever
+    is younger than a build may take.
+    """
+    branch = shop.config.repository.builds_branch
+    shop.repository.fetch()
+    if branch not in shop.repository.branches(branch, fetch=False):
+        return None
+
+    def edit(snapshot: Snapshot) -> Edit | None:
+        ages = _ages(shop, snapshot)
+        oldest_first = sorted(ages, key=lambda path: (-ages[path], path))
+        gone = [
+            path
+            for path in jobs.garbage(oldest_first, _named(shop), shop.config.build.keep)
+            if ages[path] > shop.config.build.deadline
+        ]
+        if not gone:
+            return None
+        return Edit(
+            changes=dict.fromkeys(gone),
+            guards={path: snapshot.id(path) for path in gone},
+            message=messages.collected(gone),
+            author=shop.author,
+        )
+
+    result = shop.repository.deliver(branch, edit)
+    return result if isinstance(result, Commit) else None
+
+
+def _ages(shop: Workshop, snapshot: Snapshot) -> dict[str, float]:
+    """Seconds since each file of the branch was written, from one walk through its history."""
+    missing = set(_files(snapshot))
+    found: dict[str, float] = {}
+    for commit in shop.repository.log(snapshot.commit):
+        if not missing:
+            break
+        for path in missing.intersection(shop.repository.changed(commit.id)):
+            found[path] = shop.clock() - commit.time
+            missing.discard(path)
+    return found
+
+
+def _named(shop: Workshop) -> list[Image]:
+    """Every tag of ours that an overlay on main or on a proposal's branch names anywhere, also
+    where a person wrote it: too many only keep a file longer."""
+    main = shop.repository.snapshot(shop.config.repository.branch, fetch=False)
+    sources = [(main, f"overlays/{name}") for name in main.entries("overlays")]
+    for proposal in proposals.all_of(shop):
+        home = f"overlays/{proposal.environment}/{proposal.deployment}"
+        sources.append((shop.repository.at(proposal.commit), home))
+    tags = {
+        tag.decode()
+        for snapshot, folder in sources
+        for content in snapshot.files(folder).values()
+        for tag in _TAG.findall(content)
+    }
+    return [Image("", tag) for tag in sorted(tags)]

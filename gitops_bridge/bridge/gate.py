@@ -1,0 +1,76 @@
+"""What the registry shows: the digest behind a tag, the label that says what an image is made of.
+
+With `build.gate: registry` a rollout is delivered by digest and not before there is one; with
+`none` nobody is asked. `rollouts` calls `pinned`, `people` asks before it goes back to an image.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from gitops_bridge.bridge.builds import Build
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Gate
+from gitops_bridge.desired.jobs import KEY_LABEL
+from gitops_bridge.desired.overlay import Image
+from gitops_bridge.desired.record import Record
+from gitops_bridge.errors import RegistryError, RequestError
+
+_REFERENCE = re.compile(
+    r"(?P<repository>.+?):(?P<tag>[\w.-]+)(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+def is_open(shop: Workshop, image: Image) -> bool:
+    """Whether a rollout of the image may be delivered."""
+    return shop.config.build.gate is Gate.NONE or image.digest is not None
+
+
+def pinned(shop: Workshop, build: Build, serving: Record | None) -> Image:
+    """The image to deliver: with its digest when the registry has it, else by its tag alone.
+
+    What serves already from the same tag keeps its digest as long as the registry has that one, so
+    that a change of settings never swaps the image. Raises RegistryError when the registry cannot
+    be asked or what it has is made of something else, RequestError when nothing could be built.
+    """
+    if shop.config.build.gate is Gate.NONE:
+        return build.image
+    if build.package_id is None:
+        raise RequestError(
+            f"the model package of model {build.model.id} is not known, so its image can neither "
+            "be found nor built",
+            hint="use an agent that sends modelPackageDetails, or set datarobot: in "
+            "gitops-bridge.yaml so that DataRobot is asked",
+        )
+    held = parsed(serving.image) if serving else None
+    if held and held.digest and replace(held, digest=None) == build.image and present(shop, held):
+        return held
+    digest = shop.registry(build.builder.registry).digest(str(build.image))
+    if digest is None:
+        return build.image
+    found = replace(build.image, digest=digest)
+    _made_of(shop, found, build.key)
+    return found
+
+
+def present(shop: Workshop, image: Image) -> bool:
+    """Whether the registry has the image, by its digest where it has one."""
+    return shop.registry(image.repository.split("/", 1)[0]).digest(str(image)) is not None
+
+
+def parsed(reference: str) -> Image | None:
+    """The image in a record; None when a person wrote something else there."""
+    found = _REFERENCE.fullmatch(reference)
+    return Image(found["repository"], found["tag"], found["digest"]) if found else None
+
+
+def _made_of(shop: Workshop, image: Image, key: str) -> None:
+    by_digest = f"{image.repository}@{image.digest}"
+    label = shop.registry(image.repository.split("/", 1)[0]).labels(by_digest).get(KEY_LABEL)
+    if label != key:
+        raise RegistryError(
+            f"{image} is not what it should be made of: its label {KEY_LABEL} is "
+            f"{'missing' if label is None else repr(label[:80])}, not {key!r}",
+            hint="remove that tag from the registry, so that it is built again",
+        )

@@ -1,0 +1,217 @@
+"""Carries out an action in refs alone: at once, or first the Job, then the proposal that waits.
+
+`bridge.handle` calls `roll_out`. What waits when the action's budget ends is taken further by
+`waiting.look`; the same action again finds it and goes on.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gitops_bridge.actions import Outcome, Request, State, Status
+from gitops_bridge.bridge import answers, builds, gate, proposals, waiting
+from gitops_bridge.bridge.proposals import Proposal
+from gitops_bridge.bridge.rollouts import Look, Planned, planner
+from gitops_bridge.bridge.waiting import Missing, Progress
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Environment
+from gitops_bridge.desired import record as records
+from gitops_bridge.desired.overlay import Image
+from gitops_bridge.desired.rollout import Hold
+from gitops_bridge.errors import RegistryError, StaleBase
+from gitops_bridge.git import Commit, Edit, Snapshot
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 15.0  # seconds between two questions to the registry
+_RACES = 5
+
+
+@dataclass(frozen=True)
+class _Unchanged:
+    """Git holds already what was asked for, as of a commit."""
+
+    commit: str
+
+
+def roll_out(
+    shop: Workshop, request: Request, environment: Environment, *, dry_run: bool
+) -> Outcome:
+    """Carry out a start, replacement, relaunch or stop. Raises BridgeError."""
+    if request.deployment is None:
+        raise ValueError(f"{request.action.value} is not about one deployment")
+    action = _Action(shop, request, environment, shop.monotonic() + shop.config.actions.budget)
+    return action.previewed() if dry_run else action.carried_out()
+
+
+class _Action:
+    """One action on its way. `until` is when its budget ends, by the monotonic clock."""
+
+    def __init__(
+        self, shop: Workshop, request: Request, environment: Environment, until: float
+    ) -> None:
+        self._shop, self._request, self._environment = shop, request, environment
+        self._deployment = request.deployment.id if request.deployment else ""
+        self._until = until
+        self._plan = planner(shop, request, environment)
+        self._look: Look | None = None
+        self._ordered: set[Image] = set()
+
+    def previewed(self) -> Outcome:
+        branch = self._shop.config.repository.branch
+        snapshot = self._shop.repository.snapshot(branch, fetch=True)
+        result = self._answer(snapshot)
+        if isinstance(result, Missing):
+            said = f"dry run, would build {result.look.image} and wait for it"
+        elif isinstance(result, Edit):
+            said = f"dry run, would commit: {_subject(result.message)}"
+        else:
+            return self._told(result)
+        return Outcome(Status.PASSING, answers.unseen_state(self._request), said)
+
+    def carried_out(self) -> Outcome:
+        for _ in range(_RACES):
+            result = self._delivered()
+            if not isinstance(result, Missing):
+                self._clear_away(result)
+                return self._told(result)
+            try:
+                proposal = self._proposed(result)
+            except StaleBase:  # another process has moved the proposal: look again
+                self._shop.repository.fetch()
+                continue
+            return self._waited(result, proposal)
+        raise StaleBase(
+            f"the proposal for {self._deployment} keeps moving", hint="try again", retry=True
+        )
+
+    def _delivered(self) -> Commit | Hold | _Unchanged | Missing | None:
+        branch = self._shop.config.repository.branch
+        result: Commit | Hold | _Unchanged | Missing | None
+        result = self._shop.repository.deliver(branch, self._edit)
+        return result
+
+    def _edit(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing:
+        """As `_answer`; what is delivered without a digest has its Job written first."""
+        result = self._answer(snapshot)
+        build = self._look.build if self._look else None
+        by_tag = build and self._look and self._look.image == build.image
+        if isinstance(result, Edit) and build and by_tag and build.package_id:
+            if build.image not in self._ordered:
+                builds.order(self._shop, build, again=False)
+            self._ordered.add(build.image)
+        return result
+
+    def _answer(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing:
+        look = self._look = self._plan(snapshot)
+        if look.decision is None:
+            return _Unchanged(snapshot.commit)
+        if isinstance(look.decision, Hold):
+            return look.decision
+        standing = self._standing(look)
+        moved = look.known.moved
+        if standing and moved and waiting.since(self._shop, standing, moved):
+            return Hold(standing.touch(), moved, proposed=True)
+        if look.image and not gate.is_open(self._shop, look.image):
+            return Missing(snapshot, look.decision, look)
+        return look.decision.edit
+
+    def _found(self) -> Proposal | None:
+        return proposals.find(self._shop, self._environment.name, self._deployment)
+
+    def _standing(self, look: Look) -> Proposal | None:
+        """The proposal of this very action, when nothing newer has been delivered since."""
+        found = self._found()
+        if found is None or found.record is None or not isinstance(look.decision, Planned):
+            return None
+        after = look.decision.rollout.after
+        if after is None or found.record.asked != after.asked:
+            return None
+        last = look.known.last
+        return None if last and waiting.since(self._shop, found, last) else found
+
+    def _clear_away(self, result: Commit | Hold | _Unchanged | None) -> None:
+        """Whatever waited for this deployment is delivered or superseded now; but a replay of what
+        main holds is older than what waits, and leaves it."""
+        found = self._found()
+        if found is None or isinstance(result, Hold) or self._look is None:
+            return
+        if isinstance(result, _Unchanged) and found.record and self._request.model:
+            last = self._look.known.last
+            asked = records.of(self._request, rollout=0, restarts=0, image="").asked
+            if last and last.record and last.record.asked == asked != found.record.asked:
+                return
+        with suppress(StaleBase):
+            proposals.withdraw(self._shop, found)
+
+    def _proposed(self, missing: Missing) -> Proposal:
+        """The standing proposal of this action, else a new one with the Job that builds for it."""
+        found, standing = self._found(), self._standing(missing.look)
+        image = standing.record.image if standing and standing.record else None
+        if standing and standing.failed is None and image == str(missing.look.image):
+            return standing
+        return waiting.propose(self._shop, self._environment, self._deployment, missing, found)
+
+    def _waited(self, missing: Missing, proposal: Proposal) -> Outcome:
+        """Ask the registry until the budget or the deadline ends."""
+        shop, pause, problem = self._shop, _FIRST_PAUSE, ""
+        while True:
+            if waiting.overdue(shop, proposal):
+                failed = waiting.given_up(shop, proposal, waiting.reason(shop, missing, problem))
+                return self._of(Progress(failed), missing)
+            left = self._until - shop.monotonic()
+            if left <= 0:
+                there = waiting.place(shop, missing)
+                said = f"waiting for the image {missing.look.image}, which {there} builds{problem}"
+                return answers.under_way(self._request, self._environment, said, commit=None)
+            shop.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            try:
+                problem = ""
+                if not _shows(shop, missing):
+                    continue
+            except RegistryError as error:
+                problem = f"; the registry does not tell: {error}"
+                continue
+            progress = waiting.look(shop, self._environment, proposal)
+            if progress.image is None or progress.proposal is None:
+                return self._of(progress, missing)
+            proposal = progress.proposal
+
+    def _of(self, progress: Progress, missing: Missing) -> Outcome:
+        """The answer when the wait has led somewhere: to a delivery, a hold, a failure, or to
+        another action that came after this one."""
+        if progress.commit:
+            return self._told(progress.commit)
+        if progress.hold:
+            return self._told(progress.hold)
+        if progress.proposal and progress.proposal.failed:
+            serving = missing.look.known.present
+            reason = progress.proposal.failed
+            return answers.build_failed(self._request, self._environment, reason, serving=serving)
+        return Outcome(
+            Status.WARNING, State.UNKNOWN, f"another action of {self._deployment} has come since"
+        )
+
+    def _told(self, result: Commit | Hold | _Unchanged | Edit | Missing | None) -> Outcome:
+        if isinstance(result, Hold):
+            return answers.held(self._request, self._environment, result)
+        if isinstance(result, Commit):
+            said, commit = f"committed {result.id[:12]}: {_subject(result.message)}", result.id
+        else:
+            commit = result.commit if isinstance(result, _Unchanged) else "the latest commit"
+            said = f"nothing to do: Git holds this already, as of {commit[:12]}"
+        build = self._look.build if self._look else None
+        if build and build.package_id is None:
+            said += f"; {answers.NO_JOB}"
+        if build:
+            said += f"; {answers.UNSEEN}"
+        return answers.under_way(self._request, self._environment, said, commit)
+
+
+def _shows(shop: Workshop, missing: Missing) -> bool:
+    build = missing.look.build
+    return build is not None and gate.pinned(shop, build, None).digest is not None
+
+
+def _subject(message: str) -> str:
+    return message.split("\n", 1)[0]
