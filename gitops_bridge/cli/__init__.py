@@ -52,7 +52,8 @@ class _Verbs(click.Group):
 @click.command(
     cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog='\b\nShell completion, here and in ~/.bashrc:\n  eval "$(_GITOPS_BRIDGE_COMPLETE=bash_source gitops-bridge)"',
+    epilog="\b\nShell completion, here and in ~/.bashrc:\n  "
+    'eval "$(_GITOPS_BRIDGE_COMPLETE=bash_source gitops-bridge)"',
 )
 @click.version_option(__version__, prog_name="gitops-bridge")
 def cli() -> None:

@@ -115,8 +115,6 @@ def decide(
     """
     if request.action is Action.DEPLOYMENT_STOP:
         return _stop(known)
-    if request.action is Action.DEPLOYMENT_REPLACE_MODEL and not known.present:
-        raise _nothing_to_replace(request)
     before = known.record()
     restarts = before.restarts if before else 0
     if request.action is Action.DEPLOYMENT_RELAUNCH:
@@ -128,6 +126,8 @@ def decide(
     held = _held(known, after)
     if held:
         return held
+    if request.action is Action.DEPLOYMENT_REPLACE_MODEL and not known.present:
+        raise _nothing_to_replace(request)
     files: dict[str, bytes | None] = dict.fromkeys(
         path for path in known.files if path.startswith(MODEL)
     )
