@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import typing
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -64,17 +65,20 @@ def test_the_tutorial_s_commands_run_as_written(tmp_path):
 
 
 def keys(kind: type, prefix: str) -> list[str]:
-    import typing
-
+    """The dotted keys of a configuration class, optional sections included."""
     found = []
     hints = typing.get_type_hints(kind)
     for field in fields(kind):
-        inner = hints[field.name]
         name = f"{prefix}{field.name}"
-        if is_dataclass(inner):
-            found += keys(inner, f"{name}.")
-        elif field.name == "environments":
+        sections = [
+            item
+            for item in (hints[field.name], *typing.get_args(hints[field.name]))
+            if is_dataclass(item) and item is not config.Secret
+        ]
+        if field.name == "environments":
             found += [key for key in keys(config.Environment, f"{name}.<id>.") if key[-3:] != ".id"]
+        elif sections:
+            found += keys(sections[0], f"{name}.")
         else:
             found.append(name)
     return found
