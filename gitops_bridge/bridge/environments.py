@@ -6,8 +6,14 @@ where the routes take the deployment's id, where images go and what they are bui
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkstemp
 
+from gitops_bridge import __version__
 from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources
 from gitops_bridge.desired import build, overlay, proof
 from gitops_bridge.errors import ConfigError
@@ -38,7 +44,16 @@ def facts(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
             f"the repository has no {home}",
             hint=f"gitops-bridge init sets up the environment {environment}",
         )
-    probe = f"overlays/{environment}/{_PROBE}"
+    note = kustomize.cache / f"facts-{environment}.json" if kustomize.cache else None
+    noted = _noted(note, reader)
+    if noted is None:
+        noted = _read(reader, environment, kustomize)
+        _write(note, noted)
+    return noted
+
+
+def _read(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
+    home, probe = folder(environment), f"overlays/{environment}/{_PROBE}"
     serving = reader.sources(probe, {KUSTOMIZATION: overlay.environment_probe().encode()})
     building = reader.sources(f"{home}/builder")
     roots = {**serving.roots, **building.roots}
@@ -47,6 +62,42 @@ def facts(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
         builder=build.builder(_rendered(building, f"{home}/builder", kustomize)),
         guards={key: value for key, value in roots.items() if key != probe},
     )
+
+
+def _noted(note: Path | None, reader: Reader) -> Facts | None:
+    """What was read before from the very same folders by this version, None when there is no such
+    note. It spares an action the reading of everything its environment is made of."""
+    if note is None:
+        return None
+    try:
+        data = json.loads(note.read_bytes())
+        guards = data["guards"]
+        if data["version"] != __version__ or any(
+            reader.tree.id(path) != identifier for path, identifier in guards.items()
+        ):
+            return None
+        routes = tuple(overlay.Route(**route) for route in data["routes"])
+        return Facts(overlay.Seams(routes), build.Builder(**data["builder"]), guards)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _write(note: Path | None, facts: Facts) -> None:
+    """Best effort, as everything in the cache."""
+    if note is None:
+        return
+    data = {
+        "version": __version__,
+        "guards": facts.guards,
+        "routes": [asdict(route) for route in facts.seams.routes],
+        "builder": asdict(facts.builder),
+    }
+    with suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = mkstemp(dir=note.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(data, file)
+        os.replace(temporary, note)
 
 
 def _rendered(found: Sources, path: str, kustomize: Kustomize) -> list[proof.Manifest]:

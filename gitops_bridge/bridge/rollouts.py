@@ -74,7 +74,15 @@ def planner(
     resolved: list[Request] = []
 
     def plan(snapshot: Snapshot, found: Known | None = None) -> Look:
-        found = found or known(shop.repository, snapshot, home, deployment.id)
+        reader = Reader(snapshot)
+        if found:
+            facts = _facts(shop, request, environment, reader)
+        else:
+            with ThreadPoolExecutor(max_workers=1) as pool:  # git looks for history meanwhile
+                elsewhere = shop.repository.at(snapshot.commit)  # a snapshot is for one thread
+                looking = pool.submit(known, shop.repository, elsewhere, home, deployment.id)
+                facts = _facts(shop, request, environment, reader)
+                found = looking.result()
         record = found.record()
         if not restart_to:
             restart_to.append((record.restarts if record else 0) + 1)
@@ -82,8 +90,7 @@ def planner(
             waiting = proposals.find(shop, environment.name, deployment.id)
             seen = [item.model for item in (record, waiting and waiting.record) if item]
             resolved.append(builds.with_package(shop, request, seen))
-        reader = Reader(snapshot)
-        wanted = _wanted(shop, resolved[0], environment, reader, record)
+        wanted = _wanted(shop, resolved[0], environment, facts, record)
         decision = decide(resolved[0], found, wanted.image, wanted.component, restart_to[0])
         if not isinstance(decision, Rollout):
             return Look(decision, found, wanted.build, wanted.image)
@@ -102,17 +109,25 @@ class _Wanted:
     build: Build | None = None
 
 
+def _facts(
+    shop: Workshop, request: Request, environment: Environment, reader: Reader
+) -> environments.Facts | None:
+    """What a rollout needs of its environment; a stop needs nothing."""
+    if request.action is Action.DEPLOYMENT_STOP:
+        return None
+    return environments.facts(reader, environment.name, shop.kustomize)
+
+
 def _wanted(
     shop: Workshop,
     request: Request,
     environment: Environment,
-    reader: Reader,
+    facts: environments.Facts | None,
     serving: Record | None,
 ) -> _Wanted:
     deployment, model = request.deployment, request.model
-    if request.action is Action.DEPLOYMENT_STOP or deployment is None or model is None:
+    if facts is None or deployment is None or model is None:
         return _Wanted(None, lambda _: "", {})
-    facts = environments.facts(reader, environment.name, shop.kustomize)
     build = builds.wanted(environment.name, facts.builder, model)
     image = gate.pinned(shop, build, serving)
 

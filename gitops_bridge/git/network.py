@@ -92,6 +92,7 @@ def push(git: Git, repository: Path, updates: Sequence[Update]) -> dict[str, Res
     Raises RepositoryError when the failure is about the remote and no other try would help.
     """
     answer = git.run(
+        "-c", "pack.threads=1",  # a handful of objects: starting threads takes longer than packing
         "push", "--porcelain", "--no-verify",
         *(f"--force-with-lease=refs/heads/{update.branch}:{update.old}" for update in updates),
         git.remote.address,
