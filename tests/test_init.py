@@ -139,7 +139,8 @@ def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) 
         ((*NEEDED, "--password-env", "A", "--password-file", "B"), "exclude each other"),
         ((*NEEDED[:-1], "registry.example.com/pps:latest"), "an image with a version"),
         ((*NEEDED[:-1], "registry.example.com/pps"), "an image with a version"),
-        ((*NEEDED, "--bridge-image", "not an image"), "the image bridge-image"),
+        ((*NEEDED, "--bridge-image", "not an image"), "--bridge-image: 'not an image'"),
+        ((*NEEDED, "--bridge-image", "bridge-image:1"), "--bridge-image: 'bridge-image:1'"),
         ((*NEEDED, "--branch", "a b"), "repository.branch: 'a b' is no branch name"),
         ((*NEEDED, "--branch", "-x"), "repository.branch: '-x' is no branch name"),
         ((*NEEDED, "--builds-branch", "main"), "a branch of their own"),
@@ -321,7 +322,9 @@ def test_a_declining_server_is_an_error_with_advice(remote: Remote) -> None:
 def test_on_a_terminal_what_is_missing_is_asked_for(remote: Remote) -> None:
     said = _on_a_terminal(
         remote, "prod", "no id!", PE, "", "https://predictions.example.com/d", "r.example.com/m/x",
-        "r.example.com/pps:11.2.1", "gateway-httproute", "public", "infra/public", "", "",
+        "r.example.com/pps:11.2.1", "gateway-httproute", "public", "infra/public", "",
+        "mirror.example.com/hub", "bridge-image", "r.example.com/ours/bridge:1",
+        arguments=("--registry-kind", "registry-mirror"),
     )  # fmt: skip
 
     assert remote.log() == ["Set up gitops-bridge for prod"], said
@@ -330,9 +333,15 @@ def test_on_a_terminal_what_is_missing_is_asked_for(remote: Remote) -> None:
     assert "namespace: mlops-prod" in remote.read("gitops-bridge.yaml")
     serving = remote.read("overlays/prod/environment/serving/kustomization.yaml")
     assert "components/gateway-httproute" in serving
-    assert "newName: r.example.com/m/gitops-bridge" in remote.read(
-        "overlays/prod/environment/builder/kustomization.yaml"
+    builder = documents.load(remote.read("overlays/prod/environment/builder/kustomization.yaml"))
+    assert builder["commonAnnotations"]["gitops-bridge.io/registry-mirror"] == (
+        "mirror.example.com/hub"
     )
+    assert "Image of gitops-bridge [r.example.com/m/gitops-bridge:" in said
+    assert "'bridge-image' does not look like" in said
+    assert builder["images"] == [
+        {"name": "bridge-image", "newName": "r.example.com/ours/bridge", "newTag": "1"}
+    ]
 
 
 def test_on_a_terminal_a_change_of_files_is_asked_for(remote: Remote) -> None:

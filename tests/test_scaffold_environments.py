@@ -101,7 +101,7 @@ def test_an_address_is_no_host_a_name_that_starts_with_a_digit_is(url: str, host
         ({"generatedImageRepo": "eu.gcr.io/p/m"}, ["gcr"]),
         ({"generatedImageRepo": "europe-docker.pkg.dev/p/m"}, ["gcr"]),
         ({"kanikoConfigmapName": "c"}, ["docker-config-map"]),
-        ({"registry": "ecr"}, ["ecr"]),
+        ({"registry": ("ecr",)}, ["ecr"]),
         (
             {"kanikoInsecureRegistries": ["registry.example.com"]},
             ["docker-config", "insecure-registry"],

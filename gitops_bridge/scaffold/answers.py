@@ -7,18 +7,18 @@ the Answers into what is written.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.scaffold import checks
+from gitops_bridge.scaffold import checks, registries
 from gitops_bridge.scaffold.keys import API_SECRET, BY_NAME, Key
 
 IN_CLUSTER = "https://kubernetes.default.svc"
 ROUTES = ("ingress-nginx", "ingress-openshift", "gateway-httproute")
-REGISTRIES = ("ecr", "acr", "gcr", "openshift", "docker-config", "docker-config-map")
 PROVIDERS = ("github", "gitlab")
 
 NEEDED = {
@@ -33,7 +33,8 @@ NEEDED = {
 
 @dataclass(frozen=True)
 class Environment:
-    """One prediction environment: `settings` are checked values by the plugin's own keys."""
+    """One prediction environment: `settings` are checked values by the plugin's own keys,
+    `registry` the components that reach the registry, in their order."""
 
     name: str
     settings: Mapping[str, Any]
@@ -43,6 +44,9 @@ class Environment:
     bridge_image: str
     cluster: str = IN_CLUSTER
     gateway: str | None = None
+    builder: str = registries.BUILDERS[0]
+    registry_ca: str | None = None
+    registry_mirror: str | None = None
 
     @property
     def id(self) -> str:
@@ -87,7 +91,10 @@ class Told:
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     route: str | None = None
-    registry: str | None = None
+    registry: tuple[str, ...] = ()
+    registry_ca: str | None = None
+    registry_mirror: str | None = None
+    builder: str = registries.BUILDERS[0]
     builds_namespace: str | None = None
     cluster: str | None = None
     gateway: str | None = None
@@ -110,18 +117,9 @@ def environment(told: Told, version: str) -> Environment:
 
     Raises ConfigError naming every flag that is missing or unfit.
     """
-    problems = [f"{NEEDED[setting]} is missing" for setting in missing(told)]
-    if not checks.NAME.fullmatch(told.name):
-        problems.append(f"{told.name!r:.60} must be a-z, 0-9 and '-', at most 30")
     route = told.route or _route(told)
-    if route == "gateway-httproute" and not told.gateway:
-        problems.append("--gateway NAMESPACE/NAME is missing: gateway-httproute needs its parent")
-    try:
-        gateway(told.gateway or "namespace/name")
-    except checks.Unfit as error:
-        problems.append(f"--gateway: {error}")
-    if told.builds_namespace and not checks.NAMESPACE.fullmatch(told.builds_namespace):
-        problems.append(f"--builds-namespace: {told.builds_namespace!r:.60} is no namespace's name")
+    problems = [f"{NEEDED[setting]} is missing" for setting in missing(told)]
+    problems += [*_unfit(told), *_incomplete(told, route)]
     if problems:
         raise ConfigError(
             f"environment {told.name}: " + "; ".join(problems),
@@ -131,11 +129,14 @@ def environment(told: Told, version: str) -> Environment:
         name=told.name,
         settings=told.settings,
         route=route,
-        registry=_registry(told),
+        registry=registries.components(told.registry, told.settings),
         builds_namespace=told.builds_namespace or f"{told.settings['kubeNamespace'][:56]}-builds",
         cluster=told.cluster or IN_CLUSTER,
         gateway=told.gateway,
         bridge_image=told.bridge_image or bridge_image(told.settings, version),
+        builder=told.builder,
+        registry_ca=told.registry_ca,
+        registry_mirror=told.registry_mirror,
     )
 
 
@@ -153,33 +154,58 @@ def gateway(text: str) -> str:
     return text
 
 
+def mirror(text: str) -> str:
+    """Host of a registry mirror, perhaps with port and path. Raises checks.Unfit."""
+    if not checks.MIRROR.fullmatch(text):
+        raise checks.Unfit(f"{text!r:.60} does not look like mirror.example.com")
+    return text
+
+
+def own_image(text: str) -> str:
+    """Image of gitops-bridge, not the placeholder in base/. Raises checks.Unfit."""
+    if not checks.REFERENCE.fullmatch(text) or re.split("[:@]", text)[0] == "bridge-image":
+        raise checks.Unfit(f"{text!r:.60} does not look like registry/gitops-bridge:0.1.0")
+    return text
+
+
+def _unfit(told: Told) -> Iterator[str]:
+    """What was told but cannot stand where it is to go."""
+    if not checks.NAME.fullmatch(told.name):
+        yield f"{told.name!r:.60} must be a-z, 0-9 and '-', at most 30"
+    for flag, check, value in (
+        ("--gateway", gateway, told.gateway),
+        ("--registry-mirror", mirror, told.registry_mirror),
+        ("--bridge-image", own_image, told.bridge_image),
+    ):
+        try:
+            if value is not None:
+                check(value)
+        except checks.Unfit as error:
+            yield f"{flag}: {error}"
+    if told.builds_namespace and not checks.NAMESPACE.fullmatch(told.builds_namespace):
+        yield f"--builds-namespace: {told.builds_namespace!r:.60} is no namespace's name"
+    if told.registry_ca and not checks.OBJECT_NAME.fullmatch(told.registry_ca):
+        yield f"--registry-ca: {told.registry_ca!r:.60} is no ConfigMap's name"
+
+
+def _incomplete(told: Told, route: str) -> Iterator[str]:
+    """What does not go without, or not with, something else."""
+    if route == "gateway-httproute" and not told.gateway:
+        yield "--gateway NAMESPACE/NAME is missing: gateway-httproute needs its parent"
+    if "registry-mirror" in told.registry and not told.registry_mirror:
+        yield "--registry-mirror HOST is missing: the kind registry-mirror needs it"
+    for flag, value, kind in (
+        ("--registry-mirror", told.registry_mirror, "registry-mirror"),
+        ("--registry-ca", told.registry_ca, "private-ca"),
+    ):
+        if value and kind not in told.registry:
+            yield f"{flag} has no use without --registry-kind {kind}"
+    if "generatedImageRepo" in told.settings:
+        found = registries.components(told.registry, told.settings)
+        yield from registries.problems(found, told.builder, told.settings)
+
+
 def _route(told: Told) -> str:
     if told.gateway:
         return "gateway-httproute"
     return f"ingress-{told.settings.get('ingressType', 'nginx')}"
-
-
-_CLOUDS = (
-    (("ecr",), ".amazonaws.com"),
-    (("acr",), ".azurecr.io"),
-    (("gcr",), "gcr.io"),
-    (("gcr",), "-docker.pkg.dev"),
-    (("openshift", "docker-config"), "image-registry.openshift-image-registry.svc"),
-)
-
-
-def _registry(told: Told) -> tuple[str, ...]:
-    """The image builder's components: as asked for, else by the credentials named, else by host.
-
-    A Secret logs in by itself, so it stands in for the cloud's own component.
-    """
-    if told.registry:
-        chosen: tuple[str, ...] = (told.registry,)
-    else:
-        host = str(told.settings["generatedImageRepo"]).partition("/")[0].partition(":")[0]
-        chosen = next((kinds for kinds, end in _CLOUDS if host.endswith(end)), ())
-    if "kanikoSecretName" in told.settings:
-        return (*(kind for kind in chosen if kind == "openshift"), "docker-config")
-    if "kanikoConfigmapName" in told.settings:
-        return (*(kind for kind in chosen if kind != "docker-config"), "docker-config-map")
-    return chosen or ("docker-config",)

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from gitops_bridge.scaffold import registries
 from gitops_bridge.scaffold.answers import Environment
 from gitops_bridge.scaffold.patches import (
     BASE,
@@ -32,7 +33,7 @@ _COMMENT = """\
 
 def builder(environment: Environment) -> str:
     settings = environment.settings
-    components = [*environment.registry, *_insecure(settings)]
+    components = [*(["append"] if environment.builder == "append" else []), *environment.registry]
     return kustomization(
         _COMMENT,
         {
@@ -44,6 +45,7 @@ def builder(environment: Environment) -> str:
                 "gitops-bridge.io/datarobot-url": settings.get(
                     "MLOPS_BOSUN_MONITORING_URL", DEFAULT_DATAROBOT_URL
                 ),
+                **_mirror(environment),
             },
             "images": images({"bridge-image": environment.bridge_image}),
             "patches": patches([("Job", _job(environment))], name="image-builder"),
@@ -54,7 +56,7 @@ def builder(environment: Environment) -> str:
 def _job(environment: Environment) -> Patch:
     settings = environment.settings
     skipped = settings.get("kanikoSkipSslVerifyRegistries", [])
-    host = _host(settings)
+    host = registries.host(settings)
     insecure = [name for name in settings.get("kanikoInsecureRegistries", []) if name != host]
     arguments = [
         *(f"--skip-tls-verify-registry={name}" for name in skipped if name != host),
@@ -91,29 +93,34 @@ def _token(settings: Mapping[str, Any]) -> Patch:
     return [replace(path, settings["apiSecretName"])]
 
 
+_VOLUMES = {
+    "openshift": "service-ca",
+    "docker-config": "docker-config",
+    "docker-config-map": "docker-config",
+    "private-ca": "registry-ca",
+}
+"""The components that add a volume, and its name."""
+
+
 def _credentials(environment: Environment) -> Patch:
-    """The named Secret or ConfigMap in place of the component's own name for it.
-
-    openshift, when there, adds its volume before docker-config does.
-    """
+    """The named Secret or ConfigMap in place of each component's own name for it."""
     settings = environment.settings
-    position = 1 + ("openshift" in environment.registry)
-    volume = f"{POD}/volumes/{position}"
-    expected = {"op": "test", "path": f"{volume}/name", "value": "docker-config"}
-    secret, config_map = settings.get("kanikoSecretName"), settings.get("kanikoConfigmapName")
-    if "docker-config" in environment.registry and secret:
-        return [expected, replace(f"{volume}/secret/secretName", secret)]
-    if "docker-config-map" in environment.registry and config_map:
-        return [expected, replace(f"{volume}/configMap/name", config_map)]
-    return []
+    named = {
+        "docker-config": ("secret/secretName", settings.get("kanikoSecretName")),
+        "docker-config-map": ("configMap/name", settings.get("kanikoConfigmapName")),
+        "private-ca": ("configMap/name", environment.registry_ca),
+    }
+    patch: Patch = []
+    mounted = [kind for kind in environment.registry if kind in _VOLUMES]
+    for position, kind in enumerate(mounted, start=1):  # the first is base's own, the workspace
+        path, name = named.get(kind, ("", None))
+        if name:
+            volume = f"{POD}/volumes/{position}"
+            patch.append({"op": "test", "path": f"{volume}/name", "value": _VOLUMES[kind]})
+            patch.append(replace(f"{volume}/{path}", name))
+    return patch
 
 
-def _host(settings: Mapping[str, Any]) -> str:
-    return str(settings["generatedImageRepo"]).partition("/")[0]
-
-
-def _insecure(settings: Mapping[str, Any]) -> Iterable[str]:
-    if _host(settings) in settings.get("kanikoInsecureRegistries", []):
-        yield "insecure-registry"
-    if _host(settings) in settings.get("kanikoSkipSslVerifyRegistries", []):
-        yield "skip-tls-verify"
+def _mirror(environment: Environment) -> dict[str, str]:
+    mirror = environment.registry_mirror
+    return {"gitops-bridge.io/registry-mirror": mirror} if mirror else {}

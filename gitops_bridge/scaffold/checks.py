@@ -15,9 +15,12 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 IDENTIFIER = re.compile(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?")
 OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+MIRROR = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _DIGEST = "@sha256:[0-9a-f]{64}"
 _VERSION = r":[0-9]+\.[0-9]+\.[0-9]+([._-][A-Za-z0-9._-]+)?"
 _IMAGE = re.compile(rf"[a-z0-9][a-z0-9._/:-]*({_DIGEST}|{_VERSION}({_DIGEST})?)")
+_TAG = ":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+REFERENCE = re.compile(rf"{MIRROR.pattern}({_TAG})?({_DIGEST})?")
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 
 

@@ -70,6 +70,9 @@ def _registry(environment: Environment) -> Iterator[str]:
     if "docker-config-map" in environment.registry:
         name = settings.get("kanikoConfigmapName", "docker-config")
         yield f"kubectl -n {builds} create configmap {name} --from-file=config.json"
+    if "private-ca" in environment.registry:
+        name = environment.registry_ca or "registry-ca"
+        yield f"kubectl -n {builds} create configmap {name} --from-file=ca.crt"
     if "ecr" in environment.registry:
         yield f"create the repository {settings['generatedImageRepo']}: ECR makes none by itself"
 

@@ -18,6 +18,7 @@ from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import answers as scaffold
 from gitops_bridge.scaffold import checks
 from gitops_bridge.scaffold.importing import File, Finding, Imported, helm_values, plugin_config
+from gitops_bridge.scaffold.registries import BUILDERS
 
 Scoped = Mapping[str, Sequence[str]]
 """Flag -> its values as given, each VALUE or NAME=VALUE."""
@@ -62,7 +63,7 @@ def told(
         imported = _imported(name, flags, names)
         findings += [item for item in imported.findings if item not in findings]
         settings = {**imported.settings, **_flagged(name, identifier, flags, names)}
-        _one_credential(settings, flags)
+        _one_credential(settings, name, flags, names)
         if ask:
             settings |= _asked(name, settings)
         said = _told(name, settings, flags, names)
@@ -145,11 +146,16 @@ def _flagged(name: str, identifier: str, flags: Scoped, names: Mapping[str, str]
     )
 
 
-def _one_credential(settings: dict[str, Any], flags: Scoped) -> None:
-    """A flag for the registry's credentials replaces an imported one of the other kind."""
-    if flags.get("registry_secret"):
+def _one_credential(
+    settings: dict[str, Any], name: str, flags: Scoped, names: Mapping[str, str]
+) -> None:
+    """Flags that tell the registry's credentials replace imported ones of the other kind."""
+    kinds = _values("registry_kind", name, flags, names)
+    secret = _values("registry_secret", name, flags, names)
+    config_map = _values("registry_config_map", name, flags, names)
+    if (secret or "docker-config" in kinds) and not config_map:
         settings.pop("kanikoConfigmapName", None)
-    elif flags.get("registry_config_map"):
+    if (config_map or "docker-config-map" in kinds) and not secret:
         settings.pop("kanikoSecretName", None)
 
 
@@ -183,9 +189,13 @@ def _asked_more(told: scaffold.Told) -> scaffold.Told:
         _optional(settings, "ingressClass", f"{name}: Ingress class, empty for the default one")
     if settings.get("agentSidecar", True) and "agentImage" not in settings:
         _optional(settings, "agentImage", f"{name}: Tracking agent image, empty to name it later")
+    if "registry-mirror" in told.registry and not told.registry_mirror:
+        mirror = _prompt(f"{name}: Host of the registry mirror", None, scaffold.mirror)
+        told = replace(told, registry_mirror=mirror)
     if not told.bridge_image:
         own = scaffold.bridge_image(settings, __version__)
-        told = replace(told, bridge_image=_prompt(f"{name}: Image of gitops-bridge", own, str))
+        image = _prompt(f"{name}: Image of gitops-bridge", own, scaffold.own_image)
+        told = replace(told, bridge_image=image)
     return replace(told, settings=settings)
 
 
@@ -224,7 +234,10 @@ def _told(
         name=name,
         settings=settings,
         route=_value("route", name, flags, names),
-        registry=_value("registry", name, flags, names),
+        registry=tuple(_values("registry_kind", name, flags, names)),
+        registry_ca=_value("registry_ca", name, flags, names),
+        registry_mirror=_value("registry_mirror", name, flags, names),
+        builder=_value("builder", name, flags, names) or BUILDERS[0],
         builds_namespace=_value("builds_namespace", name, flags, names),
         cluster=_value("cluster", name, flags, names),
         gateway=_value("gateway", name, flags, names),

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from gitops_bridge.scaffold.answers import PROVIDERS, REGISTRIES, ROUTES
+from gitops_bridge.scaffold.answers import PROVIDERS, ROUTES
+from gitops_bridge.scaffold.registries import BUILDERS, KINDS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -29,9 +30,19 @@ SCOPED = {
     ),
     "agent_image": ("IMAGE", "Image of the tracking agent, for monitoring."),
     "datarobot_url": ("URL", "DataRobot, as the tracking agent and the builder reach it."),
-    "registry": ("|".join(REGISTRIES), "How the builder logs in; told by the repository's host."),
+    "builder": ("|".join(BUILDERS), "What builds images; append needs no root."),
+    "registry_kind": (
+        "KIND",
+        f"How the builder reaches the registry, repeat to combine: {', '.join(KINDS)}. The login "
+        "is told by the repository's host unless given.",
+    ),
     "registry_secret": ("SECRET", "docker-registry Secret the builder logs in with."),
     "registry_config_map": ("CONFIGMAP", "ConfigMap with the builder's docker config.json."),
+    "registry_ca": (
+        "CONFIGMAP",
+        "ConfigMap with the CA of private-ca under the key `ca.crt`; registry-ca unless given.",
+    ),
+    "registry_mirror": ("HOST", "The mirror of registry-mirror, perhaps with a path."),
     "service_account": ("NAME", "Service account of the models."),
     "builder_service_account": ("NAME", "Service account of the builder."),
     "api_token_secret": ("SECRET", "Secret with DataRobot's API token under the key `secret`."),
@@ -39,7 +50,7 @@ SCOPED = {
 }
 """Flags about one environment: VALUE for all of them, NAME=VALUE for one."""
 
-_CHOICES = {"route": ROUTES, "registry": REGISTRIES}
+_CHOICES = {"route": ROUTES, "builder": BUILDERS, "registry_kind": KINDS}
 
 
 def scoped() -> Decorator:
