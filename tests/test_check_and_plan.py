@@ -124,17 +124,14 @@ def test_a_copied_folder_is_told(served):
     assert "overlays/prod/65a000000000000000000012" in found
 
 
-def test_a_placeholder_in_the_builder_is_refused(served):
+@pytest.mark.parametrize("left", ["- name: bridge-image\n  newName: bridge-image\n", ""])
+def test_a_placeholder_in_the_builder_is_refused(served, left):
+    """The bridge's image: named as base/ names it, or not named at all."""
     builder = "overlays/prod/environment/builder/kustomization.yaml"
-    edit(
-        served,
-        builder,
-        "newName: registry.example.com/mlops/gitops-bridge",
-        "newName: bridge-image",
-    )
-    edit(served, builder, "  newTag: 0.1.0\n", "")
+    named = "- name: bridge-image\n  newName: registry.example.com/mlops/gitops-bridge\n"
+    edit(served, builder, f"images:\n{named}  newTag: 0.1.0\n", f"images:\n{left}" if left else "")
     found, _ = problems(served)
-    assert "placeholder" in found["overlays/prod/environment"][0]
+    assert "bridge-image is still the placeholder" in found["overlays/prod/environment"][0]
 
 
 def test_removing_many_deployments_needs_a_yes(served):
