@@ -1,0 +1,568 @@
+"""The two-phase flow: wait for the image, deliver it by digest; with a real registry, real git."""
+
+import subprocess
+
+import pytest
+
+from gitops_bridge import agent
+from gitops_bridge.bridge import handle
+from tests.gated import (
+    BRANCH,
+    HOME,
+    KEY,
+    PACKAGE_A,
+    PACKAGE_B,
+    PACKAGE_C,
+    Gated,
+)
+from tests.servers import registry as servers
+from tests.servers.registry import PASSWORD
+from tests.team import DEPLOYMENT, ENVIRONMENT_ID, MODEL_A, MODEL_B, git
+
+MODEL_C = "65a000000000000000000022"
+OTHER = "65a000000000000000000011"
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    with servers.serve(tmp_path_factory.mktemp("registry")) as running:
+        yield running.host
+
+
+@pytest.fixture
+def gated(tmp_path, host):
+    return Gated(tmp_path, host)
+
+
+@pytest.fixture
+def serving(gated):
+    """Model A is built and delivered."""
+    gated.act("deployment_start", PACKAGE_A)
+    gated.built()
+    gated.act("deployment_start", PACKAGE_A)
+    assert gated.log() == ["Start churn in prod", "Set up"]
+    return gated
+
+
+def replace(team, package=PACKAGE_B, model=MODEL_B, **info):
+    return team.act("deployment_replace_model", package, newModelId=model, **info)
+
+
+def said(outcome):
+    return (outcome.status.value, outcome.state.value)
+
+
+# -- the happy path
+
+
+def test_an_image_that_is_missing_is_built_and_waited_for(gated):
+    main = gated.at()
+    outcome = gated.act("deployment_start", PACKAGE_A)
+    assert said(outcome) == ("passing", "launching")
+    (path,) = gated.jobs()
+    assert path in outcome.message
+    assert gated.job()["metadata"]["annotations"]["gitops-bridge.io/image"] in outcome.message
+    assert gated.at() == main
+    assert gated.refs() == ["builds", BRANCH, "main"]
+    assert git(gated.remote, "rev-parse", f"{BRANCH}~1").strip() == main
+    record = gated.record(BRANCH)
+    assert (record["model"], record["package"]["id"]) == (MODEL_A, PACKAGE_A)
+    assert "@" not in record["image"]
+
+
+def test_an_action_waits_no_longer_than_its_budget(gated):
+    started = gated.clock.now
+    gated.act("deployment_start", PACKAGE_A)
+    assert gated.clock.now - started == 240
+    assert gated.clock.slept < 30
+
+
+def test_an_image_that_comes_within_the_budget_is_delivered_by_the_action(gated):
+    gated.clock.meanwhile = lambda: gated.built() if gated.clock.slept == 3 else None
+    outcome = gated.act("deployment_start", PACKAGE_A)
+    assert said(outcome) == ("passing", "launching")
+    assert outcome.commit == gated.at()
+    assert gated.refs() == ["builds", "main"]
+    assert "@sha256:" in gated.record()["image"]
+
+
+def test_an_image_that_is_there_is_delivered_at_once_and_no_job_is_written(serving):
+    jobs = git(serving.remote, "rev-parse", "builds")
+    slept = serving.clock.slept
+    outcome = serving.act("deployment_start", PACKAGE_A, id=OTHER, name="fraud")
+    assert said(outcome) == ("passing", "launching")
+    image = serving.record(home=f"overlays/prod/{OTHER}")["image"]
+    assert image == serving.record()["image"]
+    assert serving.clock.slept == slept
+    assert git(serving.remote, "rev-parse", "builds") == jobs
+    assert BRANCH not in serving.refs()
+
+
+@pytest.mark.parametrize("look", ["deployment_status", "pe_status"])
+def test_the_next_status_delivers_tag_and_digest(serving, look):
+    assert said(replace(serving)) == ("passing", "replacingModel")
+    waiting = serving.status()
+    assert said(waiting) == ("unknown", "replacingModel")
+    assert MODEL_A in waiting.message
+    assert MODEL_B in waiting.message
+    digest = serving.built()
+    serving.act(look)
+    assert serving.record()["model"] == MODEL_B
+    assert serving.record()["image"].endswith(f"@{digest}")
+    component = git(serving.remote, "show", f"main:{HOME}/model/kustomization.yaml")
+    assert digest in component
+    assert serving.refs() == ["builds", "main"]
+    assert serving.log()[0] == "Replace model of churn in prod"
+    assert said(serving.status()) == ("unknown", "unknown")
+
+
+def test_what_is_delivered_is_planned_anew_on_main_as_it_is(serving):
+    """Other deployments and people's files move meanwhile; the proposal is never merged."""
+    replace(serving)
+    serving.pull()
+    (serving.clone / "README.md").write_text("ours")
+    seed = serving.clone / HOME / "kustomization.yaml"
+    seed.write_text(seed.read_text() + "# mine\n")
+    serving.commit("Meanwhile")
+    serving.push()
+    serving.built()
+    serving.status()
+    assert serving.log()[:2] == ["Replace model of churn in prod", "Meanwhile"]
+    assert "# mine" in git(serving.remote, "show", f"main:{HOME}/kustomization.yaml")
+    assert git(serving.remote, "rev-list", "--merges", "main") == ""
+
+
+def test_a_changed_environment_builds_anew(serving):
+    replace(serving)
+    first = serving.record(BRANCH)["image"]
+    serving.pull()
+    serving.write_builder(pps_image=f"{serving.host}/datarobot/datarobot-pps:11.3.0")
+    serving.commit("A newer prediction server")
+    serving.push()
+    serving.built()
+    serving.status()
+    assert serving.record()["model"] == MODEL_A
+    again = serving.record(BRANCH)["image"]
+    assert again != first
+    assert len(serving.jobs()) == 3
+    target = {serving.job(path)["metadata"]["annotations"]["gitops-bridge.io/image"]: path
+              for path in serving.jobs()}  # fmt: skip
+    serving.built(target[again])
+    serving.status()
+    assert serving.record()["image"].startswith(again)
+
+
+def test_settings_keep_the_digest_that_serves_though_the_tag_moves(serving):
+    image = serving.record()["image"]
+    serving.put_image(image.partition("@")[0], serving.job()["metadata"]["annotations"][KEY] + " ")
+    serving.act("deployment_start", PACKAGE_A, keyValueConfig={"replicas": "3"})
+    assert serving.log()[0] == "Scale churn to 3 replicas in prod"
+    assert serving.record()["image"] == image
+
+
+# -- no second build
+
+
+def test_the_same_action_again_changes_nothing_while_it_waits(serving):
+    replace(serving)
+    refs = {name: serving.at(name) for name in serving.refs()}
+    assert said(replace(serving)) == ("passing", "replacingModel")
+    assert {name: serving.at(name) for name in serving.refs()} == refs
+
+
+def test_one_job_for_all_deployments_and_environments_that_share_a_registry(tmp_path, host):
+    team = Gated(tmp_path, host, environments=("prod", "staging"))
+    team.act("deployment_start", PACKAGE_A)
+    team.act("deployment_start", PACKAGE_A, id=OTHER)
+    other = team.file(PACKAGE_A, id="65a000000000000000000012")
+    other.write_text(other.read_text().replace(ENVIRONMENT_ID, f"{ENVIRONMENT_ID[:-1]}2"))
+    handle(team.shop(), agent.read_request("deployment_start", other))
+    assert len(team.jobs()) == 1
+    assert len([name for name in team.refs() if name.startswith("gitops-bridge/")]) == 3
+    team.built()
+    team.act("pe_status")
+    assert [name for name in team.refs() if name.startswith("gitops-bridge/")] == [
+        "gitops-bridge/staging/65a000000000000000000012"
+    ]
+
+
+# -- failed and overdue builds
+
+
+def test_an_overdue_build_fails_the_action_and_leaves_main_alone(serving):
+    replace(serving)
+    main = serving.at()
+    serving.clock.now += 7300
+    outcome = replace(serving)
+    assert said(outcome) == ("failing", "errored")
+    assert outcome.old_model_in_use is True
+    assert "7200 s" in outcome.message
+    assert "prod/build-" in outcome.message
+    assert serving.at() == main
+
+
+def test_the_deadline_may_end_an_action_s_own_wait(serving):
+    serving.configure(build={"deadline": 60})
+    outcome = replace(serving)
+    assert said(outcome) == ("failing", "errored")
+    assert outcome.old_model_in_use is True
+
+
+def test_after_a_failed_build_the_deployment_is_what_main_holds_with_a_warning(serving):
+    replace(serving)
+    serving.clock.now += 7300
+    for _ in range(2):
+        status = serving.status()
+        assert said(status) == ("warning", "unknown")
+        assert f"Git wants model {MODEL_A}" in status.message
+        assert f"model {MODEL_B}: the build has failed" in status.message
+        assert status.old_model_in_use is True
+
+
+def test_a_start_whose_build_fails_has_no_old_model(gated):
+    gated.act("deployment_start", PACKAGE_A)
+    gated.clock.now += 7300
+    assert said(gated.status()) == ("failing", "errored")
+    gated.clock.now += 1
+    retried = gated.act("deployment_start", PACKAGE_A)
+    assert said(retried) == ("passing", "launching")
+
+
+def test_the_same_action_after_a_failure_is_a_new_attempt_in_one_commit(serving):
+    replace(serving)
+    (first,) = set(serving.jobs()) - {path for path in serving.jobs() if PACKAGE_A in path}
+    serving.clock.now += 7300
+    serving.status()
+    assert said(replace(serving)) == ("passing", "replacingModel")
+    again = first.replace(".yaml", "-a2.yaml")
+    assert again in serving.jobs()
+    assert first not in serving.jobs()
+    changed = git(serving.remote, "show", "--name-status", "--no-renames", "--format=", "builds")
+    assert sorted(line.split() for line in changed.splitlines()) == [["A", again], ["D", first]]
+    assert serving.job(again)["metadata"]["name"] == again[5:-5]
+    serving.built(again)
+    serving.status()
+    assert serving.record()["model"] == MODEL_B
+
+
+def test_an_image_that_comes_after_the_verdict_waits_for_the_next_action(serving):
+    replace(serving)
+    serving.clock.now += 7300
+    serving.status()
+    serving.built()
+    serving.status()
+    assert serving.record()["model"] == MODEL_A
+    replace(serving)
+    assert serving.record()["model"] == MODEL_B
+    assert BRANCH not in serving.refs()
+
+
+def test_an_image_that_came_in_time_is_delivered_however_late_the_look(serving):
+    replace(serving)
+    serving.built()
+    serving.clock.now += 100_000
+    serving.status()
+    assert serving.record()["model"] == MODEL_B
+
+
+# -- what comes in between
+
+
+def test_a_newer_action_supersedes_the_waiting_one(serving):
+    replace(serving)
+    replace(serving, PACKAGE_C, MODEL_C)
+    assert serving.record(BRANCH)["model"] == MODEL_C
+    for path in serving.jobs():
+        serving.built(path)
+    serving.status()
+    assert serving.record()["model"] == MODEL_C
+    assert MODEL_B not in git(serving.remote, "log", "--format=%b", "main")
+
+
+def test_a_newer_action_that_is_delivered_at_once_removes_the_waiting_one(serving):
+    replace(serving)
+    serving.act("deployment_start", PACKAGE_A, keyValueConfig={"replicas": "3"})
+    assert serving.refs() == ["builds", "main"]
+    serving.built()
+    serving.status()
+    assert serving.record()["model"] == MODEL_A
+
+
+def test_taking_the_replacement_back_removes_it(serving):
+    replace(serving)
+    back = replace(serving, PACKAGE_A, MODEL_A, modelId=MODEL_B)
+    assert back.status.value == "passing"
+    assert BRANCH not in serving.refs()
+
+
+def test_a_replay_of_what_main_holds_leaves_the_waiting_one(serving):
+    replace(serving)
+    serving.act("deployment_start", PACKAGE_A)
+    assert BRANCH in serving.refs()
+
+
+def test_a_stop_removes_the_proposal(serving, gated):
+    replace(serving)
+    assert said(serving.act("deployment_stop")) == ("passing", "stopped")
+    assert serving.refs() == ["builds", "main"]
+    serving.built()
+    serving.status()
+    assert serving.log()[0] == "Stop churn in prod"
+
+
+def test_a_stop_before_the_first_image(gated):
+    gated.act("deployment_start", PACKAGE_A)
+    assert said(gated.act("deployment_stop")) == ("passing", "stopped")
+    assert gated.refs() == ["builds", "main"]
+    assert gated.log() == ["Set up"]
+
+
+def test_an_action_that_is_superseded_while_it_waits_does_not_deliver(serving):
+    def meanwhile():
+        if serving.clock.slept == 2:
+            serving.clock.meanwhile = lambda: None
+            before = serving.clock.slept
+            serving.configure(actions={"budget": 1})
+            replace(serving, PACKAGE_C, MODEL_C)
+            for path in serving.jobs():
+                if PACKAGE_B in path:
+                    serving.built(path)
+            assert serving.clock.slept > before
+
+    serving.clock.slept = 0
+    serving.clock.meanwhile = meanwhile
+    outcome = replace(serving)
+    assert said(outcome) == ("warning", "unknown")
+    assert "another action" in outcome.message
+    assert serving.record()["model"] == MODEL_A
+    assert serving.record(BRANCH)["model"] == MODEL_C
+
+
+def test_a_person_who_moves_the_deployment_meanwhile_is_respected(serving):
+    replace(serving)
+    serving.pull()
+    component = serving.clone / HOME / "model/kustomization.yaml"
+    component.write_text(component.read_text().replace("count: 1", "count: 7"))
+    serving.commit("More replicas by hand")
+    serving.push()
+    serving.built()
+    status = serving.status()
+    assert status.status.value == "warning"
+    assert "held: Jane Doe" in status.message
+    assert serving.log()[0] == "More replicas by hand"
+    held = replace(serving)
+    assert held.status.value == "warning"
+    assert f"gitops-bridge release {DEPLOYMENT}" in held.message
+    assert serving.log()[0] == "More replicas by hand"
+    newer = replace(serving, PACKAGE_C, MODEL_C)
+    assert said(newer) == ("passing", "replacingModel")
+    for path in serving.jobs():
+        if PACKAGE_C in path:
+            serving.built(path)
+    serving.status()
+    assert serving.record()["model"] == MODEL_C
+    assert "Jane Doe" in git(serving.remote, "log", "-1", "--format=%b", "main")
+
+
+def test_a_person_who_removes_the_deployment_meanwhile_is_respected(serving):
+    replace(serving)
+    serving.pull()
+    git(serving.clone, "rm", "-r", "--quiet", HOME)
+    serving.commit("Away with it")
+    serving.push()
+    serving.built()
+    assert "held: Jane Doe" in serving.status().message
+    assert serving.log()[0] == "Away with it"
+
+
+def test_other_deployments_are_never_touched(serving):
+    serving.act("deployment_start", PACKAGE_A, id=OTHER, name="fraud")
+    before = git(serving.remote, "rev-parse", f"main:overlays/prod/{OTHER}")
+    replace(serving)
+    serving.clock.now += 7300
+    serving.status()
+    replace(serving)
+    serving.built()
+    serving.status()
+    assert git(serving.remote, "rev-parse", f"main:overlays/prod/{OTHER}") == before
+
+
+def test_a_branch_that_a_person_broke_is_told_and_replaced(serving):
+    replace(serving)
+    scratch = serving.folder / "scratch"
+    git(serving.folder, "clone", "--quiet", "--branch", BRANCH, str(serving.remote), str(scratch))
+    (scratch / HOME / "model/record.yaml").write_text("deployment: [")
+    git(scratch, "commit", "--quiet", "--all", "--message", "Break it")
+    git(scratch, "push", "--quiet", "origin", BRANCH)
+    status = serving.status()
+    assert status.status.value == "warning"
+    assert f"{BRANCH} cannot be read" in status.message
+    assert said(replace(serving)) == ("passing", "replacingModel")
+    assert serving.record(BRANCH)["model"] == MODEL_B
+
+
+# -- what cannot be
+
+
+def test_a_tag_made_of_something_else_is_an_error(serving):
+    replace(serving)
+    path = next(path for path in serving.jobs() if PACKAGE_B in path)
+    serving.built(path, label="0" * 64)
+    main = serving.at()
+    status = serving.status()
+    assert status.status.value == "warning"
+    assert "is not what it should be made of" in status.message
+    fresh = serving.act("deployment_start", PACKAGE_B, id=OTHER, modelId=MODEL_B)
+    assert said(fresh) == ("failing", "errored")
+    assert f"gitops-bridge/prod/{OTHER}" not in serving.refs()
+    assert serving.at() == main
+
+
+def test_without_a_model_package_nothing_can_be_waited_for(gated):
+    outcome = gated.act("deployment_start")
+    assert said(outcome) == ("failing", "errored")
+    assert "modelPackageDetails" in outcome.message
+    assert "datarobot:" in outcome.message
+    assert gated.refs() == ["builds", "main"]
+    assert gated.jobs() == []
+
+
+def test_a_registry_that_is_dead_at_once(tmp_path):
+    team = Gated(tmp_path, f"127.0.0.1:{servers.free_port()}")
+    outcome = team.act("deployment_start", PACKAGE_A)
+    assert said(outcome) == ("failing", "errored")
+    assert team.host in outcome.message
+    assert team.refs() == ["builds", "main"]
+    assert team.jobs() == []
+
+
+def test_a_registry_that_dies_while_we_wait(tmp_path):
+    with servers.serve(tmp_path / "registry") as running:
+        team = Gated(tmp_path, running.host)
+        team.configure(actions={"budget": 5})
+        team.clock.meanwhile = running.process.kill
+        outcome = team.act("deployment_start", PACKAGE_A)
+        assert said(outcome) == ("passing", "launching")
+        assert "the registry does not tell" in outcome.message
+        status = team.status()
+        assert status.status.value == "warning"
+        assert "cannot be looked at" in status.message
+    assert BRANCH in team.refs()
+
+
+def test_a_registry_with_users_and_canaries_nowhere(tmp_path):
+    with servers.serve(tmp_path / "registry", htpasswd=True) as running:
+        team = Gated(tmp_path, running.host, login=True)
+        team.environ["REGISTRY_PASSWORD"] = "wrong-canary"
+        refused = team.act("deployment_start", PACKAGE_A)
+        assert said(refused) == ("failing", "errored")
+        assert team.jobs() == []
+        team.environ["REGISTRY_PASSWORD"] = PASSWORD
+        waiting = team.act("deployment_start", PACKAGE_A)
+        assert said(waiting) == ("passing", "launching")
+        team.built()
+        delivered = team.status()
+        assert "@sha256:" in team.record()["image"]
+        told = f"{refused}{waiting}{delivered}"
+        for canary in ("wrong-canary", PASSWORD):
+            assert canary not in told
+            found = subprocess.run(
+                ["grep", "-r", "--text", "-l", canary, team.remote, team.folder / "cache"],
+                capture_output=True, text=True,
+            )  # fmt: skip
+            assert found.stdout == ""
+
+
+def test_a_password_that_is_not_where_it_should_be(tmp_path, host):
+    team = Gated(tmp_path, host, login=True)
+    del team.environ["REGISTRY_PASSWORD"]
+    outcome = team.act("deployment_start", PACKAGE_A)
+    assert outcome.status.value == "failing"
+    assert "registry.password" in outcome.message
+    assert "REGISTRY_PASSWORD" in outcome.message
+
+
+def test_a_docker_config_file(tmp_path):
+    import base64
+    import json
+
+    from tests.servers.registry import USER
+
+    with servers.serve(tmp_path / "registry", htpasswd=True) as running:
+        team = Gated(tmp_path, running.host)
+        auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps({"auths": {running.host: {"auth": auth}}}))
+        team.configure(registry={"docker_config": str(config)})
+        assert said(team.act("deployment_start", PACKAGE_A)) == ("passing", "launching")
+        team.configure(registry={"docker_config": str(tmp_path / "nowhere.json")})
+        outcome = team.status()
+        assert "registry.docker_config" in outcome.message
+
+
+def test_a_registry_behind_a_private_ca(tmp_path):
+    tls = servers.make_tls(tmp_path / "tls")
+    with servers.serve(tmp_path / "registry", tls=tls) as running:
+        team = Gated(tmp_path, running.host)
+        team.configure(registry={"ca_file": tls.ca})
+        assert said(team.act("deployment_start", PACKAGE_A)) == ("passing", "launching")
+        team.configure(registry={"ca_file": None, "skip_tls_verify": [running.host]})
+        assert said(team.status()) == ("unknown", "launching")
+
+
+def test_a_builder_that_does_not_hold_writes_nothing(gated):
+    gated.pull()
+    path = gated.clone / "overlays/prod/environment/builder/kustomization.yaml"
+    path.write_text(
+        path.read_text() + "patches:\n- target: {kind: Job}\n  patch: |-\n"
+        "    - {op: add, path: /spec/ttlSecondsAfterFinished, value: 60}\n"
+    )
+    gated.commit("Clean up Jobs")
+    gated.push()
+    outcome = gated.act("deployment_start", PACKAGE_A)
+    assert said(outcome) == ("failing", "errored")
+    assert "ttlSecondsAfterFinished" in outcome.message
+    assert gated.jobs() == []
+    assert gated.refs() == ["builds", "main"]
+
+
+# -- without a gate
+
+
+def test_without_a_gate_the_job_is_written_and_the_tag_delivered(tmp_path):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    outcome = team.act("deployment_start", PACKAGE_A)
+    assert said(outcome) == ("passing", "launching")
+    target = team.job()["metadata"]["annotations"]["gitops-bridge.io/image"]
+    assert team.record()["image"] == target
+    assert team.log() == ["Start churn in prod", "Set up"]
+    before = team.at("builds")
+    team.clock.now += 1_000_000
+    team.act("deployment_start", PACKAGE_A, id=OTHER)
+    team.act("deployment_start", PACKAGE_A)
+    assert team.at("builds") == before
+    assert team.refs() == ["builds", "main"]
+
+
+def test_without_a_gate_and_a_package_no_job_is_written_and_it_says_so(tmp_path):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    outcome = team.act("deployment_start")
+    assert said(outcome) == ("passing", "launching")
+    assert "no build Job was written" in outcome.message
+    assert team.jobs() == []
+    assert team.record()["image"].rpartition(":")[2].startswith(MODEL_A)
+
+
+def test_without_a_gate_a_job_that_does_not_hold_keeps_main_as_it_was(tmp_path):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    outcome = team.act("deployment_start", PACKAGE_A, modelFormat="datarobotScoringCode")
+    assert outcome.status.value == "failing"
+    assert team.log() == ["Set up"]
+    assert team.jobs() == []
+
+
+def test_a_missing_builds_branch_is_made(tmp_path):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    git(team.remote, "branch", "-D", "builds")
+    team.act("deployment_start", PACKAGE_A)
+    assert len(team.jobs()) == 1
