@@ -84,6 +84,8 @@ class Package:
     name: str | None = None
     target_name: str | None = None
     target_type: str | None = None
+    version: str | None = None
+    threshold: str | None = None
 
 
 @dataclass(frozen=True)
@@ -354,7 +356,13 @@ def _package(details: object) -> Package | None:
         name=_optional_text(details.get("name")),
         target_name=_optional_text(target.get("name")),
         target_type=_optional_text(target.get("type")),
+        version=_number(details.get("registeredModelVersion")),
+        threshold=_number(target.get("predictionThreshold")),
     )
+
+
+def _number(value: object) -> str | None:
+    return str(value) if type(value) in (int, float) else None
 
 
 def _scale(info: Mapping[str, Any]) -> Scale:
