@@ -14,6 +14,7 @@ from gitops_bridge.bridge.known import folder
 from gitops_bridge.bridge.rollouts import Planned, planner
 from gitops_bridge.cli import options, show
 from gitops_bridge.desired import messages
+from gitops_bridge.desired.effect import manifest_diff
 from gitops_bridge.desired.rollout import Hold
 from gitops_bridge.errors import RequestError
 
@@ -58,7 +59,7 @@ def _show_action(shop: Workshop, path: Path, action: str | None, output: str) ->
         return
     home = folder(environment.name, identifier)
     files = show.file_diff(snapshot.files(home), decision.files, home)
-    manifests = show.manifest_diff(decision.manifests_before, decision.manifests_after)
+    manifests = manifest_diff(decision.manifests_before, decision.manifests_after)
     if output == "json":
         click.echo(json.dumps(_as_data(decision, files, manifests), indent=2))
         return

@@ -1,0 +1,152 @@
+"""Rendered manifests before and after to what the change does, in a sentence and as a diff.
+
+`pull_request` shows both to reviewers, `gitops-bridge plan` the diff.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gitops_bridge import documents
+from gitops_bridge.desired import proof
+from gitops_bridge.desired.messages import clean
+
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Effect:
+    """fields    what changes: a kind of field with the names of those of it, each once
+    added, removed   names of objects
+    restarts     whether a running object's pod template changes
+    diff         lines of a unified diff
+    """
+
+    fields: tuple[tuple[str, tuple[str, ...]], ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    restarts: bool
+    diff: tuple[str, ...]
+
+    def sentence(self, quote: Callable[[str], str] = str) -> str:
+        """What a reviewer may hold the diff against, in one sentence; `quote` is done to names."""
+        parts = []
+        if self.fields:
+            parts.append(f"changes {_enumerated([_in_words(*f, quote) for f in self.fields])}")
+        if self.added:
+            parts.append(f"adds {_named(self.added, quote)}")
+        if self.removed:
+            parts.append(f"removes {_named(self.removed, quote)}")
+        if not parts:
+            return "Renders to the same objects as before."
+        said = "; ".join(parts)
+        ending = "pods are replaced" if self.restarts else "no running pod is replaced"
+        return f"{said[0].upper()}{said[1:]}; {ending}."
+
+
+def effect(before: Iterable[proof.Manifest], after: Iterable[proof.Manifest]) -> Effect:
+    """The effect of going from one rendering to the other."""
+    old = {proof.name(item): item for item in before}
+    new = {proof.name(item): item for item in after}
+    both = sorted(old.keys() & new.keys())
+    return Effect(
+        fields=tuple(_fields((old[name], new[name]) for name in both)),
+        added=tuple(sorted(new.keys() - old.keys())),
+        removed=tuple(sorted(old.keys() - new.keys())),
+        restarts=any(_template(old[name]) != _template(new[name]) for name in both),
+        diff=tuple(manifest_diff(old.values(), new.values())),
+    )
+
+
+def manifest_diff(before: Iterable[proof.Manifest], after: Iterable[proof.Manifest]) -> list[str]:
+    """A unified diff of rendered manifests, object by object."""
+    old = {proof.name(item): documents.dump(item) for item in before}
+    new = {proof.name(item): documents.dump(item) for item in after}
+    lines: list[str] = []
+    for name in sorted(old.keys() | new.keys()):
+        lines += text_diff(old.get(name), new.get(name), name)
+    return lines
+
+
+def text_diff(before: str | None, after: str | None, name: str) -> list[str]:
+    """A unified diff of one text; None: it is not there."""
+    if before == after:
+        return []
+    return list(
+        difflib.unified_diff(
+            (before or "").splitlines(),
+            (after or "").splitlines(),
+            "/dev/null" if before is None else f"a/{name}",
+            "/dev/null" if after is None else f"b/{name}",
+            lineterm="",
+        )
+    )
+
+
+def _template(item: proof.Manifest) -> object:
+    return (item.get("spec") or {}).get("template")
+
+
+def _fields(
+    pairs: Iterable[tuple[proof.Manifest, proof.Manifest]],
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    changed: dict[str, dict[str, None]] = {}
+    for before, after in pairs:
+        old, new = dict(_leaves(before, ())), dict(_leaves(after, ()))
+        for path in sorted(old.keys() | new.keys()):
+            if old.get(path) != new.get(path):
+                kind, key = _kind(path)
+                changed.setdefault(kind, {})[key] = None
+    for kind in sorted(changed, key=_ORDER.index):
+        yield kind, tuple(changed[kind])
+
+
+_ORDER = ("image", "label", "annotation", "environment variable", "replicas", "field")
+
+
+def _in_words(kind: str, keys: tuple[str, ...], quote: Callable[[str], str]) -> str:
+    if kind == "image":
+        return "the image" if len(keys) == 1 else f"{len(keys)} images"
+    if kind == "replicas":
+        return "the number of replicas"
+    return f"{len(keys)} {kind}{'' if len(keys) == 1 else 's'} ({_named(keys, quote)})"
+
+
+def _kind(path: tuple[str, ...]) -> tuple[str, str]:
+    """A leaf's kind and what tells it from others of the kind, wherever it recurs."""
+    for parent, kind in (("labels", "label"), ("matchLabels", "label"), ("selector", "label")):
+        if len(path) > 1 and path[-2] == parent:
+            return kind, path[-1]
+    if len(path) > 1 and path[-2] == "annotations":
+        return "annotation", path[-1]
+    if "env" in path[:-1]:
+        return "environment variable", path[path.index("env") + 1]
+    if path[-1] == "image":
+        return "image", path[-2] if len(path) > 1 else ""
+    if path == ("spec", "replicas"):
+        return "replicas", ""
+    return "field", ".".join(path)
+
+
+def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, str(key)))
+    elif isinstance(value, list) and value:
+        for index, inner in enumerate(value):
+            named = isinstance(inner, dict) and isinstance(inner.get("name"), str)
+            yield from _leaves(inner, (*path, inner["name"] if named else str(index)))
+    else:
+        yield path, value
+
+
+def _named(names: tuple[str, ...], quote: Callable[[str], str]) -> str:
+    more = [f"{len(names) - _LISTED} more"] if len(names) > _LISTED else []
+    return _enumerated([*(quote(clean(name)) for name in names[:_LISTED]), *more])
+
+
+def _enumerated(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
