@@ -1,10 +1,10 @@
-"""The DataRobot REST API: which package a deployment runs, and the file of a package.
+"""The DataRobot REST API: which package a deployment runs, the file of a package, what is known.
 
-`bridge` asks `package_for` when an action came without package details; the command `fetch-model`
-asks `details`, then `package_file` or `scoring_code`, and downloads what they name. Paths, answers
-and the asynchronous protocol (202 with a status resource; 303 once it is done) are those of
-https://docs.datarobot.com/en/docs/api/reference/public-api/. The session is made by `session` with
-no retries of its own: waiting is done here, under one deadline.
+`bridge` asks `package_for` when an action came without package details, and `facts` for the text of
+a pull request; the command `fetch-model` asks `details`, then `package_file` or `scoring_code`, and
+downloads what they name. Paths, answers and the asynchronous protocol (202 with a status resource;
+303 once it is done) are those of https://docs.datarobot.com/en/docs/api/reference/public-api/. The
+session is made by `session` with no retries of its own: waiting is done here, under one deadline.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from gitops_bridge.desired import comparison
 from gitops_bridge.errors import DataRobotError
 from gitops_bridge.rest import Response, Rest, server_words, without_userinfo
 
@@ -65,6 +66,15 @@ class Download:
 
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a pull request shows of DataRobot's knowledge."""
+
+    champion: comparison.ModelFacts
+    challenger: comparison.ModelFacts
+    deployment: comparison.DeploymentFacts
 
 
 class DataRobot:
@@ -141,6 +151,51 @@ class DataRobot:
         """The package that a deployment runs now."""
         answer = self._mapping(f"deployments/{_checked(deployment_id)}/championModelPackage/")
         return _details(answer, None)
+
+    def facts(
+        self, deployment_id: str, *, serving: str | None, proposed: str | None, package: str | None
+    ) -> Facts:
+        """What is known of a deployment, of the model `serving` there and of the one `proposed`.
+
+        `package` is the proposed one's. Whatever the token may not see is missing in the answer;
+        raises DataRobotError only when DataRobot cannot be reached or does not take the token.
+        """
+        home = f"deployments/{_checked(deployment_id)}/"
+        deployment = self._seen(home)
+        about = {"entityType": "deployment", "entityId": deployment_id}
+        requests = self._seen("changeRequests/", about)
+        champion = comparison.of_production(deployment, *self._measured(home, serving))
+        challenger = comparison.of_production(None, *self._measured(home, proposed))
+        now = self._seen(f"{home}championModelPackage/") if serving else None
+        new = self._seen(f"modelPackages/{_checked(package)}/") if package else None
+        of_champion = comparison.of_package(
+            now if comparison.text(now, "modelId") == serving else None
+        )
+        return Facts(
+            of_champion.enriched(champion),
+            comparison.of_package(new).enriched(challenger),
+            comparison.of_deployment(deployment, requests, package),
+        )
+
+    def _measured(self, home: str, model: str | None) -> tuple[object, object, object]:
+        """Accuracy, target drift and service statistics of one model in a deployment."""
+        if model is None:
+            return None, None, None
+        query = {"modelId": model}
+        accuracy, drift, service = (
+            self._seen(f"{home}{what}/", query)
+            for what in ("accuracy", "targetDrift", "serviceStats")
+        )
+        return accuracy, drift, service
+
+    def _seen(self, path: str, params: Mapping[str, str] | None = None) -> object:
+        """The answer, None when it is refused: nobody insists on what is only shown to people."""
+        try:
+            return self._mapping(path, params)
+        except DataRobotError as error:
+            if error.status in (401, None):
+                raise
+            return None
 
     def package_file(self, package_id: str, *, installer: bool) -> Download:
         """Have the package's file built, wait for it, tell where it is.

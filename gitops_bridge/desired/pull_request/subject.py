@@ -1,0 +1,44 @@
+"""What a pull request's text is made of; `bridge` gathers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gitops_bridge.desired.comparison import DeploymentFacts, ModelFacts
+from gitops_bridge.desired.effect import Effect
+from gitops_bridge.desired.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Build:
+    """What is known of the image. `digest` is None until the registry shows it; `gated` is False
+    where nobody looks."""
+
+    image: str
+    digest: str | None = None
+    job: str | None = None
+    checksum: str | None = None
+    gated: bool = False
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything the text is made of. `message` is the commit's; `deployment` and `environment` are
+    their names in the repository, `base` the branch it is proposed for."""
+
+    message: str
+    rollout: Rollout
+    deployment: str
+    environment: str
+    base: str
+    effect: Effect
+    build: Build | None
+    champion: ModelFacts
+    challenger: ModelFacts
+    facts: DeploymentFacts = field(default_factory=DeploymentFacts)
+
+    @property
+    def name(self) -> str:
+        """The deployment's name in DataRobot."""
+        record = self.rollout.after or self.rollout.before
+        return record.name if record else self.deployment
