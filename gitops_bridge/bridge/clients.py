@@ -1,7 +1,8 @@
-"""Clients of the registry and of DataRobot from their sections of the configuration.
+"""Clients of the registry, of DataRobot and of the forge, and the signer of commits, from their
+sections of the configuration.
 
-`workshop` keeps what is made here. Both neighbours cost an import of the HTTP library, so they are
-loaded with the first call: an action that asks neither does not pay for them.
+`workshop` keeps what is made here. The neighbours cost an import of the HTTP library, so they are
+loaded with the first call: an action that asks none does not pay for them.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING
 from gitops_bridge import config
 from gitops_bridge.bridge.secrets import secret
 from gitops_bridge.errors import ConfigError
+from gitops_bridge.git import Sign, gpg_signer, ssh_signer
 
 if TYPE_CHECKING:
     from gitops_bridge.datarobot import DataRobot
+    from gitops_bridge.forge import Forge
     from gitops_bridge.registry.client import Registry
 
 
@@ -74,3 +77,54 @@ def datarobot(
         return api.DataRobot(rest, clock=monotonic, sleep=sleep, patience=patience)
 
     return client
+
+
+def forge(
+    settings: config.PullRequests,
+    url: str,
+    environ: Mapping[str, str],
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Callable[[], Forge]:
+    """A maker of the one client for the forge of the repository at `url`.
+
+    It raises ConfigError for a secret that is not there, ForgeError for a provider not known.
+    """
+
+    @cache
+    def client() -> Forge:
+        from gitops_bridge import forge as api
+
+        location = api.locate(url, settings.provider, settings.api_url)
+        token: Callable[[], str]
+        if settings.app:
+            key = secret(settings.app.private_key, "pull_request.app.private_key", environ) or ""
+            token = api.AppTokens(
+                location.api_url, location.project, app_id=settings.app.id, private_key=key,
+                clock=clock, sleep=sleep, installation_id=settings.app.installation,
+                ca_file=settings.ca_file,
+            )  # fmt: skip
+        else:
+            given = secret(settings.token, "pull_request.token", environ) or ""
+            token = lambda: given  # noqa: E731
+        return api.connect(
+            location, token, clock=clock, sleep=sleep, username=settings.username,
+            ca_file=settings.ca_file,
+        )  # fmt: skip
+
+    return client
+
+
+def signer(settings: config.Signing | None, environ: Mapping[str, str]) -> Sign | None:
+    """What signs commits. Raises ConfigError for a key that is not there."""
+    if settings is None:
+        return None
+    if settings.format is config.SigningFormat.GPG:
+        home = settings.home or environ.get("GNUPGHOME") or f"{environ.get('HOME', '')}/.gnupg"
+        return gpg_signer(settings.key, str(Path(home).expanduser()))
+    key = Path(settings.key).expanduser()
+    if not key.is_file():
+        raise ConfigError(
+            f"signing.key: the file {key} is not there", hint="the path of an ssh private key"
+        )
+    return ssh_signer(str(key))

@@ -8,7 +8,7 @@ a release puts DataRobot's last word back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gitops_bridge.bridge.known import folder, known, seen
 from gitops_bridge.bridge.rollouts import Planned, prove
@@ -100,8 +100,7 @@ def rollback(
         after = Known({path: item for path, item in files.items() if item is not None}).record()
         rollout = Rollout(Change.ROLLBACK, files, found.record(), after)
         message = messages.restored(Change.ROLLBACK, deployment, where.name, after, source)
-        planned = prove(shop, Reader(snapshot), home, found, rollout, message, {})
-        return replace(planned, edit=replace(planned.edit, author=by))
+        return prove(shop, Reader(snapshot), home, found, rollout, message, {}, by)
 
     return plan
 

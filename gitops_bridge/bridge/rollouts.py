@@ -23,7 +23,7 @@ from gitops_bridge.desired.reach import refuse_reach
 from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import Hold, Known, Rollout, decide
 from gitops_bridge.errors import RenderError
-from gitops_bridge.git import Edit, Snapshot
+from gitops_bridge.git import Edit, Signature, Snapshot
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,10 @@ def prove(
     rollout: Rollout,
     message: str,
     guards: Mapping[str, str | None],
+    by: Signature | None = None,
 ) -> Planned:
-    """The edit for a rollout, rendered before and after. Raises RenderError listing every reason
-    why it must not be committed."""
+    """The edit for a rollout, rendered before and after; `by` is its author when it is not the
+    bridge. Raises RenderError listing every reason why it must not be committed."""
     after = {**found.files, **rollout.files}
     files = {path: content for path, content in after.items() if content is not None}
     old = _readable(reader, home, found.files) if found.present else None
@@ -183,11 +184,12 @@ def prove(
     changes = {f"{home}/{path}": content for path, content in rollout.files.items()}
     changes = changes if files else {home: None}
     refuse_reach(changes, home, shop.config.limits.removals)
+    author = by or shop.author
     edit = Edit(
         changes=changes,
         guards={**guards, **roots, home: reader.tree.id(home)},
-        message=message,
-        author=shop.author,
+        message=shop.message(message, author),
+        author=author,
     )
     return Planned(rollout, edit, files, rendered_before, rendered_after)
 

@@ -15,26 +15,29 @@ from urllib.parse import urlsplit
 from gitops_bridge.bridge import clients
 from gitops_bridge.bridge.secrets import secret
 from gitops_bridge.config import Config
+from gitops_bridge.desired import messages
 from gitops_bridge.git import Remote, Repository, Signature
 from gitops_bridge.kustomize import Kustomize, find
 
 if TYPE_CHECKING:
     from gitops_bridge.datarobot import DataRobot
+    from gitops_bridge.forge import Forge
     from gitops_bridge.registry.client import Registry
 
 
 @dataclass(frozen=True)
 class Workshop:
     """`registry` gives a client for a registry's host, `datarobot` one for its API that waits at
-    most so many seconds, None when it is not configured: both are made, and their secrets read,
-    when they are first needed. `clock` gives seconds since the epoch, `monotonic` seconds that
-    only grow."""
+    most so many seconds, None when it is not configured, `forge` the one for pull requests: they
+    are made, and their secrets read, when they are first needed. `clock` gives seconds since the
+    epoch, `monotonic` seconds that only grow."""
 
     config: Config
     repository: Repository
     kustomize: Kustomize
     registry: Callable[[str], Registry]
     datarobot: Callable[[float], DataRobot | None]
+    forge: Callable[[], Forge]
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -42,6 +45,12 @@ class Workshop:
     @property
     def author(self) -> Signature:
         return Signature(self.config.author.name, self.config.author.email)
+
+    def message(self, text: str, author: Signature) -> str:
+        """A commit's message as the policy wants it: with its author's sign-off, or as it is."""
+        if not self.config.sign_off:
+            return text
+        return messages.signed_off(text, author.name, author.email)
 
 
 def open_workshop(
@@ -57,11 +66,13 @@ def open_workshop(
     Raises ConfigError for a secret that is not where it should be, RenderError without a renderer.
     """
     cache = cache_folder(config, environ)
+    committer = config.committer or config.author
     repository = Repository(
         remote(config, environ),
         cache,
         clock=clock,
-        committer=Signature(config.author.name, config.author.email),
+        committer=Signature(committer.name, committer.email),
+        sign=clients.signer(config.signing, environ),
     )
     return Workshop(
         config,
@@ -69,6 +80,7 @@ def open_workshop(
         find(environ.get("PATH"), cache / "rendered"),
         clients.registries(config.registry, environ),
         clients.datarobot(config.datarobot, environ, monotonic, sleep),
+        clients.forge(config.pull_request, config.repository.url, environ, clock, sleep),
         clock,
         monotonic,
         sleep,

@@ -7,17 +7,25 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from gitops_bridge.config.model import (
+    CHANGES,
+    IMPORTANCES,
     Actions,
+    App,
     Build,
     Config,
     DataRobot,
+    Delivery,
     Environment,
     Gate,
     Limits,
+    Mode,
     Person,
+    PullRequests,
     Registry,
     Repository,
     Secret,
+    Signing,
+    SigningFormat,
 )
 from gitops_bridge.config.section import Section
 from gitops_bridge.errors import ConfigError
@@ -40,6 +48,11 @@ def load(data: object, source: str) -> Config:
         repository=_repository(top.section("repository")),
         environments=_environments(top.section("environments")),
         author=_person(top.section("author")),
+        committer=_person(top.section("committer")) if top.has("committer") else None,
+        signing=_signing(top.section("signing")) if top.has("signing") else None,
+        sign_off=top.flag("sign_off", Config.sign_off),
+        delivery=_delivery(top),
+        pull_request=_pull_requests(top.section("pull_request")),
         actions=_actions(top.section("actions")),
         limits=_limits(top.section("limits")),
         build=_build(top.section("build")),
@@ -47,6 +60,7 @@ def load(data: object, source: str) -> Config:
         datarobot=_datarobot(top.section("datarobot")) if top.has("datarobot") else None,
     )
     top.finish()
+    problems += _unserved(config)
     if problems:
         raise ConfigError(
             f"{source}: " + "; ".join(problems), hint="docs/reference.md lists every key"
@@ -155,6 +169,94 @@ def _datarobot(section: Section) -> DataRobot:
     )
     section.finish()
     return datarobot
+
+
+def _signing(section: Section) -> Signing:
+    section_format = section.required("format")
+    signing = Signing(
+        format=section.choice("format", SigningFormat, SigningFormat.SSH),
+        key=section.required("key", _not_an_option),
+        home=section.text("home"),
+    )
+    section.finish()
+    if signing.home and section_format != SigningFormat.GPG.value:
+        section.problem("home", "is the folder of GnuPG; ssh has none")
+    return signing
+
+
+def _delivery(top: Section) -> Delivery:
+    """One word for every change, or a mapping by change and importance."""
+    if not top.is_mapping("delivery"):
+        return Delivery(top.choice("delivery", Mode, Delivery.default))
+    section = top.section("delivery")
+    delivery = Delivery(
+        default=section.choice("default", Mode, Delivery.default),
+        by_change=_modes(section, CHANGES),
+        by_importance=_modes(section, IMPORTANCES),
+    )
+    section.finish()
+    return delivery
+
+
+def _modes(section: Section, keys: tuple[str, ...]) -> dict[str, Mode]:
+    return {key: section.choice(key, Mode, Mode.PUSH) for key in keys if section.has(key)}
+
+
+def _pull_requests(section: Section) -> PullRequests:
+    found = PullRequests(
+        provider=section.text("provider", _one_line),
+        api_url=section.text("api_url", _plain_url),
+        username=section.text("username", _one_line),
+        token=section.secret("token"),
+        app=_app(section.section("app")) if section.has("app") else None,
+        ca_file=section.text("ca_file"),
+        labels=section.texts("labels", _label),
+        reviewers=section.texts("reviewers", _one_line),
+        assignees=section.texts("assignees", _one_line),
+        draft=section.flag("draft", PullRequests.draft),
+        auto_merge=section.flag("auto_merge", PullRequests.auto_merge),
+    )
+    section.finish()
+    if found.token and found.app:
+        section.problem("token", "stands beside app; set one of them")
+    if found.draft and found.auto_merge:
+        section.problem("auto_merge", "cannot go with draft: a draft is not merged")
+    return found
+
+
+def _app(section: Section) -> App:
+    key = section.secret("private_key")
+    if key is None:
+        section.problem("private_key", "is missing: {env: VARIABLE} or {file: /path}")
+    app = App(
+        id=section.required("id", _one_line),
+        private_key=key or Secret(),
+        installation=section.number("installation", 0, 0, 999_999_999) or None,
+    )
+    section.finish()
+    return app
+
+
+def _unserved(config: Config) -> list[str]:
+    """Policies that lack what they need."""
+    problems = []
+    if config.delivery.proposes and not (config.pull_request.token or config.pull_request.app):
+        problems.append(
+            "pull_request.token: is missing, and delivery: pull-request needs it (or "
+            "pull_request.app): {env: VARIABLE} or {file: /path}"
+        )
+    if config.delivery.by_importance and config.datarobot is None:
+        named = ", ".join(config.delivery.by_importance)
+        problems.append(f"delivery: {named} is told by DataRobot; set datarobot.url and .token")
+    return problems
+
+
+def _label(text: str) -> str | None:
+    return _one_line(text) or ("must not hold a comma" if "," in text else None)
+
+
+def _not_an_option(text: str) -> str | None:
+    return "is no key" if text.startswith("-") or not text.strip() else _one_line(text)
 
 
 def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[str], str | None]:

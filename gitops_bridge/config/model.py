@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -108,11 +109,99 @@ class DataRobot:
     verify_ssl: bool = True
 
 
+class SigningFormat(str, Enum):
+    SSH = "ssh"
+    GPG = "gpg"
+
+
+@dataclass(frozen=True)
+class Signing:
+    """With what commits are signed; the key must work without a passphrase."""
+
+    format: SigningFormat
+    key: str
+    """ssh: the private key's file. gpg: the secret key's id or address."""
+    home: str | None = None
+    """gpg: the GnuPG folder; default: the user's own."""
+
+
+class Mode(str, Enum):
+    """How a change reaches the branch."""
+
+    PUSH = "push"
+    PULL_REQUEST = "pull-request"
+
+
+CHANGES = ("start", "replace", "scale", "update", "relaunch", "stop", "rollback")
+IMPORTANCES = ("CRITICAL", "HIGH", "MODERATE", "LOW")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How changes are delivered: by `default`, else by kind of change and by the deployment's
+    importance in DataRobot. Both dictionaries may lack any key."""
+
+    default: Mode = Mode.PUSH
+    by_change: Mapping[str, Mode] = field(default_factory=dict)
+    by_importance: Mapping[str, Mode] = field(default_factory=dict)
+
+    def mode(self, change: str, importance: str | None) -> Mode:
+        """How this change is delivered. Where kind and importance differ a pull request is opened,
+        and an importance nobody could tell counts as the one that is watched most."""
+        found = [self.by_change[change]] if change in self.by_change else []
+        if importance is not None:
+            found += [mode for name, mode in self.by_importance.items() if name == importance]
+        elif not found:
+            found += self.by_importance.values()
+        if not found:
+            return self.default
+        return Mode.PULL_REQUEST if Mode.PULL_REQUEST in found else Mode.PUSH
+
+    @property
+    def proposes(self) -> bool:
+        """Whether any change is delivered as a pull request."""
+        modes = {self.default, *self.by_change.values(), *self.by_importance.values()}
+        return Mode.PULL_REQUEST in modes
+
+
+@dataclass(frozen=True)
+class App:
+    """A GitHub App: its id or client id, its private key, and where it is installed if known."""
+
+    id: str
+    private_key: Secret
+    installation: int | None = None
+
+
+@dataclass(frozen=True)
+class PullRequests:
+    """Where and how pull requests are opened. The API's token is not the credential of git."""
+
+    provider: str | None = None
+    api_url: str | None = None
+    username: str | None = None
+    token: Secret | None = None
+    app: App | None = None
+    ca_file: str | None = None
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    draft: bool = False
+    auto_merge: bool = False
+
+
 @dataclass(frozen=True)
 class Config:
     repository: Repository
     environments: tuple[Environment, ...]
     author: Person = field(default_factory=Person)
+    committer: Person | None = None
+    """Who commits when it is not the author."""
+    signing: Signing | None = None
+    sign_off: bool = False
+    """Whether commits carry `Signed-off-by` of their author: https://developercertificate.org/"""
+    delivery: Delivery = field(default_factory=Delivery)
+    pull_request: PullRequests = field(default_factory=PullRequests)
     actions: Actions = field(default_factory=Actions)
     limits: Limits = field(default_factory=Limits)
     build: Build = field(default_factory=Build)

@@ -92,6 +92,9 @@ class Section:
         self._known.append(key)
         return self._data.get(key) is not None
 
+    def is_mapping(self, key: str) -> bool:
+        return isinstance(self._data.get(key), Mapping)
+
     def section(self, key: str) -> Section:
         self._known.append(key)
         return Section(self._data.get(key), self._key(key), self.problems)

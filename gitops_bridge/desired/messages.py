@@ -94,6 +94,11 @@ def _trailers(rollout: Rollout, deployment: str) -> list[tuple[str, str]]:
     return found
 
 
+def signed_off(message: str, name: str, email: str) -> str:
+    """The message with a sign-off as its last trailer: https://developercertificate.org/"""
+    return f"{message.rstrip()}\nSigned-off-by: {clean(name)} <{clean(email)}>\n"
+
+
 def restored(
     change: Change,
     deployment: str,
