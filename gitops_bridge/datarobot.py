@@ -102,6 +102,10 @@ class DataRobot:
         answer = self._mapping("version/")
         return str(answer.get("versionString") or f"{answer.get('major')}.{answer.get('minor')}")
 
+    def admitted(self) -> None:
+        """Raises DataRobotError unless the token may list deployments."""
+        self._mapping("deployments/", {"limit": "1"})
+
     def details(self, package_id: str) -> PackageDetails:
         """Raises DataRobotError with status 404 when the token sees no such package."""
         answer = self._mapping(f"modelPackages/{_checked(package_id)}/")

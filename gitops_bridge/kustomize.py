@@ -32,6 +32,16 @@ class Kustomize:
     command: tuple[str, ...]
     cache: Path | None = None
 
+    def version(self) -> str:
+        """The version of kustomize in the binary. Raises RenderError when it tells none."""
+        program = self.command[0]
+        kubectl = self.command[-1] == "kustomize"
+        arguments = ["version", "--client"] if kubectl else ["version"]
+        found = _version_text(Path(program), arguments, r"Kustomize Version: (v\S+)|^(v[\d.]+)")
+        if found is None:
+            raise RenderError(f"{program} tells no version of kustomize", hint="reinstall it")
+        return found
+
     def build(self, files: Mapping[str, bytes], folder: str) -> str:
         """The YAML that `kustomize build <folder>` prints for a tree of `files` (path → content).
 
@@ -152,11 +162,16 @@ def _new_enough(binary: Path, cache: Path | None) -> bool:
 
 
 def _version(binary: Path) -> tuple[int, ...]:
+    found = _version_text(binary, ["version"], r"v(\d+\.\d+\.\d+)")
+    return tuple(map(int, found.split("."))) if found else ()
+
+
+def _version_text(binary: Path, arguments: list[str], pattern: str) -> str | None:
     try:
         run = subprocess.run(
-            [binary, "version"], capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            [binary, *arguments], capture_output=True, text=True, timeout=_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ()
-    numbers = re.search(r"v(\d+)\.(\d+)\.(\d+)", run.stdout)
-    return tuple(map(int, numbers.groups())) if numbers else ()
+        return None
+    found = re.search(pattern, run.stdout, re.MULTILINE)
+    return next(filter(None, found.groups()), None) if found else None

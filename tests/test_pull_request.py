@@ -303,6 +303,8 @@ class TestTemplate:
         check("{{ name }}")
         with pytest.raises(ConfigError, match="line 1"):
             check("{{ name")
+        with pytest.raises(ConfigError, match="nmae"):
+            check("{{ nmae }}")
 
     def test_one_without_end_is_cut(self):
         endless = "{% for i in range(90000) %}line {{ i }}\n{% endfor %}"

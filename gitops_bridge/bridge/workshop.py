@@ -16,7 +16,7 @@ from gitops_bridge.bridge import clients
 from gitops_bridge.bridge.secrets import secret
 from gitops_bridge.config import Config
 from gitops_bridge.desired import messages
-from gitops_bridge.git import Remote, Repository, Signature
+from gitops_bridge.git import Remote, Repository, Sign, Signature
 from gitops_bridge.kustomize import Kustomize, find
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class Workshop:
     """`registry` gives a client for a registry's host, `datarobot` one for its API that waits at
     most so many seconds, None when it is not configured, `forge` the one for pull requests: they
-    are made, and their secrets read, when they are first needed. `clock` gives seconds since the
-    epoch, `monotonic` seconds that only grow."""
+    are made, and their secrets read, when they are first needed. `sign` signs commits, None when
+    they are not signed. `clock` gives seconds since the epoch, `monotonic` seconds that only
+    grow."""
 
     config: Config
     repository: Repository
@@ -38,6 +39,7 @@ class Workshop:
     registry: Callable[[str], Registry]
     datarobot: Callable[[float], DataRobot | None]
     forge: Callable[[], Forge]
+    sign: Sign | None
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -67,12 +69,13 @@ def open_workshop(
     """
     cache = cache_folder(config, environ)
     committer = config.committer or config.author
+    sign = clients.signer(config.signing, environ)
     repository = Repository(
         remote(config, environ),
         cache,
         clock=clock,
         committer=Signature(committer.name, committer.email),
-        sign=clients.signer(config.signing, environ),
+        sign=sign,
     )
     return Workshop(
         config,
@@ -81,6 +84,7 @@ def open_workshop(
         clients.registries(config.registry, environ),
         clients.datarobot(config.datarobot, environ, monotonic, sleep),
         clients.forge(config.pull_request, config.repository.url, environ, clock, sleep),
+        sign,
         clock,
         monotonic,
         sleep,

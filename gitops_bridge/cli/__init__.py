@@ -22,6 +22,7 @@ EXIT_FAULT = 3  # a bug of ours
 VERBS = {
     "check": "Render and verify every overlay",
     "demo": "See actions become commits, on this machine alone",
+    "doctor": "Check what the first rollout will need, and touch nothing",
     "history": "Tell the rollouts of a deployment from Git",
     "init": "Set up a GitOps repository for models",
     "plan": "Show what an action would commit, and touch nothing",

@@ -160,8 +160,16 @@ class Delivery:
     @property
     def proposes(self) -> bool:
         """Whether any change is delivered as a pull request."""
-        modes = {self.default, *self.by_change.values(), *self.by_importance.values()}
-        return Mode.PULL_REQUEST in modes
+        return Mode.PULL_REQUEST in self._modes
+
+    @property
+    def pushes(self) -> bool:
+        """Whether any change is delivered by push."""
+        return Mode.PUSH in self._modes
+
+    @property
+    def _modes(self) -> set[Mode]:
+        return {self.default, *self.by_change.values(), *self.by_importance.values()}
 
 
 @dataclass(frozen=True)

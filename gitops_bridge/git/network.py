@@ -86,14 +86,18 @@ def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
         patience.wait(problem)
 
 
-def push(git: Git, repository: Path, updates: Sequence[Update]) -> dict[str, Result]:
+def push(
+    git: Git, repository: Path, updates: Sequence[Update], *, rehearsal: bool = False
+) -> dict[str, Result]:
     """Push all `updates` at once; each branch comes back with its own end.
 
-    Raises RepositoryError when the failure is about the remote and no other try would help.
+    A `rehearsal` ends before anything is sent: the server has let us in to write, its hooks and
+    rules for branches were not asked. Raises RepositoryError when the failure is about the remote
+    and no other try would help.
     """
     answer = git.run(
         "-c", "pack.threads=1",  # a handful of objects: starting threads takes longer than packing
-        "push", "--porcelain", "--no-verify",
+        "push", "--porcelain", "--no-verify", *(["--dry-run"] if rehearsal else []),
         *(f"--force-with-lease=refs/heads/{update.branch}:{update.old}" for update in updates),
         git.remote.address,
         *(f"{update.new}:refs/heads/{update.branch}" for update in updates),

@@ -170,6 +170,24 @@ class Repository:
                 raise outcome
             return outcome
 
+    def rehearse(self, branch: str) -> None:
+        """Ask the server to be let in to write `branch`, and write nothing.
+
+        Raises RepositoryError when it does not; its hooks and branch rules are not asked.
+        """
+        mirror = self._mirror
+
+        def work() -> None:
+            head = mirror.head(mirror.open(), branch)
+            if not head:
+                raise self._missing(branch)
+            update = Update(branch, head, head)
+            result = network.push(mirror.git, mirror.path, [update], rehearsal=True)[branch]
+            if result.problem and result.end is not End.MOVED:
+                raise result.problem
+
+        mirror.healing(work)
+
     # -- branches that are ours alone
 
     def commit(self, parent: Snapshot | None, edit: Edit) -> Commit:

@@ -31,6 +31,8 @@ class MonitoredDataRobot(DataRobotServer):
                 query = parse_qs(urlsplit(self.path).query)
                 if any(re.fullmatch(pattern, inner) for pattern in server.forbidden):
                     self._json(403, {"message": "You do not have permission to do that"})
+                elif inner == "deployments/":
+                    self._json(200, {"data": list(server.deployments.values()), "next": None})
                 elif inner == "changeRequests/":
                     self._json(200, {"data": server.requests, "next": None})
                 elif found := re.fullmatch(

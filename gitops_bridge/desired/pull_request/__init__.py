@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gitops_bridge.desired.comparison import ModelFacts
+from gitops_bridge.desired.effect import effect
 from gitops_bridge.desired.markdown import Markdown, code, quiet
 from gitops_bridge.desired.messages import clean
 from gitops_bridge.desired.pull_request import parts as parts_of
 from gitops_bridge.desired.pull_request.subject import Build, Subject
 from gitops_bridge.desired.pull_request.template import TEMPLATE, Render, renderer
-from gitops_bridge.desired.rollout import Change
+from gitops_bridge.desired.rollout import Change, Rollout
 
 __all__ = ["TEMPLATE", "Build", "Subject", "Text", "check", "compose"]
 
@@ -51,8 +53,19 @@ def compose(
 
 
 def check(template: str) -> None:
-    """Raises ConfigError when `template` is no valid template."""
-    renderer(template)
+    """Raises ConfigError when `template` does not render."""
+    nothing = Subject(
+        message="Stop nothing in nowhere\n",
+        rollout=Rollout(Change.STOP, {}, None, None),
+        deployment="0",
+        environment="nowhere",
+        base="main",
+        effect=effect((), ()),
+        build=None,
+        champion=ModelFacts(),
+        challenger=ModelFacts(),
+    )
+    compose(nothing, template=template)
 
 
 # -- title and labels

@@ -1,0 +1,195 @@
+"""What the first rollout will need, looked at one by one and harmlessly; `gitops-bridge doctor`.
+
+Each look yields Findings. A look that cannot be made because an earlier one failed says so, instead
+of repeating its complaint. Nothing is changed but for a branch of our own, made and removed again,
+where rollouts are proposed: no other question would be answered by the server's own rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gitops_bridge.bridge import environments
+from gitops_bridge.bridge.sources import Reader
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Gate
+from gitops_bridge.desired import pull_request
+from gitops_bridge.errors import BridgeError, StaleBase
+from gitops_bridge.git import Snapshot
+
+SCRATCH = "gitops-bridge/_doctor"
+"""No environment can be called so, so no proposal's branch lies below it."""
+_UNREAD = "not looked at, because the repository cannot be read"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`ok`: green, red, or None where only trying would tell; `cure` is for what is not green."""
+
+    check: str
+    ok: bool | None
+    said: str
+    cure: str | None = None
+
+
+def examine(shop: Workshop) -> Iterator[Finding]:
+    """Everything the configuration makes a rollout need, in the order a rollout would."""
+    yield from _tried("kustomize", lambda: f"version {shop.kustomize.version()}")
+    yield from _tried("signing", lambda: _signed(shop))
+    snapshot: Snapshot | None = None
+    try:
+        snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    except BridgeError as error:
+        yield _bad("repository", error)
+    if snapshot is not None:
+        yield Finding("repository", True, f"{snapshot.branch} is at {snapshot.commit[:12]}")
+        yield from _initialised(shop, snapshot)
+    yield from _rendered(shop, snapshot)
+    yield from _pushes(shop, snapshot)
+    if shop.config.delivery.proposes:
+        yield from _proposals(shop, snapshot)
+    yield from _registries(shop, snapshot)
+    if shop.config.datarobot:
+        yield from _tried("DataRobot", lambda: _datarobot(shop))
+
+
+def _tried(check: str, look: Callable[[], str | None]) -> Iterator[Finding]:
+    """What `look` says is green; None: there is nothing to look at."""
+    try:
+        said = look()
+    except BridgeError as error:
+        yield _bad(check, error)
+    else:
+        if said is not None:
+            yield Finding(check, True, said)
+
+
+def _bad(check: str, error: BridgeError) -> Finding:
+    return Finding(check, False, error.message, error.hint)
+
+
+def _signed(shop: Workshop) -> str | None:
+    if shop.sign is None or shop.config.signing is None:
+        return None
+    shop.sign(b"gitops-bridge doctor\n")
+    return f"{shop.config.signing.format.value} signs with {shop.config.signing.key}"
+
+
+def _initialised(shop: Workshop, snapshot: Snapshot) -> Iterator[Finding]:
+    settings = shop.config.repository
+    missing = [name for name in ("base", "overlays") if snapshot.id(name) is None]
+    if not shop.repository.branches(settings.builds_branch, fetch=False):
+        missing.append(f"branch {settings.builds_branch}")
+    said = f"{', '.join(missing)} missing" if missing else "base, overlays and builds are there"
+    yield Finding("initialised", not missing, said, "gitops-bridge init" if missing else None)
+
+
+def _rendered(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
+    for environment in shop.config.environments:
+        check = f"environment {environment.name}"
+        if snapshot is None:
+            yield Finding(check, None, _UNREAD)
+            continue
+        reader = Reader(snapshot)
+
+        def look(name: str = environment.name, reader: Reader = reader) -> str:
+            facts = environments.facts(reader, name, shop.kustomize)
+            return f"renders; images go to {facts.builder.image_repository}"
+
+        yield from _tried(check, look)
+
+
+def _pushes(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
+    settings, delivery = shop.config.repository, shop.config.delivery
+    pushed = [settings.branch] if delivery.pushes else []
+    if shop.config.build.gate is Gate.REGISTRY:
+        pushed.append(settings.builds_branch)
+    for branch in pushed:
+        check = f"push to {branch}"
+        if snapshot is None:
+            yield Finding(check, None, _UNREAD)
+            continue
+        yield from _tried(check, lambda branch=branch: _let_in(shop, branch))  # type: ignore[misc]
+
+
+def _let_in(shop: Workshop, branch: str) -> str:
+    shop.repository.rehearse(branch)
+    return "the server lets us in to write; its rules for this branch are asked at a real push only"
+
+
+def _proposals(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
+    check = "push of proposal branches"
+    if snapshot is None:
+        yield Finding(check, None, _UNREAD)
+    else:
+        found = snapshot
+        yield from _tried(check, lambda: _scratched(shop, found))
+        yield from _tried("template", lambda: _template(found))
+    try:
+        forge = shop.forge()
+        rights = forge.rights()
+    except BridgeError as error:
+        yield _bad("pull requests", error)
+        return
+    for right in rights:
+        said = {True: "granted", False: "not granted", None: "only trying would tell"}
+        cure = None if right.granted else right.cure
+        yield Finding(f"{forge.provider}: {right.what}", right.granted, said[right.granted], cure)
+    wanted = shop.config.pull_request
+    for feature in ("draft", "auto-merge", "labels", "reviewers", "assignees"):
+        key = feature.replace("-", "_")
+        if getattr(wanted, key) and feature not in forge.features:
+            yield Finding(
+                f"{forge.provider}: {feature}", feature != "auto-merge" and None,
+                f"{forge.provider} has none", f"remove pull_request.{key}",
+            )  # fmt: skip
+
+
+def _scratched(shop: Workshop, snapshot: Snapshot) -> str:
+    left_over = shop.repository.branches(SCRATCH, fetch=False).get(SCRATCH)
+    if left_over:
+        shop.repository.delete_branch(SCRATCH, left_over)
+    commit = shop.repository.commit_of(snapshot.commit)
+    try:
+        shop.repository.replace_branch(SCRATCH, commit, None)
+        shop.repository.delete_branch(SCRATCH, commit.id)
+    except StaleBase:
+        return "another doctor is at it just now"
+    return f"{SCRATCH} was made and removed again"
+
+
+def _template(snapshot: Snapshot) -> str | None:
+    content = snapshot.read(pull_request.TEMPLATE)
+    if content is None:
+        return None
+    pull_request.check(content.decode("utf-8", "replace"))
+    return f"{pull_request.TEMPLATE} renders"
+
+
+def _registries(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
+    if shop.config.build.gate is not Gate.REGISTRY or snapshot is None:
+        return
+    repositories = set()
+    for environment in shop.config.environments:
+        try:
+            facts = environments.facts(Reader(snapshot), environment.name, shop.kustomize)
+        except BridgeError:
+            continue  # told above
+        repositories.add(facts.builder.image_repository)
+    for repository in sorted(repositories):
+
+        def look(repository: str = repository) -> str:
+            shop.registry(repository.split("/", 1)[0]).digest(f"{repository}:gitops-bridge-doctor")
+            return "can be read"
+
+        yield from _tried(f"registry {repository}", look)
+
+
+def _datarobot(shop: Workshop) -> str:
+    api = shop.datarobot(20.0)
+    if api is None:
+        return "not configured"
+    version = api.version()
+    api.admitted()
+    return f"version {version}; the token may list deployments"

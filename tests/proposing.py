@@ -1,0 +1,242 @@
+"""A team whose repository lies behind smart HTTP, its main protected, beside a provider's API.
+
+    with Proposing(tmp_path, GitHubServer) as site:
+        site.act("deployment_start")            # through `handle`, as the doors call it
+        site.merge(1, "squash")                 # what people do at the provider
+
+The provider's branches are those of the real repository, and its merges are made there with git.
+Time passes only by sleeping.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gitops_bridge import agent
+from gitops_bridge.actions import Outcome
+from gitops_bridge.bridge import Workshop, handle, open_workshop
+from tests.servers.forges.base import ForgeServer, Pull, Reply, Request
+from tests.servers.git_http import GitServer
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, Team, action_file, git
+
+PASSWORD = "canary-git-7f3a"
+BRANCH = f"gitops-bridge/prod/{DEPLOYMENT}"
+_PROTECTION = """#!/bin/sh
+if [ "$1" = refs/heads/main ] && [ -n "$REMOTE_USER" ]; then
+  echo "GH006: Protected branch update failed for refs/heads/main." >&2
+  exit 1
+fi
+"""
+
+
+class Branches(MutableMapping[str, str]):
+    """The branches of a real repository, by name."""
+
+    def __init__(self, remote: Path) -> None:
+        self._remote = remote
+
+    def _refs(self) -> dict[str, str]:
+        form = "--format=%(refname:lstrip=2) %(objectname)"
+        lines = git(self._remote, "for-each-ref", form, "refs/heads").splitlines()
+        return dict(line.split(" ") for line in lines)
+
+    def __getitem__(self, name: str) -> str:
+        return self._refs()[name]
+
+    def __setitem__(self, name: str, commit: str) -> None:
+        git(self._remote, "update-ref", f"refs/heads/{name}", commit)
+
+    def __delitem__(self, name: str) -> None:
+        git(self._remote, "update-ref", "-d", f"refs/heads/{name}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._refs())
+
+    def __len__(self) -> int:
+        return len(self._refs())
+
+
+def live(kind: type[ForgeServer]) -> type[ForgeServer]:
+    """The stand-in whose open pull requests are where their branches are."""
+
+    class Live(kind):  # type: ignore[valid-type, misc]
+        def answer(self, request: Request) -> Reply | None:
+            heads = dict(self.branches)
+            for pull in self.pulls.values():
+                head = heads.get(pull.branch)
+                if pull.state == "open" and head and head != pull.head:
+                    pull.head = head
+                    self.touch(pull)
+            return super().answer(request)
+
+    return Live
+
+
+class Proposing:
+    """The site. `outcomes` of actions come back as the door gets them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        kind: type[ForgeServer],
+        *,
+        protected: bool = True,
+        delivery: object = "pull-request",
+        pull_request: dict[str, Any] | None = None,
+        environments: tuple[str, ...] = ("prod",),
+        **sections: object,
+    ) -> None:
+        self.team = Team(folder, environments)
+        self.folder = folder
+        (folder / "team").mkdir()
+        (folder / "team" / "models.git").symlink_to(self.team.remote)
+        git(self.team.remote, "branch", "builds", "main")
+        if protected:
+            hook = self.team.remote / "hooks" / "update"
+            hook.write_text(_PROTECTION)
+            hook.chmod(0o755)
+        self.forge = live(kind)(Branches(self.team.remote))
+        self.git = GitServer(folder, users={"bridge": PASSWORD})
+        self.environ = {
+            "PATH": os.environ["PATH"], "HOME": str(folder),
+            "GIT_PASSWORD": PASSWORD, "FORGE_TOKEN": self.forge.token,
+        }  # fmt: skip
+        self.now = 1_700_000_000.0
+        self._delivery, self._pull_request = delivery, pull_request or {}
+        self._sections, self._environments = sections, environments
+
+    def __enter__(self) -> Proposing:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.git)
+            stack.enter_context(self.forge.running())
+            self._stack = stack.pop_all()
+        self.configure()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        assert self.forge.violations == [], self.forge.violations
+
+    def configure(self, **sections: object) -> None:
+        self.team.write_config(
+            self._environments, url=self.git.url("team/models.git"), username="bridge",
+            password={"env": "GIT_PASSWORD"},
+        )  # fmt: skip
+        config = yaml.safe_load(self.team.config.read_text())
+        config |= {
+            "delivery": self._delivery,
+            "pull_request": {
+                "provider": self.forge.provider, "api_url": self.forge.api_url,
+                "token": {"env": "FORGE_TOKEN"}, **self._pull_request,
+            },
+            "actions": {"budget": 30},
+            **self._sections, **sections,
+        }  # fmt: skip
+        self.team.config.write_text(yaml.safe_dump(config))
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def clock(self) -> float:
+        return self.now
+
+    def shop(self) -> Workshop:
+        """As a new process opens it."""
+        config = agent.read_config(self.team.config)
+        return open_workshop(
+            config, self.environ, clock=self.clock, monotonic=self.clock, sleep=self.sleep
+        )
+
+    def act(self, action: str, **info: object) -> Outcome:
+        self.now += 1
+        request = agent.read_request(action, action_file(self.folder, **info))
+        return handle(self.shop(), request)
+
+    def start(self, model: str = MODEL_A, **info: object) -> Outcome:
+        return self.act("deployment_start", modelId=model, **info)
+
+    def replace(self, old: str = MODEL_A, new: str = MODEL_B, **info: object) -> Outcome:
+        return self.act("deployment_replace_model", modelId=old, newModelId=new, **info)
+
+    def status(self, **info: object) -> Outcome:
+        return self.act("deployment_status", **info)
+
+    def serving(self, **info: object) -> None:
+        """Model A is on main, merged."""
+        self.start(**info)
+        self.merge(max(self.forge.pulls))
+        self.status()
+
+    # what people do
+
+    def merge(self, number: int, how: str = "merge", by: str = "ann") -> str:
+        """Merge at the provider: a merge, a squash or a rebase, made with git in the repository."""
+        pull = self.forge.pulls[number]
+        self._sync()
+        clone, head = self.team.clone, f"origin/{pull.branch}"
+        if how == "squash":
+            git(clone, "merge", "--quiet", "--squash", head)
+            message = f"{pull.title} (#{number})\n\n{pull.body}"
+            git(clone, "commit", "--quiet", "--cleanup=verbatim", "--message", message)
+        elif how == "rebase":
+            git(clone, "cherry-pick", f"HEAD..{head}")
+        else:
+            git(clone, "merge", "--quiet", "--no-ff", "--no-edit", head)
+        self.team.push()
+        pull.state, pull.by, pull.commit = "merged", by, self.team.head()
+        self.forge.touch(pull)
+        return self.team.head()
+
+    def push_to_branch(self, path: str, content: str, branch: str = BRANCH) -> str:
+        """Somebody pushes a commit of their own to a proposal's branch."""
+        self._sync()
+        git(self.team.clone, "checkout", "--quiet", "--detach", f"origin/{branch}")
+        target = self.team.clone / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+        commit = self.team.commit("A person's own")
+        git(self.team.clone, "push", "--quiet", "origin", f"HEAD:{branch}")
+        git(self.team.clone, "checkout", "--quiet", "-B", "main", "origin/main")
+        return commit
+
+    def commit_to_main(self, path: str, content: str | None, message: str = "By hand") -> str:
+        self._sync()
+        target = self.team.clone / path
+        if content is None:
+            target.unlink()
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content)
+        commit = self.team.commit(message)
+        self.team.push()
+        return commit
+
+    def _sync(self) -> None:
+        git(self.team.clone, "fetch", "--quiet", "--prune", "origin")
+        git(self.team.clone, "checkout", "--quiet", "-B", "main", "origin/main")
+
+    # what is there
+
+    @property
+    def branches(self) -> dict[str, str]:
+        return dict(self.forge.branches)
+
+    def only(self) -> Pull:
+        """The one pull request there is."""
+        (pull,) = self.forge.pulls.values()
+        return pull
+
+    def on_main(self, deployment: str = DEPLOYMENT, environment: str = "prod") -> dict[str, Any]:
+        """The record on main; {} when there is none."""
+        path = f"main:overlays/{environment}/{deployment}/model/record.yaml"
+        found = subprocess.run(
+            ["git", "show", path], cwd=self.team.remote, capture_output=True, text=True
+        )
+        return yaml.safe_load(found.stdout) if found.returncode == 0 else {}
