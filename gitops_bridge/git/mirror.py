@@ -1,7 +1,8 @@
 """One bare mirror per remote: a disposable cache that clones, fetches and heals itself.
 
     <cache>/<name>-<hash of the address>/     private to our user
-        mirror.git/     the objects, and refs/remotes/origin/* as the remote was last seen
+        mirror.git/     the objects, and refs/remotes/origin/* as the remote was last seen, beside
+                    refs/gitops-bridge/* as they are there
         lock            held (flock) by whoever fetches, pushes or replaces the mirror
         fetched         when the last fetch began, so that those who waited for it share it
         queue/          see `queue`
@@ -92,14 +93,14 @@ class Mirror:
 
     def head(self, repository: pygit2.Repository, branch: str) -> str:
         """Where `branch` was last seen, "" when it was not there."""
-        found = repository.references.get(_TRACKED + branch)
+        found = repository.references.get(_local(branch))
         return "" if found is None else str(found.target)
 
     def heads(self, prefix: str) -> dict[str, str]:
         """The branches that start with `prefix`, as last seen, with their commits."""
 
         def work(repository: pygit2.Repository) -> dict[str, str]:
-            wanted = _TRACKED + prefix
+            wanted = _local(prefix)
             names = [name for name in repository.references if name.startswith(wanted)]
             branches = sorted(name.removeprefix(_TRACKED) for name in names)
             return {branch: self.head(repository, branch) for branch in branches}
@@ -109,9 +110,9 @@ class Mirror:
     def saw(self, repository: pygit2.Repository, branch: str, commit: str) -> None:
         """Remember that the remote's `branch` is at `commit`, or gone. Under the lock."""
         if commit:
-            repository.references.create(_TRACKED + branch, commit, force=True)
-        elif _TRACKED + branch in repository.references:
-            repository.references.delete(_TRACKED + branch)
+            repository.references.create(_local(branch), commit, force=True)
+        elif _local(branch) in repository.references:
+            repository.references.delete(_local(branch))
 
     # -- the remote
 
@@ -250,3 +251,8 @@ class Mirror:
             yield
         except (pygit2.GitError, KeyError, OSError) as error:
             raise failures.local(error, where(self.remote)) from error
+
+
+def _local(branch: str) -> str:
+    """Where the mirror keeps a branch of the remote, or a note, as last seen."""
+    return branch if branch.startswith(network.NOTES) else _TRACKED + branch

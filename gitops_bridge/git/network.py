@@ -20,8 +20,11 @@ from gitops_bridge.git import failures
 from gitops_bridge.git.program import Git
 from gitops_bridge.git.remote import where
 
-ALL_BRANCHES = "+refs/heads/*:refs/remotes/origin/*"
-_STATUS = re.compile(r"(?P<flag>.)\t[^\t]*:refs/heads/(?P<branch>[^\t]+)\t(?P<summary>.*)")
+NOTES = "refs/gitops-bridge/"
+"""Refs of our own that are no branches: seen by nobody, kept like branches. Named in full wherever
+a branch is named by its name alone."""
+FETCHED = ("+refs/heads/*:refs/remotes/origin/*", f"+{NOTES}*:{NOTES}*")
+_STATUS = re.compile(r"(?P<flag>.)\t[^\t]*:(?:refs/heads/)?(?P<branch>[^\t]+)\t(?P<summary>.*)")
 
 
 class End(Enum):
@@ -67,6 +70,10 @@ class Patience:
         self._pause = min(2 * self._pause, self._longest)
 
 
+def remote_ref(branch: str) -> str:
+    return branch if branch.startswith(NOTES) else f"refs/heads/{branch}"
+
+
 def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
     """Bring every branch of the remote, dropping those that are gone; `limit` in seconds.
 
@@ -76,7 +83,7 @@ def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
     while True:
         answer = git.run(
             "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
-            git.remote.address, ALL_BRANCHES, repository=repository, timeout=limit,
+            git.remote.address, *FETCHED, repository=repository, timeout=limit,
         )  # fmt: skip
         if answer.code == 0:
             return
@@ -98,9 +105,9 @@ def push(
     answer = git.run(
         "-c", "pack.threads=1",  # a handful of objects: starting threads takes longer than packing
         "push", "--porcelain", "--no-verify", *(["--dry-run"] if rehearsal else []),
-        *(f"--force-with-lease=refs/heads/{update.branch}:{update.old}" for update in updates),
+        *(f"--force-with-lease={remote_ref(update.branch)}:{update.old}" for update in updates),
         git.remote.address,
-        *(f"{update.new}:refs/heads/{update.branch}" for update in updates),
+        *(f"{update.new}:{remote_ref(update.branch)}" for update in updates),
         repository=repository,
     )  # fmt: skip
     found = map(_STATUS.fullmatch, answer.out.decode(errors="replace").splitlines())
