@@ -156,6 +156,10 @@ class DataRobot:
         answer = self._mapping(f"deployments/{_checked(deployment_id)}/championModelPackage/")
         return _details(answer, None)
 
+    def importance(self, deployment_id: str) -> str | None:
+        """CRITICAL, HIGH, MODERATE or LOW; None when the token may not see the deployment."""
+        return comparison.text(self._seen(f"deployments/{_checked(deployment_id)}/"), "importance")
+
     def facts(
         self, deployment_id: str, *, serving: str | None, proposed: str | None, package: str | None
     ) -> Facts:

@@ -5,10 +5,16 @@ Without a cluster to look at nothing is called ready and no model is named as th
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from gitops_bridge.actions import Action, ExecutionType, Outcome, Request, State, Status
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.rollout import Hold
+
+if TYPE_CHECKING:
+    from gitops_bridge.bridge.reviews import Review
 
 UNSEEN = "no cluster is configured, so whether it runs is not seen"
 NO_JOB = (
@@ -69,4 +75,43 @@ def build_failed(
         reason,
         prediction_url=prediction_url(environment, request),
         old_model_in_use=True if serving else None,
+    )
+
+
+def reviewed(
+    request: Request, environment: Environment, review: Review, *, serving: bool
+) -> Outcome:
+    """The action waits for people, or they have turned it down."""
+    found = Outcome(
+        Status.PASSING,
+        State.SHUTTING_DOWN if request.action is Action.DEPLOYMENT_STOP else unseen_state(request),
+        review_said(review),
+        prediction_url=prediction_url(environment, request),
+        dashboard_url=review.url,
+    )
+    if review.rejection:
+        deployment = request.deployment.id if request.deployment else ""
+        return replace(
+            found, status=Status.FAILING, state=State.ERRORED,
+            message=f"{review.rejection} ({rejection_cure(deployment)})",
+            old_model_in_use=True if serving else None,
+        )  # fmt: skip
+    return replace(found, status=Status.WARNING) if review.said else found
+
+
+def review_said(review: Review) -> str:
+    """Where a review that goes on stands."""
+    if review.pull is None:
+        first = "proposed, without a pull request yet"
+    elif review.merged:
+        first = f"pull request {review.pull.number} is merged: {review.pull.url}"
+    else:
+        first = f"waiting for pull request {review.pull.number}: {review.pull.url}"
+    return "; ".join([first, *review.said])
+
+
+def rejection_cure(deployment: str) -> str:
+    return (
+        "any other request for the deployment is proposed anew; to propose this one again: "
+        f"gitops-bridge release {deployment}"
     )

@@ -18,6 +18,7 @@ from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Sign, gpg_signer, ssh_signer
 
 if TYPE_CHECKING:
+    from gitops_bridge.bridge.pulls import Pulls
     from gitops_bridge.datarobot import DataRobot
     from gitops_bridge.forge import Forge
     from gitops_bridge.registry.client import Registry
@@ -113,6 +114,18 @@ def forge(
         )  # fmt: skip
 
     return client
+
+
+def pulls(forge: Callable[[], Forge], folder: Path) -> Callable[[], Pulls]:
+    """A maker of the one memory of pull requests, in `folder`."""
+
+    @cache
+    def memory() -> Pulls:
+        from gitops_bridge.bridge.pulls import Pulls
+
+        return Pulls(forge, folder)
+
+    return memory
 
 
 def signer(settings: config.Signing | None, environ: Mapping[str, str]) -> Sign | None:

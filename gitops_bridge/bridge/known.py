@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gitops_bridge.bridge import notes
+from gitops_bridge.bridge.notes import Note
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.history import Seen, Story, told
+from gitops_bridge.desired.messages import ACTION
 from gitops_bridge.desired.rollout import MODEL, RECORD, Known
 from gitops_bridge.errors import RenderError
 from gitops_bridge.git import Commit, Repository, Snapshot
@@ -29,8 +32,30 @@ def read_history(repository: Repository, commit: str, home: str, deployment: str
 
 def seen(repository: Repository, commit: str, home: str) -> Iterator[Seen]:
     """The commits that touched `model/` in `home`, newest first, with the record each left."""
+    vouched = vouched_for(repository, commit, home)
     for touch in touches(repository, commit, f"{home}/model"):
-        yield Seen(touch.id, touch.author.name, touch.trailers, _record(repository, touch, home))
+        record = _record(repository, touch, home)
+        yield Seen(touch.id, touch.author.name, touch.trailers, record, touch.id in vouched)
+
+
+def vouched_for(repository: Repository, commit: str, home: str) -> frozenset[str]:
+    """The commits up to `commit` that brought proposals of ours there, by our own notes: the one
+    noted, and the first one after the base of what is under review that has its `model/`."""
+    _, environment, deployment = home.split("/")
+    noted = notes.find(repository, Note.DELIVERED, environment, deployment)
+    found = {noted} if noted else set()
+    proposed = notes.find(repository, Note.PROPOSED, environment, deployment)
+    proposal = repository.commit_of(proposed) if proposed else None
+    if proposal is None or ACTION not in proposal.trailers or not proposal.parents:
+        return frozenset(found)
+    wanted = repository.at(proposal.id).id(f"{home}/model")
+    bringer = None
+    for touch in touches(repository, commit, f"{home}/model"):
+        if repository.resolve(touch.id, proposal.parents[0]):
+            break
+        if repository.at(touch.id).id(f"{home}/model") == wanted:
+            bringer = touch.id
+    return frozenset(found | ({bringer} if bringer else set()))
 
 
 def touches(repository: Repository, commit: str, path: str) -> Iterator[Commit]:

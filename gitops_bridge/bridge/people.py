@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gitops_bridge.bridge import reviews, texts
 from gitops_bridge.bridge.known import folder, known, seen
-from gitops_bridge.bridge.rollouts import Planned, prove
+from gitops_bridge.bridge.reviews import Review
+from gitops_bridge.bridge.rollouts import Look, Plan, Planned, prove
 from gitops_bridge.bridge.sources import Reader
+from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
@@ -85,24 +88,50 @@ def rollback(
         home = folder(where.name, deployment)
         found = known(shop.repository, snapshot, home, deployment)
         source = _resolved(shop, snapshot, to) if to else _earlier(shop, snapshot, home, found)
-        earlier = shop.repository.at(source).files(f"{home}/model")
-        if not earlier:
-            raise RequestError(
-                f"{deployment} was not there at {source[:12]}",
-                hint=f"gitops-bridge history {deployment} lists where it was",
-            )
-        files: dict[str, bytes | None] = dict.fromkeys(
-            path for path in found.files if path.startswith(MODEL)
-        )
-        if not found.present:
-            files |= found.remembered or {}
-        files |= {f"{MODEL}{path}": content for path, content in earlier.items()}
-        after = Known({path: item for path, item in files.items() if item is not None}).record()
-        rollout = Rollout(Change.ROLLBACK, files, found.record(), after)
-        message = messages.restored(Change.ROLLBACK, deployment, where.name, after, source)
-        return prove(shop, Reader(snapshot), home, found, rollout, message, {}, by)
+        return _rolled_back(shop, snapshot, where, deployment, source, by, found)
 
     return plan
+
+
+def rollback_plan(
+    shop: Workshop, environment: Environment, deployment: str, source: str, by: Signature
+) -> Plan:
+    """The planning of a rollback that was proposed before, to be looked at again."""
+
+    def plan(snapshot: Snapshot, found: Known | None = None) -> Look:
+        home = folder(environment.name, deployment)
+        found = found or known(shop.repository, snapshot, home, deployment)
+        return Look(_rolled_back(shop, snapshot, environment, deployment, source, by, found), found)
+
+    return plan
+
+
+def _rolled_back(
+    shop: Workshop,
+    snapshot: Snapshot,
+    where: Environment,
+    deployment: str,
+    source: str,
+    by: Signature,
+    found: Known,
+) -> Planned:
+    home = folder(where.name, deployment)
+    earlier = shop.repository.at(source).files(f"{home}/model")
+    if not earlier:
+        raise RequestError(
+            f"{deployment} was not there at {source[:12]}",
+            hint=f"gitops-bridge history {deployment} lists where it was",
+        )
+    files: dict[str, bytes | None] = dict.fromkeys(
+        path for path in found.files if path.startswith(MODEL)
+    )
+    if not found.present:
+        files |= found.remembered or {}
+    files |= {f"{MODEL}{path}": content for path, content in earlier.items()}
+    after = Known({path: item for path, item in files.items() if item is not None}).record()
+    rollout = Rollout(Change.ROLLBACK, files, found.record(), after)
+    message = messages.restored(Change.ROLLBACK, deployment, where.name, after, source)
+    return prove(shop, Reader(snapshot), home, found, rollout, message, {}, by)
 
 
 def release(
@@ -146,15 +175,27 @@ def _released(found: Known, delivered: Mapping[str, bytes]) -> dict[str, bytes |
     return files
 
 
-def carried_out(shop: Workshop, plan: Callable[[Snapshot], Planned]) -> Commit:
-    """Deliver what `plan` makes of each fresh snapshot. Raises BridgeError when it cannot be."""
+def carried_out(
+    shop: Workshop, deployment: str, environment: str | None, plan: Callable[[Snapshot], Planned]
+) -> Commit | Review:
+    """Deliver what `plan` makes of each fresh snapshot, or have it reviewed, as the policy wants.
+    Raises BridgeError when it cannot be."""
+    reviewed = texts.reviewed(shop, deployment)
 
-    def edit(snapshot: Snapshot) -> Edit | BridgeError:
-        return plan(snapshot).edit
+    def edit(snapshot: Snapshot) -> Edit | Ready | BridgeError:
+        planned = plan(snapshot)
+        if not reviewed(planned) or planned.changes_nothing:
+            return planned.edit
+        home = folder(find(shop, snapshot, deployment, environment).name, deployment)
+        found = known(shop.repository, snapshot, home, deployment)
+        return Ready(snapshot, planned, Look(planned, found))
 
     result = shop.repository.deliver(shop.config.repository.branch, edit)
     if isinstance(result, Commit):
         return result
+    if isinstance(result, Ready):
+        where = find(shop, result.snapshot, deployment, environment)
+        return reviews.submit(shop, where, deployment, result)
     raise RequestError("nothing to do: Git holds this already", hint="gitops-bridge history")
 
 

@@ -9,9 +9,13 @@ deleted, always by compare-and-swap. A build that failed is told by one more, em
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from gitops_bridge.actions import Action, Deployment, Request
+from gitops_bridge.bridge import notes
 from gitops_bridge.bridge.known import folder
+from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
@@ -30,9 +34,11 @@ class Proposal:
     commit    where the branch is; what a compare-and-swap expects
     base      the commit of main it was planned on
     time      when it was proposed, in seconds since the epoch
-    author    who proposed it
+    author    who proposed it, and at which address
     record    what it would deliver; None when a person's push made it unreadable
     failed    why its build has failed, once that has been told; None while it waits
+    trailers  of the commit that proposes it
+    adrift    whether its branch is gone, as providers remove it, while its review has not ended
     """
 
     environment: str
@@ -41,12 +47,33 @@ class Proposal:
     base: str
     time: int
     author: str
+    email: str
     record: Record | None
     failed: str | None = None
+    trailers: Mapping[str, str] = field(default_factory=dict)
+    adrift: bool = False
+
+    @property
+    def is_stop(self) -> bool:
+        return self.trailers.get(messages.ACTION) == Action.DEPLOYMENT_STOP.value
+
+    @property
+    def rolls_back_to(self) -> str | None:
+        """The commit a person goes back to with it."""
+        return self.trailers.get(messages.ROLLED_BACK_TO)
 
     @property
     def branch(self) -> str:
         return branch(self.environment, self.deployment)
+
+    def request(self, environment_id: str) -> Request | None:
+        """The action that asked for it; None when it was a person, or cannot be read."""
+        if self.is_stop:
+            deployment = Deployment(self.deployment, self.deployment)
+            return Request(Action.DEPLOYMENT_STOP, environment_id, deployment)
+        if self.record is None or self.rolls_back_to:
+            return None
+        return records.request(self.record)
 
     def touch(self) -> Touch:
         return Touch(self.commit, self.author, self.record)
@@ -60,7 +87,10 @@ def find(shop: Workshop, environment: str, deployment: str) -> Proposal | None:
     """The proposal for a deployment as the mirror has last seen it."""
     name = branch(environment, deployment)
     commit = shop.repository.branches(name, fetch=False).get(name)
-    return _read(shop, environment, deployment, commit) if commit else None
+    if commit:
+        return read(shop, environment, deployment, commit)
+    noted = notes.find(shop.repository, Note.PROPOSED, environment, deployment)
+    return replace(read(shop, environment, deployment, noted), adrift=True) if noted else None
 
 
 def all_of(shop: Workshop, environment: str | None = None) -> list[Proposal]:
@@ -70,8 +100,12 @@ def all_of(shop: Workshop, environment: str | None = None) -> list[Proposal]:
     for name, commit in shop.repository.branches(prefix, fetch=False).items():
         parts = name.removeprefix(PREFIX).split("/")
         if len(parts) == 2:
-            found.append(_read(shop, parts[0], parts[1], commit))
-    return found
+            found.append(read(shop, parts[0], parts[1], commit))
+    for name in [environment] if environment else [item.name for item in shop.config.environments]:
+        there = {item.deployment for item in found if item.environment == name}
+        for deployment in notes.all_of(shop.repository, Note.PROPOSED, name).keys() - there:
+            found += filter(None, [find(shop, name, deployment)])
+    return sorted(found, key=lambda item: item.branch)
 
 
 def propose(
@@ -88,8 +122,9 @@ def propose(
     """
     commit = shop.repository.commit(snapshot, edit)
     name = branch(environment, deployment)
-    shop.repository.replace_branch(name, commit, replaces.commit if replaces else None)
-    return _read(shop, environment, deployment, commit.id)
+    there = replaces.commit if replaces and not replaces.adrift else None
+    shop.repository.replace_branch(name, commit, there)
+    return read(shop, environment, deployment, commit.id)
 
 
 def give_up(shop: Workshop, proposal: Proposal, reason: str) -> Proposal:
@@ -102,7 +137,7 @@ def give_up(shop: Workshop, proposal: Proposal, reason: str) -> Proposal:
     edit = Edit(changes={}, guards={}, message=message, author=shop.author)
     commit = shop.repository.commit(shop.repository.at(proposal.commit), edit)
     shop.repository.replace_branch(proposal.branch, commit, proposal.commit)
-    return _read(shop, proposal.environment, proposal.deployment, commit.id)
+    return read(shop, proposal.environment, proposal.deployment, commit.id)
 
 
 def withdraw(shop: Workshop, proposal: Proposal) -> None:
@@ -110,7 +145,8 @@ def withdraw(shop: Workshop, proposal: Proposal) -> None:
     shop.repository.delete_branch(proposal.branch, proposal.commit)
 
 
-def _read(shop: Workshop, environment: str, deployment: str, head: str) -> Proposal:
+def read(shop: Workshop, environment: str, deployment: str, head: str) -> Proposal:
+    """The proposal whose branch is, or was, at the commit `head`."""
     top = shop.repository.commit_of(head)
     failed = top.trailers.get(messages.BUILD_FAILED)
     proposed = _parent(shop, top) if failed else top
@@ -121,8 +157,10 @@ def _read(shop: Workshop, environment: str, deployment: str, head: str) -> Propo
         base=next(iter(proposed.parents), proposed.id),
         time=proposed.time,
         author=proposed.author.name,
+        email=proposed.author.email,
         record=_record(shop, head, f"{folder(environment, deployment)}/{RECORD}"),
         failed=failed,
+        trailers=proposed.trailers,
     )
 
 

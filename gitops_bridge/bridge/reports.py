@@ -5,14 +5,17 @@ Without a cluster to look at these never call a deployment ready and never name 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 from gitops_bridge.actions import Outcome, Request, State, Status
-from gitops_bridge.bridge import environments, proposals
+from gitops_bridge.bridge import answers, environments, notes, proposals, rejections
 from gitops_bridge.bridge.answers import UNSEEN
 from gitops_bridge.bridge.known import folder
+from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.proposals import Proposal
+from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.bridge.sources import Reader
 from gitops_bridge.bridge.waiting import Progress, look
 from gitops_bridge.bridge.workshop import Workshop
@@ -20,8 +23,10 @@ from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import RECORD
-from gitops_bridge.errors import BridgeError
+from gitops_bridge.errors import BridgeError, ConfigError, ForgeError
 from gitops_bridge.git import Snapshot
+
+_WORTH_A_LIST = 3  # looks at pull requests; a list costs two requests or more
 
 
 def plugin_start(shop: Workshop) -> Outcome:
@@ -43,18 +48,27 @@ def deployment_status(shop: Workshop, request: Request, environment: Environment
     identifier = request.deployment.id if request.deployment else ""
     waiting = proposals.find(shop, environment.name, identifier)
     progress = _looked_at(shop, environment, [waiting] if waiting else [])
-    return _desired(_seen(shop), environment, identifier, progress.get(identifier))
+    snapshot = _seen(shop)
+    found = _desired(snapshot, environment, identifier, progress.get(identifier))
+    return _with_rejection(shop, snapshot, environment, identifier, found)
 
 
 def pe_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
     """The environment, and every deployment that DataRobot or Git knows in it."""
     _recent(shop)
-    progress = _looked_at(shop, environment, proposals.all_of(shop, environment.name))
+    waiting = proposals.all_of(shop, environment.name)
+    with _listed(shop, environment, waiting):
+        progress = _looked_at(shop, environment, waiting)
     snapshot = _seen(shop)
+    rejected = notes.all_of(shop.repository, Note.REJECTED, environment.name)
     listed = {
         identifier: _desired(snapshot, environment, identifier, progress.get(identifier))
         for identifier in dict.fromkeys(request.known_deployments)
     }
+    for identifier in listed.keys() & rejected.keys():
+        listed[identifier] = _with_rejection(
+            shop, snapshot, environment, identifier, listed[identifier]
+        )
     orphans = sorted(set(deployments(snapshot, environment)) - set(listed))
     said = f"Git at {snapshot.commit[:12]}; {UNSEEN}"
     if orphans and request.known_deployments:
@@ -82,6 +96,38 @@ def deployment_list(shop: Workshop, environment: Environment) -> Outcome:
         for identifier in sorted({*deployments(snapshot, environment), *waiting})
     }
     return Outcome(Status.PASSING, message=f"Git at {snapshot.commit[:12]}", deployments=listed)
+
+
+@contextmanager
+def _listed(
+    shop: Workshop, environment: Environment, waiting: Sequence[Proposal]
+) -> Iterator[None]:
+    """In the block, several pull requests are looked at with lists."""
+    under_review = notes.all_of(shop.repository, Note.PROPOSED, environment.name)
+    if sum(item.deployment in under_review for item in waiting) < _WORTH_A_LIST:
+        yield
+        return
+    with ExitStack() as stack:
+        with suppress(ForgeError, ConfigError):  # each look tells it
+            listing = shop.pulls().listing(f"{proposals.PREFIX}{environment.name}/")
+            stack.enter_context(listing)
+        yield
+
+
+def _with_rejection(
+    shop: Workshop, snapshot: Snapshot, environment: Environment, identifier: str, found: Outcome
+) -> Outcome:
+    """What people have turned down, beside what serves."""
+    if proposals.find(shop, environment.name, identifier):
+        return found
+    rejection = rejections.standing(shop, snapshot, environment.name, identifier)
+    if rejection is None:
+        return found
+    said = f"{rejection} ({answers.rejection_cure(identifier)})"
+    serving = snapshot.id(folder(environment.name, identifier)) is not None
+    status = Status.WARNING if serving else Status.FAILING
+    told = _beside(found, status, found.state if serving else State.ERRORED, said)
+    return replace(told, dashboard_url=rejection.url, old_model_in_use=True if serving else None)
 
 
 def _looked_at(
@@ -162,6 +208,8 @@ def _with_waiting(
     if progress.hold:
         happened, cure = messages.held(progress.hold, identifier)
         return _beside(main, Status.WARNING, main.state, f"{happened} ({cure})")
+    if progress.review:
+        return _under_review(main, proposal, progress.review, under_way)
     if proposal.record is None:
         said = f"{proposal.branch} cannot be read; the next action of the deployment replaces it"
         return _beside(main, Status.WARNING, main.state, said)
@@ -173,6 +221,14 @@ def _with_waiting(
         return _beside(main, Status.FAILING, State.ERRORED, f"model {model}: {proposal.failed}")
     image = progress.image or proposal.record.image
     return _beside(main, main.status, under_way, f"model {model} waits for its image {image}")
+
+
+def _under_review(main: Outcome, proposal: Proposal, review: Review, state: State) -> Outcome:
+    record = proposal.record
+    what = f"model {record.model.id}" if record and not proposal.is_stop else "the stop"
+    state = State.SHUTTING_DOWN if proposal.is_stop else state
+    told = _beside(main, Status.WARNING, state, f"{what}: {answers.review_said(review)}")
+    return replace(told, dashboard_url=review.url)
 
 
 def _beside(main: Outcome, status: Status, state: State | None, said: str) -> Outcome:

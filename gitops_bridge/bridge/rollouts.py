@@ -35,6 +35,8 @@ class Planned:
     files: Mapping[str, bytes]
     manifests_before: list[proof.Manifest]
     manifests_after: list[proof.Manifest]
+    changes_nothing: bool = False
+    """Whether the files are those that are there."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ def prove(
         message=shop.message(message, author),
         author=author,
     )
-    return Planned(rollout, edit, files, rendered_before, rendered_after)
+    same = files == dict(found.files)
+    return Planned(rollout, edit, files, rendered_before, rendered_after, same)
 
 
 def _readable(reader: Reader, home: str, files: Mapping[str, bytes]) -> Sources | None:

@@ -10,16 +10,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gitops_bridge.actions import Outcome, Request, State, Status
-from gitops_bridge.bridge import answers, builds, gate, proposals, waiting
+from gitops_bridge.bridge import (
+    answers,
+    builds,
+    gate,
+    notes,
+    proposals,
+    rejections,
+    reviews,
+    texts,
+    waiting,
+)
+from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.proposals import Proposal
+from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.bridge.rollouts import Look, Planned, planner
+from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.waiting import Missing, Progress
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.desired.rollout import Hold
-from gitops_bridge.errors import RegistryError, StaleBase
+from gitops_bridge.errors import ConfigError, ForgeError, RegistryError, StaleBase
 from gitops_bridge.git import Commit, Edit, Snapshot
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 15.0  # seconds between two questions to the registry
@@ -43,6 +56,20 @@ def roll_out(
     return action.previewed() if dry_run else action.carried_out()
 
 
+def reconsidered(shop: Workshop, deployment: str, environment: str | None) -> Outcome | None:
+    """Propose anew what people have rejected; None when nothing is. Raises BridgeError."""
+    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    for where in shop.config.environments:
+        if environment not in (None, where.name):
+            continue
+        rejection = rejections.standing(shop, snapshot, where.name, deployment)
+        request = rejection.proposal.request(where.id) if rejection else None
+        if request:
+            notes.drop(shop.repository, Note.REJECTED, where.name, deployment)
+            return roll_out(shop, request, where, dry_run=False)
+    return None
+
+
 class _Action:
     """One action on its way. `until` is when its budget ends, by the monotonic clock."""
 
@@ -53,6 +80,7 @@ class _Action:
         self._deployment = request.deployment.id if request.deployment else ""
         self._until = until
         self._plan = planner(shop, request, environment)
+        self._reviewed = texts.reviewed(shop, self._deployment)
         self._look: Look | None = None
         self._ordered: set[Image] = set()
 
@@ -62,6 +90,8 @@ class _Action:
         result = self._answer(snapshot)
         if isinstance(result, Missing):
             said = f"dry run, would build {result.look.image} and wait for it"
+        elif isinstance(result, Ready):
+            said = f"dry run, would propose: {_subject(result.planned.edit.message)}"
         elif isinstance(result, Edit):
             said = f"dry run, would commit: {_subject(result.message)}"
         else:
@@ -71,10 +101,12 @@ class _Action:
     def carried_out(self) -> Outcome:
         for _ in range(_RACES):
             result = self._delivered()
-            if not isinstance(result, Missing):
-                self._clear_away(result)
-                return self._told(result)
             try:
+                if isinstance(result, Ready):
+                    return self._under_review(result)
+                if not isinstance(result, Missing):
+                    self._clear_away(result)
+                    return self._told(result)
                 proposal = self._proposed(result)
             except StaleBase:  # another process has moved the proposal: look again
                 self._shop.repository.fetch()
@@ -84,24 +116,24 @@ class _Action:
             f"the proposal for {self._deployment} keeps moving", hint="try again", retry=True
         )
 
-    def _delivered(self) -> Commit | Hold | _Unchanged | Missing | None:
+    def _delivered(self) -> Commit | Hold | _Unchanged | Missing | Ready | None:
         branch = self._shop.config.repository.branch
-        result: Commit | Hold | _Unchanged | Missing | None
+        result: Commit | Hold | _Unchanged | Missing | Ready | None
         result = self._shop.repository.deliver(branch, self._edit)
         return result
 
-    def _edit(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing:
+    def _edit(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
         """As `_answer`; what is delivered without a digest has its Job written first."""
         result = self._answer(snapshot)
         build = self._look.build if self._look else None
         by_tag = build and self._look and self._look.image == build.image
-        if isinstance(result, Edit) and build and by_tag and build.package_id:
+        if isinstance(result, (Edit, Ready)) and build and by_tag and build.package_id:
             if build.image not in self._ordered:
                 builds.order(self._shop, build, again=False)
             self._ordered.add(build.image)
         return result
 
-    def _answer(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing:
+    def _answer(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
         look = self._look = self._plan(snapshot)
         if look.decision is None:
             return _Unchanged(snapshot.commit)
@@ -111,9 +143,12 @@ class _Action:
         moved = look.known.moved
         if standing and moved and waiting.since(self._shop, standing, moved):
             return Hold(standing.touch(), moved, proposed=True)
-        if look.image and not gate.is_open(self._shop, look.image):
-            return Missing(snapshot, look.decision, look)
-        return look.decision.edit
+        missing = look.image and not gate.is_open(self._shop, look.image)
+        if self._reviewed(look.decision):
+            found = self._found()
+            if not missing or (found and reviews.is_foreign(self._shop, found)):
+                return Ready(snapshot, look.decision, look)
+        return Missing(snapshot, look.decision, look) if missing else look.decision.edit
 
     def _found(self) -> Proposal | None:
         return proposals.find(self._shop, self._environment.name, self._deployment)
@@ -135,13 +170,14 @@ class _Action:
         found = self._found()
         if found is None or isinstance(result, Hold) or self._look is None:
             return
-        if isinstance(result, _Unchanged) and found.record and self._request.model:
+        if isinstance(result, _Unchanged) and self._request.model:
             last = self._look.known.last
             asked = records.of(self._request, rollout=0, restarts=0, image="").asked
-            if last and last.record and last.record.asked == asked != found.record.asked:
+            waits = found.record.asked if found.record else None
+            if last and last.record and last.record.asked == asked != waits:
                 return
-        with suppress(StaleBase):
-            proposals.withdraw(self._shop, found)
+        with suppress(StaleBase, ForgeError, ConfigError):  # else the next look clears away
+            reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
 
     def _proposed(self, missing: Missing) -> Proposal:
         """The standing proposal of this action, else a new one with the Job that builds for it."""
@@ -150,6 +186,25 @@ class _Action:
         if standing and standing.failed is None and image == str(missing.look.image):
             return standing
         return waiting.propose(self._shop, self._environment, self._deployment, missing, found)
+
+    def _under_review(self, ready: Ready) -> Outcome:
+        """Proposed; where the provider may merge it by itself, the budget is there to wait."""
+        review = reviews.submit(self._shop, self._environment, self._deployment, ready)
+        progress, pause = Progress(review.proposal, review=review), _FIRST_PAUSE
+        while self._shop.config.pull_request.auto_merge and progress.proposal:
+            left = self._until - self._shop.monotonic()
+            if left <= 0:
+                break
+            self._shop.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            progress = waiting.look(self._shop, self._environment, progress.proposal)
+        if progress.review:
+            return self._of_review(progress.review, serving=ready.look.known.present)
+        branch = self._shop.config.repository.branch
+        return self._told(_Unchanged(self._shop.repository.snapshot(branch, fetch=False).commit))
+
+    def _of_review(self, review: Review, *, serving: bool) -> Outcome:
+        return answers.reviewed(self._request, self._environment, review, serving=serving)
 
     def _waited(self, missing: Missing, proposal: Proposal) -> Outcome:
         """Ask the registry until the budget or the deadline ends."""
@@ -184,6 +239,8 @@ class _Action:
             return self._told(progress.commit)
         if progress.hold:
             return self._told(progress.hold)
+        if progress.review:
+            return self._of_review(progress.review, serving=missing.look.known.present)
         if progress.proposal and progress.proposal.failed:
             serving = missing.look.known.present
             reason = progress.proposal.failed
@@ -192,7 +249,7 @@ class _Action:
             Status.WARNING, State.UNKNOWN, f"another action of {self._deployment} has come since"
         )
 
-    def _told(self, result: Commit | Hold | _Unchanged | Edit | Missing | None) -> Outcome:
+    def _told(self, result: Commit | Hold | _Unchanged | Edit | Missing | Ready | None) -> Outcome:
         if isinstance(result, Hold):
             return answers.held(self._request, self._environment, result)
         if isinstance(result, Commit):

@@ -1,4 +1,5 @@
-"""Rollouts that wait for their image: `look` takes the next step of one, if there is one to take.
+"""Rollouts that wait, for their image or for people: `look` takes the next step of one, if there
+is one to take.
 
 A status, a `reconcile` or the action's own wait calls it. Each step is planned anew on main as it
 is, and each effect is one ref moved: the Job on `builds`, then the proposal, then main, then the
@@ -10,16 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gitops_bridge.bridge import builds, gate, proposals
+from gitops_bridge.bridge import builds, gate, people, proposals, reviews, texts
 from gitops_bridge.bridge.known import folder, known
 from gitops_bridge.bridge.proposals import Proposal
+from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.bridge.rollouts import Look, Plan, Planned, planner
+from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
-from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import Hold, Touch
 from gitops_bridge.errors import StaleBase
-from gitops_bridge.git import Commit, Edit, Snapshot
+from gitops_bridge.git import Commit, Edit, Signature, Snapshot
+
+ENDED = (
+    "The base branch holds this change already, or a newer one of the same deployment, so this "
+    "pull request is not needed any more."
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,8 @@ class _Gone:
     superseded: bool
 
 
-class _Failed:
-    """The proposal's build has failed, and main has not gone on."""
+class _Stuck:
+    """The proposal's build has failed or it cannot be read as ours, and main has not gone on."""
 
 
 @dataclass(frozen=True)
@@ -50,55 +57,80 @@ class Progress:
     commit     its delivery, when this look has delivered it
     hold       why it is not delivered although it could be
     image      what it waits for, as long as it does
+    review     where its review stands, once there is one
     """
 
     proposal: Proposal | None
     commit: Commit | None = None
     hold: Hold | None = None
     image: str | None = None
+    review: Review | None = None
 
 
 def look(shop: Workshop, environment: Environment, proposal: Proposal) -> Progress:
     """Take the next step of a waiting rollout, if there is one to take. Raises BridgeError when it
     cannot be told, and then nothing has changed."""
-    record = proposal.record
-    if record is None:
-        return Progress(proposal)
-    plan = planner(shop, records.request(record), environment, restarts=record.restarts)
-    edit = _next_edit(shop, environment, proposal, plan)
-    result = shop.repository.deliver(shop.config.repository.branch, edit)
-    if isinstance(result, _Failed):
-        return Progress(proposal)
+    result = shop.repository.deliver(
+        shop.config.repository.branch, _next_edit(shop, environment, proposal)
+    )
+    if isinstance(result, _Stuck):
+        review = reviews.left_alone(shop, proposal) if reviews.is_foreign(shop, proposal) else None
+        return Progress(review.proposal if review else proposal, review=review)
     if isinstance(result, Hold):
         return Progress(proposal, hold=result)
     try:
         if isinstance(result, Missing):
             return _still_missing(shop, environment, proposal, result)
+        if isinstance(result, Ready):
+            review = reviews.submit(shop, environment, proposal.deployment, result)
+            return Progress(review.proposal, review=review)
         if isinstance(result, _Gone) and not result.superseded:
             raise StaleBase(f"{proposal.branch} has moved")
-        proposals.withdraw(shop, proposal)
+        reviews.retire(shop, environment, proposal.deployment, proposal, ENDED)
     except StaleBase:  # a newer action, or another look
         return Progress(proposals.find(shop, environment.name, proposal.deployment))
     return Progress(None, commit=result if isinstance(result, Commit) else None)
+
+
+def _plan(shop: Workshop, environment: Environment, proposal: Proposal) -> Plan | None:
+    """The planning of what a proposal proposes, on any main; None when that cannot be read, or is
+    not what we have proposed."""
+    if reviews.is_foreign(shop, proposal):
+        return None
+    if proposal.rolls_back_to:
+        by = Signature(proposal.author, proposal.email)
+        return people.rollback_plan(
+            shop, environment, proposal.deployment, proposal.rolls_back_to, by
+        )
+    request = proposal.request(environment.id)
+    if request is None:
+        return None
+    restarts = proposal.record.restarts if proposal.record else None
+    return planner(shop, request, environment, restarts=restarts)
 
 
 def _next_edit(
     shop: Workshop,
     environment: Environment,
     proposal: Proposal,
-    plan: Plan,
-) -> Callable[[Snapshot], Edit | Hold | Missing | _Gone | _Failed]:
+) -> Callable[[Snapshot], Edit | Hold | Missing | Ready | _Gone | _Stuck]:
     home = folder(environment.name, proposal.deployment)
+    reviewed = texts.reviewed(shop, proposal.deployment)
+    proposed = shop.repository.at(proposal.commit).id(home)
 
-    def edit(snapshot: Snapshot) -> Edit | Hold | Missing | _Gone | _Failed:
+    plan = _plan(shop, environment, proposal)
+
+    def edit(snapshot: Snapshot) -> Edit | Hold | Missing | Ready | _Gone | _Stuck:
         now = proposals.find(shop, environment.name, proposal.deployment)
         if now is None or now.commit != proposal.commit:
             return _Gone(superseded=False)
+        if snapshot.id(home) == proposed:
+            return _Gone(superseded=True)
         found = known(shop.repository, snapshot, home, proposal.deployment)
         if found.last and since(shop, proposal, found.last):
             return _Gone(superseded=True)
-        if proposal.failed:
-            return _Failed()
+        if plan is None or proposal.failed:
+            return _Stuck()
         if found.moved and since(shop, proposal, found.moved):
             return Hold(proposal.touch(), found.moved, proposed=True)
         seen = plan(snapshot, found)
@@ -106,6 +138,8 @@ def _next_edit(
             return _Gone(superseded=True)
         if seen.image and not gate.is_open(shop, seen.image):
             return Missing(snapshot, seen.decision, seen)
+        if reviewed(seen.decision):
+            return Ready(snapshot, seen.decision, seen)
         shop.repository.fetch()  # a newer action may have taken the proposal's place meanwhile
         now = proposals.find(shop, environment.name, proposal.deployment)
         if now is None or now.commit != proposal.commit:
@@ -143,6 +177,11 @@ def propose(
 ) -> Proposal:
     if missing.look.build:
         builds.order(shop, missing.look.build, again=True)
+    if reviews.is_open(shop, environment.name, deployment):
+        ready = Ready(missing.snapshot, missing.planned, missing.look)
+        review = reviews.submit(shop, environment, deployment, ready)
+        if review.proposal:
+            return review.proposal
     edit = missing.planned.edit
     return proposals.propose(shop, missing.snapshot, edit, environment.name, deployment, replaces)
 

@@ -20,6 +20,7 @@ from gitops_bridge.git import Remote, Repository, Sign, Signature
 from gitops_bridge.kustomize import Kustomize, find
 
 if TYPE_CHECKING:
+    from gitops_bridge.bridge.pulls import Pulls
     from gitops_bridge.datarobot import DataRobot
     from gitops_bridge.forge import Forge
     from gitops_bridge.registry.client import Registry
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Workshop:
     """`registry` gives a client for a registry's host, `datarobot` one for its API that waits at
-    most so many seconds, None when it is not configured, `forge` the one for pull requests: they
-    are made, and their secrets read, when they are first needed. `sign` signs commits, None when
-    they are not signed. `clock` gives seconds since the epoch, `monotonic` seconds that only
-    grow."""
+    most so many seconds, None when it is not configured, `forge` the one for pull requests, `pulls`
+    what is remembered of them: they are made, and their secrets read, when they are first needed.
+    `sign` signs commits, None when they are not signed. `clock` gives seconds since the epoch,
+    `monotonic` seconds that only grow."""
 
     config: Config
     repository: Repository
@@ -39,6 +40,7 @@ class Workshop:
     registry: Callable[[str], Registry]
     datarobot: Callable[[float], DataRobot | None]
     forge: Callable[[], Forge]
+    pulls: Callable[[], Pulls]
     sign: Sign | None
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
@@ -47,6 +49,11 @@ class Workshop:
     @property
     def author(self) -> Signature:
         return Signature(self.config.author.name, self.config.author.email)
+
+    @property
+    def committer(self) -> Signature:
+        committer = self.config.committer or self.config.author
+        return Signature(committer.name, committer.email)
 
     def message(self, text: str, author: Signature) -> str:
         """A commit's message as the policy wants it: with its author's sign-off, or as it is."""
@@ -70,6 +77,9 @@ def open_workshop(
     cache = cache_folder(config, environ)
     committer = config.committer or config.author
     sign = clients.signer(config.signing, environ)
+    url = config.repository.url
+    forge = clients.forge(config.pull_request, url, environ, clock, sleep)
+    seen = cache / "pull-requests" / hashlib.sha256(url.encode()).hexdigest()[:16]
     repository = Repository(
         remote(config, environ),
         cache,
@@ -83,7 +93,8 @@ def open_workshop(
         find(environ.get("PATH"), cache / "rendered"),
         clients.registries(config.registry, environ),
         clients.datarobot(config.datarobot, environ, monotonic, sleep),
-        clients.forge(config.pull_request, config.repository.url, environ, clock, sleep),
+        forge,
+        clients.pulls(forge, seen),
         sign,
         clock,
         monotonic,

@@ -11,7 +11,10 @@ from typing import Any
 import click
 
 from gitops_bridge import agent
+from gitops_bridge.actions import Outcome
 from gitops_bridge.bridge import Workshop, open_workshop
+from gitops_bridge.bridge.answers import review_said
+from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Commit, Signature
 
@@ -69,13 +72,26 @@ def signature(author: str | None, shop: Workshop) -> Signature:
     return Signature(name.strip(), email.strip())
 
 
-def report(commit: Commit, output: str) -> None:
-    """Say what was committed."""
-    subject = commit.message.split("\n", 1)[0]
-    if output == "json":
-        click.echo(json.dumps({"commit": commit.id, "message": commit.message}, indent=2))
+def report(result: Commit | Review, output: str) -> None:
+    """Say what was committed, or proposed."""
+    if isinstance(result, Commit):
+        subject = result.message.split("\n", 1)[0]
+        data: dict[str, object] = {"commit": result.id, "message": result.message}
+        text = f"committed {result.id[:12]}: {subject}"
     else:
-        click.echo(f"committed {commit.id[:12]}: {subject}")
+        data = {"proposed": result.url, "said": list(result.said)}
+        text = review_said(result)
+    click.echo(json.dumps(data, indent=2) if output == "json" else text)
+
+
+def tell(outcome: Outcome, output: str) -> None:
+    """Say what became of an action."""
+    data = {
+        "status": outcome.status.value,
+        "message": outcome.message,
+        "url": outcome.dashboard_url,
+    }
+    click.echo(json.dumps(data, indent=2) if output == "json" else outcome.message or "")
 
 
 def workshop(config_file: Path) -> Workshop:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitops_bridge.bridge import people
+from gitops_bridge.bridge import people, stages
 from gitops_bridge.cli import options
 
 
@@ -16,10 +16,16 @@ from gitops_bridge.cli import options
 @options.configuration()
 @options.output()
 def release(deployment: str, environment: str | None, config_file: Path, output: str) -> None:
-    """Lift the hold on DEPLOYMENT.
+    """Lift the hold on DEPLOYMENT, or propose again what was rejected.
 
     When a person has reverted or edited what an action delivered, that action is held if it comes
-    again. This puts the delivery back and ends the hold.
+    again. This puts the delivery back and ends the hold. A change whose pull request was closed is
+    proposed once more.
     """
     shop = options.workshop(config_file)
-    options.report(people.carried_out(shop, people.release(shop, deployment, environment)), output)
+    outcome = stages.reconsidered(shop, deployment, environment)
+    if outcome is not None:
+        options.tell(outcome, output)
+        return
+    plan = people.release(shop, deployment, environment)
+    options.report(people.carried_out(shop, deployment, environment, plan), output)

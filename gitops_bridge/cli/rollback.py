@@ -32,4 +32,4 @@ def rollback(
     """
     shop = options.workshop(config_file)
     plan = people.rollback(shop, deployment, environment, to, options.signature(author, shop))
-    options.report(people.carried_out(shop, plan), output)
+    options.report(people.carried_out(shop, deployment, environment, plan), output)

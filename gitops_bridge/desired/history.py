@@ -2,7 +2,8 @@
 
 `bridge` feeds them newest first and stops when the story is clear. A commit is our delivery when it
 says so in its trailers, or, because squash merges drop trailers, when the record it left has a
-higher rollout number than any before it: a revert brings an old number back, an edit leaves it.
+higher rollout number than any before it: a revert brings an old number back, an edit leaves it. A
+squashed stop leaves no record: for that one the proposal vouches which it brought there.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from gitops_bridge.desired.rollout import Touch
 
 @dataclass(frozen=True)
 class Seen:
-    """A commit as history shows it; `record` is what `model/` held after it, None if nothing."""
+    """A commit as history shows it; `record` is what `model/` held after it, None if nothing.
+    `vouched`: a proposal of ours says that this is how it got there."""
 
     commit: str
     author: str
     trailers: Mapping[str, str]
     record: Record | None
+    vouched: bool = False
 
     def touch(self) -> Touch:
         return Touch(self.commit, self.author, self.record)
@@ -64,7 +67,8 @@ def told(seen: Iterable[Seen], deployment: str) -> Story:
 
 
 def _signed(commit: Seen, deployment: str) -> bool:
-    return ACTION in commit.trailers and commit.trailers.get(DEPLOYMENT) == deployment
+    trailers = commit.trailers
+    return commit.vouched or (ACTION in trailers and trailers.get(DEPLOYMENT) == deployment)
 
 
 def _squashed(newer: list[Seen], older: int) -> Seen | None:

@@ -19,6 +19,9 @@ PREVIOUS_MODEL = "DataRobot-Previous-Model"
 IMAGE = "Image"
 PACKAGE = "DataRobot-Model-Package"
 BUILD_FAILED = "Build-Failed"
+REJECTED_BY = "Rejected-By"
+REJECTED_BECAUSE = "Rejected-Because"
+PULL_REQUEST = "Pull-Request"
 ROLLED_BACK_TO = "Rolled-Back-To"
 RELEASED = "Released"
 
@@ -141,6 +144,19 @@ def build_failed(name: str, environment: str, reason: str) -> str:
     """The message of the commit that closes a proposal whose image never came."""
     subject = f"Give up the build for {clean(name, 20)} in {environment}"
     return f"{subject}\n\n{BUILD_FAILED}: {clean(reason, 1000)}\n"
+
+
+def rejected(
+    name: str, environment: str, by: str | None, because: str | None, pull_request: str
+) -> str:
+    """The message of the note on a proposal whose pull request was closed without merging."""
+    lines = [
+        f"{REJECTED_BY}: {clean(by or 'somebody', 80)}",
+        *([f"{REJECTED_BECAUSE}: {clean(because, 500)}"] if because and clean(because) else []),
+        f"{PULL_REQUEST}: {clean(pull_request, 500)}",
+    ]
+    subject = f"Reject the change of {clean(name, 20)} in {environment}"
+    return f"{subject}\n\n" + "\n".join(lines) + "\n"
 
 
 def held(hold: Hold, deployment: str) -> tuple[str, str]:

@@ -50,6 +50,7 @@ class Commit:
     author: Signature
     time: int
     message: str = field(repr=False)
+    committer: Signature | None = None
 
     @property
     def trailers(self) -> dict[str, str]:
@@ -85,6 +86,7 @@ def read(repository: pygit2.Repository, identifier: str) -> Commit:
         author=Signature(found.author.name, found.author.email),
         time=found.commit_time,
         message=found.message,
+        committer=Signature(found.committer.name, found.committer.email),
     )
 
 

@@ -90,6 +90,7 @@ def machine(subject: Subject) -> Markdown:
     build, facts = subject.build or Build(""), subject.facts
     data = {
         "schema": SCHEMA,
+        "commit": subject.commit,
         "change": subject.rollout.change.value,
         "environment": subject.environment,
         "deployment": subject.deployment,

@@ -24,7 +24,8 @@ class Build:
 @dataclass(frozen=True)
 class Subject:
     """Everything the text is made of. `message` is the commit's; `deployment` and `environment` are
-    their names in the repository, `base` the branch it is proposed for."""
+    their names in the repository, `base` the branch it is proposed for,
+    `commit` the one that proposes it."""
 
     message: str
     rollout: Rollout
@@ -36,6 +37,7 @@ class Subject:
     champion: ModelFacts
     challenger: ModelFacts
     facts: DeploymentFacts = field(default_factory=DeploymentFacts)
+    commit: str | None = None
 
     @property
     def name(self) -> str:

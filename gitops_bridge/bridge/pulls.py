@@ -1,0 +1,131 @@
+"""The pull request of a proposal's branch, by as few requests as it takes.
+
+What a provider said last is remembered in a file in the cache folder, so that the next process asks
+for one pull request by number, and only whether it has changed. The file may go at any time: then
+the pull request is looked for by its branch. `reviews` asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gitops_bridge.errors import ForgeError
+from gitops_bridge.forge import Forge, Proposal, PullRequest
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """A pull request as it was last seen; `commit` is the proposal its text was written for, and
+    `auto` the one that was handed to auto-merge."""
+
+    pull: PullRequest
+    commit: str | None = None
+    auto: str | None = None
+
+
+class Pulls:
+    """`forge` gives the client when it is first needed; `folder` is where memories lie."""
+
+    def __init__(self, forge: Callable[[], Forge], folder: Path) -> None:
+        self._forge = forge
+        self._folder = folder
+        self._listed: Mapping[str, PullRequest] = {}
+
+    @contextmanager
+    def listing(self, prefix: str) -> Iterator[None]:
+        """In the block `look` answers from lists, as far as those reach, for the branches that
+        start with `prefix`."""
+        newest: dict[str, PullRequest] = {}
+        for pull in self._forge().recent(prefix):
+            known = newest.get(pull.branch)
+            if known is None or _rank(pull) > _rank(known):
+                newest[pull.branch] = pull
+        self._listed = newest
+        try:
+            yield
+        finally:
+            self._listed = {}
+
+    def look(self, branch: str) -> PullRequest | None:
+        """The open pull request of the branch, else the one that ended last."""
+        memory = self._memory(branch)
+        listed = self._listed.get(branch)
+        if listed is not None:
+            return self._remembered(branch, listed, memory)
+        if memory is None or memory.pull.state != "open":
+            found = self._forge().find(branch)
+            return self._remembered(branch, found, memory) if found else None
+        try:
+            found = self._forge().look(memory.pull.number, memory.pull.etag)
+        except ForgeError as error:
+            if error.status != 404:
+                raise
+            found = self._forge().find(branch)  # another repository's number: the cache was moved
+            return self._remembered(branch, found, None) if found else None
+        return memory.pull if found is None else self._remembered(branch, found, memory)
+
+    def is_written_for(self, pull: PullRequest, commit: str) -> bool:
+        """Whether the text of the pull request is about the proposal at `commit`."""
+        memory = self._memory(pull.branch)
+        known = memory is not None and memory.pull.number == pull.number
+        return commit in pull.body or (known and memory is not None and memory.commit == commit)
+
+    def write(self, pull: PullRequest | None, proposal: Proposal, commit: str) -> PullRequest:
+        """Open the pull request, or give the one that is open this text."""
+        if pull is not None and pull.state == "open":
+            written = self._forge().update(pull, proposal)
+        else:
+            written = self._forge().create(proposal)
+        self._keep(proposal.branch, _Memory(written, commit))
+        return written
+
+    def merge_by_itself(self, pull: PullRequest, commit: str) -> None:
+        """Ask the provider once to merge `commit` when its own requirements are met."""
+        memory = self._memory(pull.branch) or _Memory(pull)
+        if memory.auto != commit:
+            self._forge().enable_auto_merge(pull, commit)
+            self._keep(pull.branch, replace(memory, auto=commit))
+
+    def forget(self, branch: str) -> None:
+        self._file(branch).unlink(missing_ok=True)
+
+    def _remembered(self, branch: str, pull: PullRequest, memory: _Memory | None) -> PullRequest:
+        known = memory if memory and memory.pull.number == pull.number else _Memory(pull)
+        if known.pull != pull or memory is None:
+            self._keep(branch, replace(known, pull=pull))
+        return pull
+
+    def _file(self, branch: str) -> Path:
+        return self._folder / f"{hashlib.sha256(branch.encode()).hexdigest()[:32]}.json"
+
+    def _memory(self, branch: str) -> _Memory | None:
+        try:
+            data: dict[str, Any] = json.loads(self._file(branch).read_bytes())
+            pull = {**data["pull"], "warnings": ()}
+            pull["labels"] = tuple(pull["labels"])
+            return _Memory(PullRequest(**pull), data["commit"], data["auto"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _keep(self, branch: str, memory: _Memory) -> None:
+        """Best effort: without a memory the next look takes one request more."""
+        path = self._file(branch)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(asdict(memory)), encoding="utf-8")
+            temporary.replace(path)
+        except (OSError, TypeError):
+            return
+
+
+def _rank(pull: PullRequest) -> tuple[bool, int]:
+    """An open one counts before one that has ended, a newer one before an older."""
+    return pull.state == "open", pull.number

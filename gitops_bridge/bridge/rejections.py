@@ -1,0 +1,81 @@
+"""Proposals that people closed: what was rejected, by whom, why, and what that covers.
+
+A rejection is a note on the proposal (see `notes`). It stands for an action equal to the rejected
+one as long as nothing newer was delivered; `reviews` writes it and obeys it, `reports` tells of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitops_bridge.bridge import notes, proposals
+from gitops_bridge.bridge.known import folder, known
+from gitops_bridge.bridge.notes import Note
+from gitops_bridge.bridge.proposals import Proposal
+from gitops_bridge.bridge.texts import Ready
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.desired import messages
+from gitops_bridge.desired.rollout import Change, Known, Touch
+from gitops_bridge.git import Snapshot
+
+
+@dataclass(frozen=True)
+class Rejection:
+    proposal: Proposal
+    by: str
+    because: str | None
+    url: str
+
+    def __str__(self) -> str:
+        record = self.proposal.record
+        what = f"model {record.model.id}" if record else "the stop"
+        why = f": {self.because}" if self.because else ""
+        return f"{what} was rejected by {self.by} in {self.url}{why}"
+
+
+def find_rejection(shop: Workshop, environment: str, deployment: str) -> Rejection | None:
+    """The last rejection of a deployment's proposal, whether or not it still stands."""
+    commit = notes.find(shop.repository, Note.REJECTED, environment, deployment)
+    if commit is None:
+        return None
+    note = shop.repository.commit_of(commit)
+    if not note.parents:
+        return None
+    return Rejection(
+        proposals.read(shop, environment, deployment, note.parents[0]),
+        note.trailers.get(messages.REJECTED_BY, "somebody"),
+        note.trailers.get(messages.REJECTED_BECAUSE),
+        note.trailers.get(messages.PULL_REQUEST, ""),
+    )
+
+
+def standing(
+    shop: Workshop, snapshot: Snapshot, environment: str, deployment: str
+) -> Rejection | None:
+    """The rejection, if nothing was delivered since."""
+    rejection = find_rejection(shop, environment, deployment)
+    if rejection is None:
+        return None
+    home = folder(environment, deployment)
+    found = known(shop.repository, snapshot, home, deployment)
+    return None if _superseded(shop, rejection, found) else rejection
+
+
+def covers(shop: Workshop, rejection: Rejection, ready: Ready) -> bool:
+    """Whether the change is the rejected one asked for again."""
+    rollout, proposal = ready.planned.rollout, rejection.proposal
+    if rollout.change in (Change.ROLLBACK, Change.RELEASE):
+        return False  # a person's own decision, made after
+    if rollout.after is None:
+        same = proposal.is_stop
+    else:
+        same = bool(proposal.record and proposal.record.asked == rollout.after.asked)
+    return same and not _superseded(shop, rejection, ready.look.known)
+
+
+def _superseded(shop: Workshop, rejection: Rejection, found: Known) -> bool:
+    return found.last is not None and _since(shop, rejection.proposal, found.last)
+
+
+def _since(shop: Workshop, proposal: Proposal, touch: Touch) -> bool:
+    return shop.repository.resolve(touch.commit, proposal.base) is None

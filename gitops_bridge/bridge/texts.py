@@ -1,0 +1,156 @@
+"""A change that is ready to the forge's Proposal: the facts are gathered here, the text is
+`desired.pull_request`'s. `reviews` asks, once for each proposal it writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gitops_bridge.bridge import builds
+from gitops_bridge.bridge.rollouts import Look, Planned
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Environment, Gate, Mode
+from gitops_bridge.desired import comparison, pull_request
+from gitops_bridge.desired.effect import effect
+from gitops_bridge.desired.pull_request import Build, Subject
+from gitops_bridge.desired.rollout import Change
+from gitops_bridge.errors import ConfigError, DataRobotError
+from gitops_bridge.git import Snapshot
+
+if TYPE_CHECKING:
+    from gitops_bridge.forge import Forge, Proposal
+
+_PATIENCE = 15.0  # seconds; a text without DataRobot's facts is better than none
+_NO_HTML = frozenset({"bitbucket-cloud", "bitbucket-server"})
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A change that may be delivered and shall be reviewed, planned on main at `snapshot`."""
+
+    snapshot: Snapshot
+    planned: Planned
+    look: Look
+
+
+def reviewed(shop: Workshop, deployment: str) -> Callable[[Planned], bool]:
+    """Whether a planned change goes by pull request. DataRobot is asked at most once, and only
+    when the policy wants to know how important the deployment is."""
+    importance: list[str | None] = []
+
+    def wanted(planned: Planned) -> bool:
+        delivery = shop.config.delivery
+        if not delivery.proposes:
+            return False
+        if delivery.by_importance and not importance:
+            importance.append(_importance(shop, deployment))
+        change = planned.rollout.change
+        kind = Change.ROLLBACK if change is Change.RELEASE else change
+        return delivery.mode(kind.value, next(iter(importance), None)) is Mode.PULL_REQUEST
+
+    return wanted
+
+
+def _importance(shop: Workshop, deployment: str) -> str | None:
+    try:
+        client = shop.datarobot(_PATIENCE)
+        return client.importance(deployment) if client else None
+    except DataRobotError:
+        return None
+
+
+def proposal(
+    shop: Workshop,
+    forge: Forge,
+    environment: Environment,
+    deployment: str,
+    branch: str,
+    ready: Ready,
+    commit: str,
+) -> tuple[Proposal, str | None]:
+    """The pull request as it shall be for the proposal at `commit`, and a warning when the team's
+    own template could not be used. Raises ConfigError for a secret that is not there."""
+    from gitops_bridge.forge import Proposal  # late: it loads the HTTP library
+
+    subject = _subject(shop, environment, deployment, ready, commit)
+    template, warning = _template(ready.snapshot), None
+    limits, fold = forge.limits, forge.provider not in _NO_HTML
+
+    def composed(template: str | None) -> pull_request.Text:
+        return pull_request.compose(
+            subject, limit=limits.body, title_limit=limits.title, fold=fold, template=template
+        )
+
+    try:
+        text = composed(template)
+    except ConfigError as error:
+        text, warning = composed(None), error.message
+    settings = shop.config.pull_request
+    labels = (*settings.labels, *text.labels) if "labels" in forge.features else ()
+    return Proposal(
+        branch=branch,
+        base=shop.config.repository.branch,
+        title=text.title,
+        body=text.body,
+        labels=labels,
+        reviewers=settings.reviewers,
+        assignees=settings.assignees,
+        draft=settings.draft,
+    ), warning
+
+
+def _template(snapshot: Snapshot) -> str | None:
+    content = snapshot.read(pull_request.TEMPLATE)
+    return None if content is None else content.decode("utf-8", "replace")
+
+
+def _subject(
+    shop: Workshop, environment: Environment, deployment: str, ready: Ready, commit: str
+) -> Subject:
+    planned = ready.planned
+    rollout = planned.rollout
+    champion = comparison.of_record(rollout.before)
+    challenger = comparison.of_record(rollout.after)
+    facts = comparison.DeploymentFacts()
+    try:
+        client = shop.datarobot(_PATIENCE)
+        if client:
+            package = rollout.after.model.package if rollout.after else None
+            told = client.facts(
+                deployment,
+                serving=champion.id,
+                proposed=challenger.id,
+                package=package.id if package else None,
+            )
+            champion = told.champion.enriched(champion)
+            challenger = told.challenger.enriched(challenger)
+            facts = told.deployment
+    except DataRobotError:
+        pass  # what is only shown to people stops no rollout
+    return Subject(
+        message=planned.edit.message,
+        rollout=rollout,
+        deployment=deployment,
+        environment=environment.name,
+        base=shop.config.repository.branch,
+        effect=effect(planned.manifests_before, planned.manifests_after),
+        build=_build(shop, ready),
+        champion=champion,
+        challenger=challenger,
+        facts=facts,
+        commit=commit,
+    )
+
+
+def _build(shop: Workshop, ready: Ready) -> Build | None:
+    after, look = ready.planned.rollout.after, ready.look
+    if after is None:
+        return None
+    return Build(
+        image=after.image,
+        digest=look.image.digest if look.image else None,
+        job=builds.standing(shop, look.build) if look.build else None,
+        gated=shop.config.build.gate is Gate.REGISTRY,
+    )
