@@ -1,0 +1,530 @@
+"""Rollouts as pull requests, from action to merge, on a protected branch behind smart HTTP."""
+
+import pytest
+
+from gitops_bridge.actions import State, Status
+from gitops_bridge.bridge import notes
+from gitops_bridge.bridge.notes import Note
+from tests.proposing import BRANCH, Proposing
+from tests.servers.forges.github import GitHubServer
+from tests.servers.forges.gitlab import GitLabServer
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
+
+MODEL_C = "65a000000000000000000022"
+SERVERS = pytest.mark.parametrize("kind", [GitHubServer, GitLabServer], ids=["github", "gitlab"])
+
+
+@pytest.fixture(params=[GitHubServer, GitLabServer], ids=["github", "gitlab"])
+def site(request, tmp_path):
+    with Proposing(tmp_path, request.param) as site:
+        yield site
+
+
+def noted(site):
+    """The bridge's notes in the repository: kind -> commit."""
+    refs = git(
+        site.team.remote, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)",
+        "refs/gitops-bridge",
+    ).splitlines()  # fmt: skip
+    return {line.split("/")[0]: line.split(" ")[1] for line in refs}
+
+
+class TestProposing:
+    def test_a_protected_branch_is_left_alone_and_a_pull_request_opened(self, site):
+        outcome = site.start()
+        assert (outcome.status, outcome.state) == (Status.PASSING, State.LAUNCHING)
+        pull = site.only()
+        assert (pull.branch, pull.base, pull.state) == (BRANCH, "main", "open")
+        assert pull.head == site.branches[BRANCH]
+        assert "Start churn in prod" in pull.title
+        assert f"model: {MODEL_A}" in pull.body.replace('"', "")
+        assert site.team.log() == ["Set up"]
+        assert outcome.dashboard_url.endswith("/1")
+        assert f"waiting for pull request 1: {outcome.dashboard_url}" in outcome.message
+
+    def test_the_status_tells_who_is_waited_for(self, site):
+        site.serving()
+        site.replace()
+        status = site.status()
+        assert (status.status, status.state) == (Status.WARNING, State.REPLACING_MODEL)
+        assert status.current_model_id is None
+        assert status.dashboard_url.endswith("/2")
+        assert f"Git wants model {MODEL_A}" in status.message
+        assert f"model {MODEL_B}: waiting for pull request 2" in status.message
+
+    def test_the_same_action_again_changes_nothing(self, site):
+        site.start()
+        before = site.branches, dict(vars(site.only()))
+        outcome = site.start()
+        assert (site.branches, dict(vars(site.only()))) == before
+        assert "waiting for pull request 1" in outcome.message
+
+    def test_a_newer_action_updates_the_pull_request_in_place(self, site):
+        site.serving()
+        site.replace()
+        first = site.branches[BRANCH]
+        outcome = site.replace(new=MODEL_C)
+        assert "waiting for pull request 2" in outcome.message
+        assert len(site.forge.pulls) == 2
+        pull = site.forge.pulls[2]
+        assert pull.head == site.branches[BRANCH] != first
+        assert MODEL_C in pull.body
+        assert MODEL_B not in pull.body
+
+    def test_a_replay_of_what_main_holds_leaves_what_waits(self, site):
+        site.serving()
+        site.replace()
+        site.start()
+        assert site.forge.pulls[2].state == "open"
+        assert BRANCH in site.branches
+
+    def test_labels_reviewers_assignees_and_draft_reach_the_provider(self, tmp_path):
+        wanted = {"labels": ["models"], "reviewers": ["ann"], "assignees": ["bob"], "draft": "true"}
+        with Proposing(tmp_path, GitHubServer, pull_request=wanted) as site:
+            site.start()
+            pull = site.only()
+            assert pull.labels == ["models", "env/prod", "change/start"]
+            assert (pull.reviewers, pull.assignees, pull.draft) == (["ann"], ["bob"], True)
+
+    def test_a_misspelt_reviewer_is_told_and_stops_nothing(self, tmp_path):
+        with Proposing(tmp_path, GitHubServer, pull_request={"reviewers": ["nobody"]}) as site:
+            outcome = site.start()
+            assert site.only().state == "open"
+            assert outcome.status is Status.WARNING
+            assert "reviewers left out" in outcome.message
+
+    def test_a_team_s_template_is_taken_and_a_broken_one_told(self, site):
+        site.commit_to_main("templates/pull_request.md.j2", "Ours: {{ name }}\n\n{{ machine }}")
+        site.start()
+        assert site.only().body.startswith("Ours: `churn`")
+        site.commit_to_main("templates/pull_request.md.j2", "{{ nmae }}")
+        outcome = site.start(MODEL_B)
+        assert "templates/pull_request.md.j2 of the repository cannot be used" in outcome.message
+        assert "### Champion and challenger" in site.only().body
+
+    def test_a_dry_run_proposes_nothing(self, site):
+        from gitops_bridge import agent
+        from gitops_bridge.bridge import handle
+        from tests.team import action_file
+
+        request = agent.read_request("deployment_start", action_file(site.folder))
+        outcome = handle(site.shop(), request, dry_run=True)
+        assert outcome.message == "dry run, would propose: Start churn in prod"
+        assert site.forge.pulls == {}
+
+
+class TestMerged:
+    @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+    def test_it_is_delivered_and_the_branch_removed(self, site, how):
+        site.start()
+        site.merge(1, how)
+        status = site.status()
+        assert site.on_main()["model"] == MODEL_A
+        assert f"Git wants model {MODEL_A}" in status.message
+        assert "pull request" not in status.message
+        assert BRANCH not in site.branches
+        assert "proposed" not in noted(site)
+
+    @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+    def test_a_replay_finds_it_there(self, site, how):
+        site.start()
+        site.merge(1, how)
+        outcome = site.start()
+        assert "nothing to do: Git holds this already" in outcome.message
+        assert BRANCH not in site.branches
+        assert len(site.forge.pulls) == 1
+
+    @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+    def test_the_next_rollout_is_a_new_pull_request(self, site, how):
+        site.start()
+        site.merge(1, how)
+        outcome = site.replace()
+        assert "waiting for pull request 2" in outcome.message
+        site.merge(2, how)
+        site.status()
+        assert site.on_main()["model"] == MODEL_B
+        assert BRANCH not in site.branches
+
+    def test_a_branch_the_provider_removed_at_the_merge(self, site):
+        site.start()
+        site.merge(1, "squash")
+        site.forge.delete_branch(BRANCH)
+        status = site.status()
+        assert f"Git wants model {MODEL_A}" in status.message
+        assert "proposed" not in noted(site)
+
+    def test_what_is_merged_and_then_reverted_by_a_person_is_held(self, site):
+        site.serving()
+        site.replace()
+        site.merge(2, "squash")
+        site.status()
+        site._sync()
+        git(site.team.clone, "revert", "--no-edit", "HEAD")
+        site.team.push()
+        outcome = site.replace()
+        assert outcome.status is Status.WARNING
+        assert "held: Jane Doe moved" in outcome.message
+        assert len(site.forge.pulls) == 2
+
+    @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+    def test_the_rollback_on_the_page_works_as_copied(self, site, how):
+        site.serving()
+        site.replace()
+        block = site.forge.pulls[2].body.split("```sh\n")[1].split("\n```")[0]
+        site.merge(2, how)
+        site.status()
+        lines = [line for line in block.splitlines() if line.startswith("git ")]
+        import subprocess
+
+        from tests.team import IDENTITY
+
+        subprocess.run(
+            ["bash", "-euc", "\n".join(lines)], cwd=site.team.clone, check=True,
+            capture_output=True, env={**site.environ, **IDENTITY},
+        )  # fmt: skip
+        assert site.on_main()["model"] == MODEL_A
+
+
+class TestStops:
+    @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+    @pytest.mark.parametrize("seen", [True, False], ids=["looked-at", "unseen"])
+    def test_one_that_was_merged_is_a_delivery_and_no_person_s_doing(self, site, how, seen):
+        """A squashed stop leaves neither record nor trailers; the same start again is no replay."""
+        site.serving()
+        outcome = site.act("deployment_stop")
+        assert (outcome.status, outcome.state) == (Status.PASSING, State.SHUTTING_DOWN)
+        site.merge(2, how)
+        site.forge.delete_branch(BRANCH)
+        if seen:
+            status = site.status()
+            assert (status.status, status.state) == (Status.UNKNOWN, State.STOPPED)
+        assert site.on_main() == {}
+        outcome = site.start()
+        assert "waiting for pull request 3" in outcome.message
+        assert "waiting for pull request 3" in site.status().message
+        assert "Start churn" in site.forge.pulls[3].title
+        site.merge(3, how)
+        site.status()
+        assert site.on_main()["model"] == MODEL_A
+
+    def test_the_status_says_that_the_stop_waits(self, site):
+        site.serving()
+        site.act("deployment_stop")
+        status = site.status()
+        assert (status.status, status.state) == (Status.WARNING, State.SHUTTING_DOWN)
+        assert "the stop: waiting for pull request 2" in status.message
+
+    def test_a_replay_of_the_start_does_not_cancel_it(self, site):
+        site.serving()
+        site.act("deployment_stop")
+        site.start()
+        assert site.forge.pulls[2].state == "open"
+
+    def test_a_stop_before_the_start_was_merged_closes_that(self, site):
+        site.start()
+        outcome = site.act("deployment_stop")
+        assert "nothing to do" in outcome.message
+        assert site.only().state == "closed"
+        assert BRANCH not in site.branches
+        assert "not needed any more" in site.only().comments[-1][1]
+
+    def test_one_that_was_closed_stays_rejected(self, site):
+        site.serving()
+        site.act("deployment_stop")
+        site.forge.decline(2, comment="customers still use it")
+        outcome = site.act("deployment_stop")
+        assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+        assert "the stop was rejected by ann" in outcome.message
+        assert "customers still use it" in outcome.message
+        assert site.on_main()["model"] == MODEL_A
+
+
+class TestRejected:
+    @pytest.fixture
+    def closed(self, site):
+        site.serving()
+        site.replace()
+        site.forge.decline(2, comment="The AUC fell.\nSee @bob's `report`")
+        return site
+
+    def test_the_waiting_action_fails_with_the_closer_s_words(self, closed):
+        outcome = closed.replace()
+        assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+        assert outcome.old_model_in_use is True
+        assert f"model {MODEL_B} was rejected by ann in " in outcome.message
+        assert "The AUC fell. See @bob's `report`" in outcome.message
+        assert outcome.dashboard_url.endswith("/2")
+        assert f"gitops-bridge release {DEPLOYMENT}" in outcome.message
+
+    def test_the_status_stays_that_of_what_serves(self, closed):
+        for _ in range(2):
+            status = closed.status()
+            assert (status.status, status.state) == (Status.WARNING, State.UNKNOWN)
+            assert status.old_model_in_use is True
+            assert f"Git wants model {MODEL_A}" in status.message
+            assert f"model {MODEL_B} was rejected by ann" in status.message
+
+    def test_the_branch_goes_and_the_rejection_is_remembered_beside_it(self, closed):
+        closed.status()
+        assert BRANCH not in closed.branches
+        assert list(noted(closed)) == ["rejected"]
+        message = git(closed.team.remote, "log", "-1", "--format=%B", noted(closed)["rejected"])
+        assert "Rejected-By: ann\nRejected-Because: The AUC fell. See" in message
+
+    def test_nothing_proposes_it_again_but_another_action(self, closed):
+        closed.status()
+        for _ in range(2):
+            closed.replace()
+            closed.status()
+        assert len(closed.forge.pulls) == 2
+        outcome = closed.replace(keyValueConfig={"replicas": "3"})
+        assert "waiting for pull request 3" in outcome.message
+        assert "rejected" not in noted(closed)
+
+    def test_a_newer_model_is_proposed(self, closed):
+        outcome = closed.replace(new=MODEL_C)
+        assert "waiting for pull request 3" in outcome.message
+        closed.merge(3)
+        status = closed.status()
+        assert closed.on_main()["model"] == MODEL_C
+        assert "rejected" not in status.message
+
+    def test_a_person_may_have_it_proposed_again(self, closed):
+        from gitops_bridge.bridge import stages
+
+        closed.status()
+        outcome = stages.reconsidered(closed.shop(), DEPLOYMENT, None)
+        assert "waiting for pull request 3" in outcome.message
+        assert "rejected" not in noted(closed)
+        assert stages.reconsidered(closed.shop(), DEPLOYMENT, None) is None
+
+    def test_a_start_that_was_rejected_serves_nothing(self, site):
+        site.start()
+        site.forge.decline(1)
+        outcome = site.start()
+        assert (outcome.status, outcome.old_model_in_use) == (Status.FAILING, None)
+        status = site.status()
+        assert (status.status, status.state) == (Status.FAILING, State.ERRORED)
+
+    def test_closing_by_deleting_the_branch_is_a_rejection_too(self, site):
+        site.start()
+        site.forge.decline(1)
+        site.forge.delete_branch(BRANCH)
+        assert "was rejected by ann" in site.status().message
+        assert list(noted(site)) == ["rejected"]
+
+    def test_a_crash_after_the_note_is_taken_up(self, closed):
+        shop = closed.shop()
+        before = closed.branches[BRANCH]
+        closed.status()
+        git(closed.team.remote, "update-ref", f"refs/heads/{BRANCH}", before)
+        git(closed.team.remote, "update-ref", notes.name(Note.PROPOSED, "prod", DEPLOYMENT), before)
+        assert "was rejected by ann" in closed.replace().message
+        assert BRANCH not in closed.branches
+        assert list(noted(closed)) == ["rejected"]
+        assert shop.config.delivery.proposes
+
+
+class TestBaseMoved:
+    def test_another_deployment_s_merge_changes_nothing(self, site):
+        site.start()
+        before = site.branches[BRANCH]
+        site.commit_to_main("overlays/prod/65a000000000000000000099/README", "x\n")
+        site.status()
+        assert site.branches[BRANCH] == before
+
+    def test_a_proposal_that_no_longer_applies_is_applied_anew(self, site):
+        site.serving()
+        site.replace()
+        before = site.branches[BRANCH]
+        path = f"overlays/prod/{DEPLOYMENT}/kustomization.yaml"
+        text = git(site.team.remote, "show", f"main:{path}")
+        site.commit_to_main(path, text + "# a person's note\n")
+        status = site.status()
+        assert "waiting for pull request 2" in status.message
+        assert site.branches[BRANCH] != before
+        assert site.forge.pulls[2].head == site.branches[BRANCH]
+        assert site.branches[BRANCH] in site.forge.pulls[2].body
+        site.merge(2)
+        assert site.on_main()["model"] == MODEL_B
+        assert "a person's note" in git(site.team.remote, "show", f"main:{path}")
+
+    def test_what_a_person_did_to_the_model_meanwhile_stands(self, site):
+        site.serving()
+        site.replace()
+        path = f"overlays/prod/{DEPLOYMENT}/model/kustomization.yaml"
+        text = git(site.team.remote, "show", f"main:{path}")
+        site.commit_to_main(path, text + "# by hand\n")
+        status = site.status()
+        assert status.status is Status.WARNING
+        assert "held: Jane Doe moved" in status.message
+        assert site.forge.pulls[2].state == "open"
+
+
+class TestForeign:
+    def test_a_branch_somebody_else_pushed_to_is_never_overwritten(self, site):
+        site.serving()
+        site.replace()
+        theirs = site.push_to_branch(f"overlays/prod/{DEPLOYMENT}/patch.yaml", "# theirs\n")
+        outcome = site.replace(new=MODEL_C)
+        assert outcome.status is Status.WARNING
+        assert f"Jane Doe pushed {theirs[:12]} to {BRANCH}" in outcome.message
+        assert site.branches[BRANCH] == theirs
+        for _ in range(2):
+            status = site.status()
+            assert status.status is Status.WARNING
+            assert "Jane Doe pushed" in status.message
+        said = [text for _, text in site.forge.pulls[2].comments]
+        assert len(said) == 1
+        assert "`Jane Doe` pushed" in said[0]
+
+    def test_it_is_told_again_for_another_push(self, site):
+        site.start()
+        site.push_to_branch("one", "1")
+        site.status()
+        site.push_to_branch("two", "2")
+        site.status()
+        assert len(site.only().comments) == 2
+
+    def test_a_comment_that_failed_is_said_by_the_next_look(self, site):
+        site.start()
+        site.push_to_branch("one", "1")
+        site.forge.fail(403, when=lambda request: request.method == "POST")
+        site.status()
+        assert site.only().comments == []
+        site.status()
+        assert len(site.only().comments) == 1
+
+    @pytest.mark.parametrize("how", ["merge", "squash"])
+    def test_their_merge_is_the_end_of_it(self, site, how):
+        site.serving()
+        site.replace()
+        site.push_to_branch("theirs", "1")
+        site.status()
+        site.merge(2, how)
+        assert f"Git wants model {MODEL_B}" in site.status().message
+        assert BRANCH not in site.branches
+        assert set(noted(site)) <= {"delivered"}
+
+    def test_closed_it_is_rejected(self, site):
+        site.serving()
+        site.replace()
+        site.push_to_branch("theirs", "1")
+        site.status()
+        site.forge.decline(2, comment="no")
+        assert "was rejected by ann" in site.status().message
+        assert BRANCH not in site.branches
+
+    def test_deleting_the_branch_hands_it_back(self, site):
+        site.start()
+        site.push_to_branch("theirs", "1")
+        site.status()
+        site.forge.delete_branch(BRANCH)
+        outcome = site.start(MODEL_B)
+        assert "waiting for pull request 1" in outcome.message
+        assert MODEL_B in site.only().body
+
+
+class TestPolicy:
+    def test_a_stop_may_be_pushed_while_replacements_are_reviewed(self, tmp_path):
+        policy = {"default": "pull-request", "stop": "push"}
+        with Proposing(tmp_path, GitHubServer, protected=False, delivery=policy) as site:
+            site.serving()
+            site.replace()
+            outcome = site.act("deployment_stop")
+            assert outcome.state is State.STOPPED
+            assert site.on_main() == {}
+            assert site.forge.pulls[2].state == "closed"
+            assert BRANCH not in site.branches
+
+    def test_scaling_may_be_pushed(self, tmp_path):
+        policy = {"default": "pull-request", "scale": "push"}
+        with Proposing(tmp_path, GitHubServer, protected=False, delivery=policy) as site:
+            site.serving()
+            outcome = site.start(keyValueConfig={"replicas": "3"})
+            assert "committed" in outcome.message
+            assert len(site.forge.pulls) == 1
+
+    @pytest.mark.parametrize(
+        ("importance", "pulls"), [("CRITICAL", 1), ("LOW", 0), (None, 1)], ids=str
+    )
+    def test_importance_decides_where_it_is_asked_for(self, tmp_path, importance, pulls):
+        from tests.servers.datarobot_monitoring import MonitoredDataRobot
+        from tests.servers.packages import PACKAGE
+
+        policy = {"default": "push", "CRITICAL": "pull-request", "LOW": "push"}
+        with (
+            MonitoredDataRobot() as server,
+            Proposing(
+                tmp_path, GitHubServer, protected=False, delivery=policy,
+                datarobot={"url": server.url, "token": {"env": "DR"}},
+            ) as site,
+        ):  # fmt: skip
+            site.environ["DR"] = server.token
+            server.add_package(PACKAGE, model_id=MODEL_A)
+            server.add_deployment(DEPLOYMENT, package=PACKAGE)
+            server.deployments[DEPLOYMENT]["importance"] = importance
+            site.start()
+            assert len(site.forge.pulls) == pulls
+            if importance:
+                assert f"importance/{importance.lower()}" in str(site.forge.pulls) or not pulls
+
+    def test_a_rollback_is_proposed_and_stays_a_person_s_decision(self, site):
+        from gitops_bridge.bridge import people
+        from gitops_bridge.git import Signature
+
+        site.serving()
+        site.replace()
+        site.merge(2, "squash")
+        site.status()
+        shop = site.shop()
+        by = Signature("Ann Example", "ann@example.com")
+        plan = people.rollback(shop, DEPLOYMENT, None, None, by)
+        review = people.carried_out(shop, DEPLOYMENT, None, plan)
+        assert review.url.endswith("/3")
+        assert "Roll back churn" in site.forge.pulls[3].title
+        assert "waiting for pull request 3" in site.status().message
+        site.merge(3, "squash")
+        status = site.status()
+        assert site.on_main()["model"] == MODEL_A
+        assert "pull request" not in status.message
+        assert BRANCH not in site.branches
+        outcome = site.replace()
+        assert "held: " in outcome.message
+
+
+class TestAutoMerge:
+    @pytest.fixture
+    def auto(self, request, tmp_path):
+        with Proposing(tmp_path, GitHubServer, pull_request={"auto_merge": "true"}) as site:
+            yield site
+
+    def test_it_is_handed_over_pinned_to_the_head(self, auto):
+        outcome = auto.start()
+        assert auto.only().auto_merge == auto.branches[BRANCH]
+        assert "waiting for pull request 1" in outcome.message
+
+    def test_a_newer_head_is_handed_over_anew(self, auto):
+        auto.start()
+        auto.start(MODEL_B)
+        assert auto.only().auto_merge == auto.branches[BRANCH]
+
+    def test_merged_within_the_budget_is_delivered_at_once(self, auto):
+        original = auto.sleep
+
+        def sleep(seconds):
+            original(seconds)
+            if auto.only().state == "open":
+                auto.merge(1, "squash")
+
+        auto.sleep = sleep
+        outcome = auto.start()
+        assert "nothing to do: Git holds this already" in outcome.message
+        assert auto.on_main()["model"] == MODEL_A
+
+    def test_where_it_is_not_allowed_the_cure_is_told_and_people_merge(self, auto):
+        auto.forge.auto_merge_allowed = False
+        outcome = auto.start()
+        assert outcome.status is Status.WARNING
+        assert "Allow auto-merge" in outcome.message
+        assert auto.only().state == "open"
