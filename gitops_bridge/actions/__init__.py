@@ -1,0 +1,36 @@
+"""The vocabulary every room shares, and how an action file becomes a Request."""
+
+from gitops_bridge.actions.parsing import parse, shown
+from gitops_bridge.actions.vocabulary import (
+    ABOUT_ONE_DEPLOYMENT,
+    NEEDS_MODEL,
+    Action,
+    Deployment,
+    ExecutionType,
+    Model,
+    ModelFormat,
+    Outcome,
+    Package,
+    Request,
+    Scale,
+    State,
+    Status,
+)
+
+__all__ = [
+    "ABOUT_ONE_DEPLOYMENT",
+    "NEEDS_MODEL",
+    "Action",
+    "Deployment",
+    "ExecutionType",
+    "Model",
+    "ModelFormat",
+    "Outcome",
+    "Package",
+    "Request",
+    "Scale",
+    "State",
+    "Status",
+    "parse",
+    "shown",
+]
