@@ -73,7 +73,7 @@ def keys(kind: type, prefix: str) -> list[str]:
         sections = [
             item
             for item in (hints[field.name], *typing.get_args(hints[field.name]))
-            if is_dataclass(item) and item is not config.Secret
+            if is_dataclass(item) and item not in (config.Secret, config.Delivery)
         ]
         if field.name == "environments":
             found += [key for key in keys(config.Environment, f"{name}.<id>.") if key[-3:] != ".id"]
