@@ -7,7 +7,6 @@ import pytest
 
 from tests.team import Team
 
-
 # The same examples everywhere, and no verdict by the clock: a slow machine fails no property.
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")

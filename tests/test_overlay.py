@@ -366,31 +366,6 @@ def test_an_unstructured_custom_model_reports_by_itself(repository):
     ]
 
 
-def test_the_example_is_what_is_written():
-    folder = ROOT / "overlays/example" / ID
-    repository_seams = Seams(
-        (
-            Route(
-                "Ingress",
-                "mlops",
-                "/spec/rules/0/http/paths/0/path",
-                "/deployments/deployment-id(/|$)(.*)",
-            ),
-        )
-    )
-    written = overlay.component(
-        **FIRST
-        | {
-            "scale": Scale(minimum=2, maximum=4),
-            "monitoring": True,
-            "image": replace(IMAGE, tag="65a000000000000000000020-3f9c2a71d0"),
-            "seams": repository_seams,
-        }
-    )
-    assert (folder / "model/kustomization.yaml").read_text() == written
-    assert (folder / "kustomization.yaml").read_text() == overlay.seed()
-
-
 def test_the_example_is_complete_and_valid():
     objects = build(ROOT / "overlays/example" / ID)
     for item in objects:
