@@ -1,0 +1,65 @@
+"""Ours, as a resident process has it: one Workshop whose mirror is warm, and actions for it.
+
+"Render excluded" means that the kustomize processes are left out and nothing else: each measured
+action is run dry beforehand, so that the renderer has remembered the very trees (by the hash of all
+their files) that the action will hand to it. Reading, hashing, looking up and parsing still happen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.world import Spot, World, environ
+from gitops_bridge import agent
+from gitops_bridge.actions import Outcome, Status
+from gitops_bridge.bridge import Workshop, handle, open_workshop
+from gitops_bridge.bridge.reports import plugin_start
+
+
+def workshop(config: Path) -> Workshop:
+    """Opened, mirrored, packed and with every environment's rendering remembered."""
+    shop = open_workshop(agent.read_config(config), environ(config.parent))
+    plugin_start(shop)
+    shop.repository.maintain()
+    return shop
+
+
+def render_beforehand(shop: Workshop, spots: Sequence[Spot], generation: int) -> None:
+    """Remember what the actions on `spots` will render, before and after."""
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda spot: replace(shop, spot, generation, dry_run=True), spots))
+
+
+def replace(shop: Workshop, spot: Spot, generation: int, *, dry_run: bool = False) -> Outcome:
+    outcome = handle(shop, spot.replacement(generation), dry_run=dry_run)
+    if outcome.status is not Status.PASSING or not (dry_run or outcome.commit):
+        raise RuntimeError(f"{spot}: {outcome}")
+    return outcome
+
+
+def timed(shop: Workshop, spot: Spot, generation: int) -> float:
+    began = time.perf_counter()
+    replace(shop, spot, generation)
+    return time.perf_counter() - began
+
+
+class Resident:
+    """A workshop of its own on a copy of the world's repository."""
+
+    def __init__(self, world: World, name: str, url_of) -> None:  # type: ignore[no-untyped-def]
+        self.world = world
+        self.remote = world.remote(name)
+        self.config = world.config(name, url_of(self.remote))
+        self.shop = workshop(self.config)
+
+    def turn(self, turn: int) -> float:
+        return timed(self.shop, self.world.spot(turn), self.world.generation)
+
+    def ready(self, turns: int) -> Resident:
+        """With the renderings of that many turns remembered."""
+        spots = [self.world.spot(turn) for turn in range(turns + 1)]
+        render_beforehand(self.shop, spots, self.world.generation)
+        return self
