@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import delivery
+from bench import delivery, processes
 from bench.harness import Bench, Line, Row, pin
 
 ROWS: dict[str, Row] = {
@@ -21,6 +21,9 @@ ROWS: dict[str, Row] = {
     "clone": delivery.clone,
     "scale": delivery.scale,
     "batch": delivery.batch,
+    "process": processes.process,
+    "status": processes.status,
+    "memory": processes.memory,
 }
 
 

@@ -1,0 +1,1 @@
+"""Plugins for the management agent's own runner that stand beside ours."""
