@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import delivery, processes
+from bench import contention, delivery, processes, reading, rendering
 from bench.harness import Bench, Line, Row, pin
 
 ROWS: dict[str, Row] = {
@@ -23,6 +23,11 @@ ROWS: dict[str, Row] = {
     "batch": delivery.batch,
     "process": processes.process,
     "status": processes.status,
+    "contention": contention.contention,
+    "render": rendering.render,
+    "check": rendering.check,
+    "list": reading.listing,
+    "history": reading.history,
     "memory": processes.memory,
 }
 

@@ -8,7 +8,7 @@ their files) that the action will hand to it. Reading, hashing, looking up and p
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,10 +49,12 @@ def timed(shop: Workshop, spot: Spot, generation: int) -> float:
 class Resident:
     """A workshop of its own on a copy of the world's repository."""
 
-    def __init__(self, world: World, name: str, url_of) -> None:  # type: ignore[no-untyped-def]
+    def __init__(
+        self, world: World, name: str, url_of: Callable[[Path], str], **actions: int
+    ) -> None:
         self.world = world
         self.remote = world.remote(name)
-        self.config = world.config(name, url_of(self.remote))
+        self.config = world.config(name, url_of(self.remote), **actions)
         self.shop = workshop(self.config)
 
     def turn(self, turn: int) -> float:

@@ -76,7 +76,7 @@ def status(bench: Bench) -> Iterator[Line]:
     """pe_status of an environment with 10 deployments that DataRobot knows. From the mirror: the
     branch was seen seconds ago. With one fetch: it was not."""
     here, rounds = bench.large, bench.rounds(16)
-    ours = Resident(here, "status-ours", bench.url)
+    ours = Resident(here, "status-ours", bench.url, status_age=3600)
     folder = here.root / "status-test"
     folder.mkdir()
     zeros = {
@@ -156,5 +156,3 @@ def _peak(folder: Path, config: Path, action: str, document: dict[str, Any]) -> 
     if code:
         raise RuntimeError(f"{action} failed")
     return usage.ru_maxrss
-
-

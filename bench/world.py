@@ -137,7 +137,7 @@ class World:
         subprocess.run(["cp", "-a", str(self.base), str(target)], check=True)
         return target
 
-    def config(self, name: str, url: str) -> Path:
+    def config(self, name: str, url: str, **actions: int) -> Path:
         """A configuration whose mirror lies beside it, both fresh."""
         cache = self.root / f"{name}-cache"
         shutil.rmtree(cache, ignore_errors=True)
@@ -145,6 +145,7 @@ class World:
         count = -(-self.overlays // PER_ENVIRONMENT)
         document = {
             "repository": {"url": url, "cache": str(cache)},
+            "actions": actions,
             "environments": {
                 environment_id(number): {
                     "name": f"env-{number}", "namespace": f"serving-{number}",

@@ -34,8 +34,13 @@ def seen(repository: Repository, commit: str, home: str) -> Iterator[Seen]:
     """The commits that touched `model/` in `home`, newest first, with the record each left."""
     vouched = vouched_for(repository, commit, home)
     for touch in touches(repository, commit, f"{home}/model"):
-        record = _record(repository, touch, home)
-        yield Seen(touch.id, touch.author.name, touch.trailers, record, touch.id in vouched)
+        yield look(repository, touch, home, vouched)
+
+
+def look(repository: Repository, touch: Commit, home: str, vouched: frozenset[str]) -> Seen:
+    """A commit with the record it left in `home`; `vouched` are those known to be ours."""
+    record = _record(repository, touch, home)
+    return Seen(touch.id, touch.author.name, touch.trailers, record, touch.id in vouched)
 
 
 def vouched_for(repository: Repository, commit: str, home: str) -> frozenset[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitops_bridge.bridge import reviews, texts
-from gitops_bridge.bridge.known import folder, known, seen
+from gitops_bridge.bridge.known import folder, known, look, seen, vouched_for
 from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.bridge.rollouts import Look, Plan, Planned, prove
 from gitops_bridge.bridge.sources import Reader
@@ -23,7 +23,7 @@ from gitops_bridge.desired.history import told
 from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import MODEL, Change, Known, Rollout
 from gitops_bridge.errors import BridgeError, RequestError
-from gitops_bridge.git import Commit, Edit, Signature, Snapshot
+from gitops_bridge.git import Commit, Edit, Repository, Signature, Snapshot
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,23 @@ def history(shop: Workshop, deployment: str, environment: str | None) -> Iterato
     """The commits that changed what a deployment runs, newest first."""
     snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
     home = folder(find(shop, snapshot, deployment, environment).name, deployment)
-    touches = list(shop.repository.log(snapshot.commit, f"{home}/model"))
-    looks = list(seen(shop.repository, snapshot.commit, home))
-    for index, (touch, look) in enumerate(zip(touches, looks, strict=True)):
+    yield from entries(shop.repository, snapshot.commit, home)
+
+
+def entries(repository: Repository, commit: str, home: str) -> Iterator[Entry]:
+    """The commits up to `commit` that changed `model/` in the folder `home`, newest first."""
+    touches = repository.log(commit, f"{home}/model")
+    vouched = vouched_for(repository, commit, home)
+    looks = [look(repository, touch, home, vouched) for touch in touches]
+    deployment = home.rpartition("/")[2]
+    for index, (touch, left) in enumerate(zip(touches, looks, strict=True)):
         story = told(looks[index:], deployment)
         yield Entry(
             commit=touch.id,
             time=touch.time,
             author=touch.author.name,
             subject=touch.message.split("\n", 1)[0],
-            record=look.record,
+            record=left.record,
             ours=story.last is not None and story.last.commit == touch.id,
         )
 
@@ -211,9 +218,9 @@ def _resolved(shop: Workshop, snapshot: Snapshot, to: str) -> str:
 def _earlier(shop: Workshop, snapshot: Snapshot, home: str, found: Known) -> str:
     """The newest commit at which another model served."""
     now = found.record()
-    for look in seen(shop.repository, snapshot.commit, home):
-        if look.record and (now is None or look.record.model.id != now.model.id):
-            return look.commit
+    for left in seen(shop.repository, snapshot.commit, home):
+        if left.record and (now is None or left.record.model.id != now.model.id):
+            return left.commit
     raise RequestError(
         f"{home} has had no other model", hint="name the state to go back to: --to COMMIT"
     )

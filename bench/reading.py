@@ -1,0 +1,112 @@
+"""Git read as a whole: every deployment with its model, and the history of one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.bridge import Resident, workshop
+from bench.harness import Bench, Line, at_least, at_most, reported, shown, take_turns
+from bench.world import environ
+from gitops_bridge.bridge import people
+from gitops_bridge.bridge.listing import Listing
+
+_MODEL = re.compile(rb'^model: "?([^"\n]+)"?$', re.MULTILINE)
+
+
+def listing(bench: Bench) -> Iterator[Line]:
+    """All environments, one after the other, from a mirror that needs no fetch."""
+    here, rounds = bench.large, bench.rounds(12)
+    ours = Resident(here, "list-ours", bench.url)
+    names = [item.name for item in ours.shop.config.environments]
+    warm = Listing()
+
+    def first(_: int) -> float:
+        shop, fresh = workshop(ours.config), Listing()
+        began = time.perf_counter()
+        count = _listed(shop, fresh, names)
+        return _checked(time.perf_counter() - began, count, here.overlays)
+
+    def again(_: int) -> float:
+        began = time.perf_counter()
+        count = _listed(ours.shop, warm, names)
+        return _checked(time.perf_counter() - began, count, here.overlays)
+
+    def peer(_: int) -> float:
+        began = time.perf_counter()
+        count = len(_by_git(here.base))
+        return _checked(time.perf_counter() - began, count, here.overlays)
+
+    _listed(ours.shop, warm, names)
+    found = take_turns(rounds, first=first, again=again, peer=peer)
+    what = f"{here.overlays} deployments with their models, first time, beside ls-tree + cat-file"
+    yield at_most("list", what, 3, found["peer"], found["first"])
+    yield at_least("list", "the same again, nothing changed", 20, found["peer"], found["again"])
+
+
+def _listed(shop, found, names) -> int:  # type: ignore[no-untyped-def]
+    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=False)
+    return sum(len(found.models(snapshot, name)) for name in names)
+
+
+def _checked(seconds: float, count: int, wanted: int) -> float:
+    if count != wanted:
+        raise RuntimeError(f"{count} deployments listed of {wanted}")
+    return seconds
+
+
+def _by_git(repository: Path) -> dict[str, str]:
+    """Deployment -> model, as a script reads them with the git program."""
+    git = ["git", f"--git-dir={repository}"]
+    names = subprocess.run(
+        [*git, "ls-tree", "-r", "main", "overlays/"],
+        env=environ(repository), check=True, capture_output=True,
+    ).stdout.splitlines()  # fmt: skip
+    wanted = [line.split(b"\t") for line in names if line.endswith(b"/model/record.yaml")]
+    ids = b"\n".join(head.split()[2] for head, _ in wanted)
+    out = subprocess.run(
+        [*git, "cat-file", "--batch"],
+        input=ids, env=environ(repository), check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    found, at = {}, 0
+    for _, path in wanted:
+        end = out.index(b"\n", at)
+        size = int(out[at:end].split()[2])
+        match = _MODEL.search(out, end, end + 1 + size)
+        at = end + 2 + size
+        if match:
+            found[path.split(b"/")[2].decode()] = match[1].decode()
+    return found
+
+
+def history(bench: Bench) -> Iterator[Line]:
+    """The mirror has its changed-path graph, the peer's clone none."""
+    here, rounds = bench.large, bench.rounds(12)
+    ours = Resident(here, "history-ours", bench.url)
+    plain = here.remote("history-peer")
+    fetches = []
+
+    def mine(turn: int) -> float:
+        began = time.perf_counter()
+        ours.shop.repository.fetch()
+        fetches.append(time.perf_counter() - began)
+        snapshot = ours.shop.repository.snapshot("main", fetch=False)
+        began = time.perf_counter()
+        told = list(people.entries(ours.shop.repository, snapshot.commit, here.spot(turn).home))
+        return _checked(time.perf_counter() - began, len(told), here.generation + 1)
+
+    def peer(turn: int) -> None:
+        subprocess.run(
+            ["git", "-c", "core.commitGraph=false", "log", "main", "--", here.spot(turn).home],
+            cwd=plain, env=environ(plain), check=True, capture_output=True,
+        )  # fmt: skip
+
+    found = take_turns(rounds, ours=mine, peer=peer)
+    commits = here.overlays * (here.generation + 1)
+    what = f"history of one deployment over {commits} commits, beside git log without a graph"
+    yield at_least("history", what, 10, found["peer"], found["ours"])
+    said = shown(sorted(fetches)[len(fetches) // 2])
+    yield reported("history", "the fetch that goes before it", said)
