@@ -1,4 +1,4 @@
-"""An environment's folder to its deployments and their models, without reading what was read before.
+"""An environment's folder to its deployments and their models, reading nothing twice.
 
 `reports` lists from it. In a resident process, which keeps one Listing, a folder whose id has not
 changed costs nothing, and in one that has only the deployments that did are read again. What is
