@@ -79,12 +79,7 @@ def status(bench: Bench) -> Iterator[Line]:
     ours = Resident(here, "status-ours", bench.url, status_age=3600)
     folder = here.root / "status-test"
     folder.mkdir()
-    zeros = {
-        key: 0 for key in (
-            "launch_time_sec", "stop_time_sec", "pe_status_time_sec", "deployment_status_time_sec",
-            "plugin_start_time",
-        )
-    }  # fmt: skip
+    zeros = dict.fromkeys(("launch_time_sec", "stop_time_sec", "pe_status_time_sec", "deployment_status_time_sec", "plugin_start_time"), 0)  # fmt: skip
     private = folder / "private.yaml"
     private.write_text(json.dumps({**zeros, "tmp_dir": str(folder)}))
     known = [Spot(number) for number in range(10)]
