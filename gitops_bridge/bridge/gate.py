@@ -12,6 +12,7 @@ from dataclasses import replace
 from gitops_bridge.bridge.builds import Build
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Gate
+from gitops_bridge.desired.build import short
 from gitops_bridge.desired.jobs import KEY_LABEL
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.desired.record import Record
@@ -57,6 +58,22 @@ def pinned(shop: Workshop, build: Build, serving: Record | None) -> Image:
 def present(shop: Workshop, image: Image) -> bool:
     """Whether the registry has the image, by its digest where it has one."""
     return shop.registry(image.repository.split("/", 1)[0]).digest(str(image)) is not None
+
+
+def found_again(shop: Workshop, image: Image) -> Image | None:
+    """What can be delivered in the place of an image that was delivered once: itself, or what was
+    built anew under its tag; None when the registry has neither. Raises RegistryError."""
+    if shop.config.build.gate is Gate.NONE:
+        return image
+    if image.digest and present(shop, image):
+        return image
+    registry = shop.registry(image.repository.split("/", 1)[0])
+    digest = registry.digest(str(replace(image, digest=None)))
+    if digest is None:
+        return None
+    label = registry.labels(f"{image.repository}@{digest}").get(KEY_LABEL, "")
+    same = re.fullmatch(r"[0-9a-f]{64}", label) and short(label) == image.tag.rpartition("-")[2]
+    return replace(image, digest=digest) if same else None
 
 
 def parsed(reference: str) -> Image | None:

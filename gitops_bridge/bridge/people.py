@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gitops_bridge.bridge import reviews, texts
+from gitops_bridge.bridge import builds, environments, gate, reviews, texts
 from gitops_bridge.bridge.known import folder, known, look, seen, vouched_for
 from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.bridge.rollouts import Look, Plan, Planned, prove
@@ -22,7 +22,7 @@ from gitops_bridge.desired import messages
 from gitops_bridge.desired.history import told
 from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import MODEL, Change, Known, Rollout
-from gitops_bridge.errors import BridgeError, RequestError
+from gitops_bridge.errors import BridgeError, RegistryError, RequestError
 from gitops_bridge.git import Commit, Edit, Repository, Signature, Snapshot
 
 
@@ -40,14 +40,14 @@ class Entry:
 
 def find(shop: Workshop, snapshot: Snapshot, deployment: str, named: str | None) -> Environment:
     """The environment a deployment is in, or was last. Raises RequestError when that is unclear."""
-    environments = [item for item in shop.config.environments if named in (None, item.name)]
-    if not environments:
+    named_so = [item for item in shop.config.environments if named in (None, item.name)]
+    if not named_so:
         known_names = ", ".join(item.name for item in shop.config.environments)
         raise RequestError(f"there is no environment {named!r}", hint=f"one of {known_names}")
-    homes = [item for item in environments if snapshot.id(folder(item.name, deployment))]
+    homes = [item for item in named_so if snapshot.id(folder(item.name, deployment))]
     homes = homes or [
         item
-        for item in environments
+        for item in named_so
         if next(iter(shop.repository.log(snapshot.commit, folder(item.name, deployment))), None)
     ]
     if len(homes) == 1:
@@ -135,10 +135,65 @@ def _rolled_back(
     if not found.present:
         files |= found.remembered or {}
     files |= {f"{MODEL}{path}": content for path, content in earlier.items()}
+    files = _obtainable(shop, files, deployment, source)
     after = Known({path: item for path, item in files.items() if item is not None}).record()
     rollout = Rollout(Change.ROLLBACK, files, found.record(), after)
     message = messages.restored(Change.ROLLBACK, deployment, where.name, after, source)
     return prove(shop, Reader(snapshot), home, found, rollout, message, {}, by)
+
+
+def _obtainable(
+    shop: Workshop, files: Mapping[str, bytes | None], deployment: str, source: str
+) -> dict[str, bytes | None]:
+    """The files of an earlier state, with the digest that the registry has for their image now.
+    Raises RegistryError when it has none: what no node can pull is not delivered."""
+    record = Known({path: item for path, item in files.items() if item is not None}).record()
+    image = gate.parsed(record.image) if record else None
+    if image is None:
+        return dict(files)
+    there = gate.found_again(shop, image)
+    if there is None:
+        raise RegistryError(
+            f"{image} is no longer in the registry, so nothing was committed",
+            hint=f"gitops-bridge rollback {deployment} --to {source[:12]} --rebuild has it built; "
+            "roll back once it is there",
+        )
+    old, new = image.digest, there.digest
+    if old is None or new is None or old == new:
+        return dict(files)
+    return {
+        path: content.replace(old.encode(), new.encode())
+        if content and path.startswith(MODEL)
+        else content
+        for path, content in files.items()
+    }
+
+
+def rebuild(shop: Workshop, deployment: str, environment: str | None, to: str | None) -> str:
+    """Have the image of an earlier state built once more: the path of the Job on `builds`.
+
+    Raises RequestError when the environment would build another image by now.
+    """
+    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    where = find(shop, snapshot, deployment, environment)
+    home = folder(where.name, deployment)
+    found = known(shop.repository, snapshot, home, deployment)
+    source = _resolved(shop, snapshot, to) if to else _earlier(shop, snapshot, home, found)
+    record = Known(shop.repository.at(source).files(home)).record()
+    facts = environments.facts(Reader(snapshot), where.name, shop.kustomize)
+    build = builds.wanted(where.name, facts.builder, record.model) if record else None
+    if (
+        record is None
+        or build is None
+        or build.package_id is None
+        or (record.image.partition("@")[0] != str(build.image))
+    ):
+        raise RequestError(
+            f"the image of {deployment} at {source[:12]} cannot be built again: "
+            "its package is not known, or the environment builds other images by now",
+            hint="replace the model by that one in DataRobot",
+        )
+    return builds.order(shop, build, again=True)
 
 
 def release(
@@ -156,7 +211,7 @@ def release(
                 hint=f"gitops-bridge history {deployment} tells its rollouts",
             )
         delivered = shop.repository.at(found.last.commit).files(home)
-        files = _released(found, delivered)
+        files = _obtainable(shop, _released(found, delivered), deployment, found.last.commit)
         rollout = Rollout(Change.RELEASE, files, found.record(), found.last.record)
         message = messages.restored(
             Change.RELEASE, deployment, where.name, found.last.record, found.last.commit

@@ -20,7 +20,7 @@ from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired.rollout import Hold, Touch
-from gitops_bridge.errors import StaleBase
+from gitops_bridge.errors import RequestError, StaleBase
 from gitops_bridge.git import Commit, Edit, Signature, Snapshot
 
 ENDED = (
@@ -158,6 +158,18 @@ def _still_missing(
     elif overdue(shop, proposal):
         return Progress(given_up(shop, proposal, reason(shop, missing, "")))
     return Progress(proposal, image=image)
+
+
+def renewed(shop: Workshop, environment: Environment, proposal: Proposal) -> Proposal:
+    """The proposal planned anew on main as it is, so that it goes over what people changed since.
+    Raises RequestError when there is nothing left to propose, StaleBase when it has moved."""
+    plan = _plan(shop, environment, proposal)
+    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    decision = plan(snapshot).decision if plan else None
+    if not isinstance(decision, Planned):
+        raise RequestError(f"{proposal.branch} has nothing to deliver", hint="send a new action")
+    edit = decision.edit
+    return proposals.propose(shop, snapshot, edit, environment.name, proposal.deployment, proposal)
 
 
 def given_up(shop: Workshop, proposal: Proposal, why: str) -> Proposal | None:

@@ -20,12 +20,15 @@ EXIT_USAGE = 2  # the command line or the configuration is wrong
 EXIT_FAULT = 3  # a bug of ours
 
 VERBS = {
+    "append-model": "Put a model onto the prediction server in the registry; what a Job runs",
     "check": "Render and verify every overlay",
     "demo": "See actions become commits, on this machine alone",
     "doctor": "Check what the first rollout will need, and touch nothing",
+    "fetch-model": "Write the build context of a model; what a Job runs",
     "history": "Tell the rollouts of a deployment from Git",
     "init": "Set up a GitOps repository for models",
     "plan": "Show what an action would commit, and touch nothing",
+    "reconcile": "Deliver what waits for its image, clear away old builds",
     "release": "Deliver what a person's change holds back",
     "rollback": "Bring back an earlier model of a deployment",
     "run": "Carry out one action of the management agent",

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from gitops_bridge.cli.job import JobCommand, exit_code
 from gitops_bridge.errors import BridgeError, ConfigError, RequestError
 
 if TYPE_CHECKING:
@@ -24,12 +25,8 @@ if TYPE_CHECKING:
     from gitops_bridge.images.context import Found, Order
     from gitops_bridge.images.fetch import Pace
 
-EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_TEMPFAIL = 64, 65, 66, 75
-"""sysexits.h; the Job's podFailurePolicy fails at once on the first three."""
-
 _TYPES = ("dedicated", "custom_inference_model")
 _FORMATS = ("datarobot", "datarobotScoringCode")
-_MISSING = frozenset({401, 403, 404, 410})
 
 _EPILOG = """
 \b
@@ -58,18 +55,7 @@ Examples
 """
 
 
-class _Command(click.Command):
-    """Exits 64 on wrong usage, whoever called it: the Job must not try that again."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            error.show()
-            sys.exit(EX_USAGE)
-
-
-@click.command("fetch-model", cls=_Command, epilog=_EPILOG)
+@click.command("fetch-model", cls=JobCommand, epilog=_EPILOG)
 @click.option("--model-package-id", required=True, help="DataRobot's id of the model package.")
 @click.option(
     "--execution-type", type=click.Choice(_TYPES), required=True, help="What runs the model."
@@ -127,15 +113,6 @@ def fetch_model(**options: Any) -> None:
     except BridgeError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(exit_code(error))
-
-
-def exit_code(error: BridgeError) -> int:
-    """What tells the Job whether to try again."""
-    if error.retry:
-        return EX_TEMPFAIL
-    if error.status in _MISSING:
-        return EX_NOINPUT
-    return EX_USAGE if isinstance(error, (RequestError, ConfigError)) else EX_DATAERR
 
 
 def _run(options: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
 from gitops_bridge.bridge import Workshop, open_workshop
 from gitops_bridge.bridge.answers import review_said
+from gitops_bridge.bridge.proposals import Proposal
 from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Commit, Signature
@@ -72,12 +73,16 @@ def signature(author: str | None, shop: Workshop) -> Signature:
     return Signature(name.strip(), email.strip())
 
 
-def report(result: Commit | Review, output: str) -> None:
-    """Say what was committed, or proposed."""
+def report(result: Commit | Review | Proposal, output: str) -> None:
+    """Say what was committed, or proposed, or what waits for its image."""
     if isinstance(result, Commit):
         subject = result.message.split("\n", 1)[0]
         data: dict[str, object] = {"commit": result.id, "message": result.message}
         text = f"committed {result.id[:12]}: {subject}"
+    elif isinstance(result, Proposal):
+        image = result.record.image if result.record else ""
+        data = {"branch": result.branch, "image": image}
+        text = f"{result.branch} waits for the image {image}"
     else:
         data = {"proposed": result.url, "said": list(result.said)}
         text = review_said(result)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitops_bridge.bridge import people, stages
+from gitops_bridge.bridge import people, reconciling, stages
 from gitops_bridge.cli import options
 
 
@@ -20,12 +20,18 @@ def release(deployment: str, environment: str | None, config_file: Path, output:
 
     When a person has reverted or edited what an action delivered, that action is held if it comes
     again. This puts the delivery back and ends the hold. A change whose pull request was closed is
-    proposed once more.
+    proposed once more. A rollout that waits for its image while a person changes the deployment is
+    held too, and goes over that change once released.
     """
     shop = options.workshop(config_file)
     outcome = stages.reconsidered(shop, deployment, environment)
     if outcome is not None:
         options.tell(outcome, output)
+        return
+    waited = reconciling.release(shop, deployment, environment)
+    result = (waited.commit or waited.review or waited.proposal) if waited else None
+    if result is not None:
+        options.report(result, output)
         return
     plan = people.release(shop, deployment, environment)
     options.report(people.carried_out(shop, deployment, environment, plan), output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -13,6 +14,10 @@ from gitops_bridge.cli import options
 @click.command()
 @click.argument("deployment")
 @click.option("--to", metavar="COMMIT", help="A commit of its history; default: the model before.")
+@click.option(
+    "--rebuild", is_flag=True,
+    help="Commit nothing; have its image built again, when the registry has lost it.",
+)  # fmt: skip
 @options.environment()
 @options.person()
 @options.configuration()
@@ -20,6 +25,7 @@ from gitops_bridge.cli import options
 def rollback(
     deployment: str,
     to: str | None,
+    rebuild: bool,
     environment: str | None,
     author: str | None,
     config_file: Path,
@@ -31,5 +37,9 @@ def rollback(
     back: the action it undoes is held when it comes again, a newer one goes ahead.
     """
     shop = options.workshop(config_file)
+    if rebuild:
+        path = people.rebuild(shop, deployment, environment, to)
+        click.echo(json.dumps({"job": path}) if output == "json" else f"{path} builds it")
+        return
     plan = people.rollback(shop, deployment, environment, to, options.signature(author, shop))
     options.report(people.carried_out(shop, deployment, environment, plan), output)

@@ -91,6 +91,21 @@ def prepare(
         raise
 
 
+def finished(out: Path) -> tuple[Order, Record]:
+    """What an earlier `prepare` has put into `out`, and for which order; only its note is read.
+
+    Raises RequestError when it holds no finished context.
+    """
+    noted = _noted(out)
+    try:
+        return Order(**noted["order"]), Record(**noted["record"])
+    except (KeyError, TypeError):
+        raise RequestError(
+            f"{out} holds no finished build context",
+            hint="gitops-bridge fetch-model writes it; has it ended with 0?",
+        ) from None
+
+
 def _buildable(order: Order) -> None:
     """Faults that are known without the package, before anything is fetched."""
     if order.execution_type == _CUSTOM:

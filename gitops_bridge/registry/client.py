@@ -99,7 +99,9 @@ class Registry:
                 continue
             if found:
                 return found
-        raise RegistryError(f"{wanted} is not in the registry", hint="check repository and tag")
+        missing = RegistryError(f"{wanted} is not in the registry", hint="check repository and tag")
+        missing.status = 404
+        raise missing
 
     def image(self, reference: str) -> Manifest:
         """As `manifest`, of an index the image for linux/amd64."""

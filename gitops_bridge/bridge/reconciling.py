@@ -1,0 +1,79 @@
+"""Every rollout that waits, one step further: what `gitops-bridge reconcile` does and tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitops_bridge.bridge import answers, proposals
+from gitops_bridge.bridge.proposals import Proposal
+from gitops_bridge.bridge.waiting import Progress, look, renewed
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.desired import messages
+from gitops_bridge.errors import BridgeError, RequestError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rollout that waited, and what became of it."""
+
+    environment: str
+    deployment: str
+    said: str
+    commit: str | None = None
+    is_problem: bool = False
+
+
+def reconcile(shop: Workshop, deployment: str | None, environment: str | None) -> Iterator[Step]:
+    """Look at the rollouts that wait, all or those of a deployment or environment. Raises
+    RequestError for an environment that is not configured."""
+    by_name = {item.name: item for item in shop.config.environments}
+    if environment is not None and environment not in by_name:
+        known = ", ".join(by_name)
+        raise RequestError(f"there is no environment {environment!r}", hint=f"one of {known}")
+    shop.repository.fetch()
+    for proposal in proposals.all_of(shop, environment):
+        if deployment in (None, proposal.deployment) and proposal.environment in by_name:
+            try:
+                yield _step(shop, proposal)
+            except BridgeError as error:
+                yield Step(proposal.environment, proposal.deployment, str(error), is_problem=True)
+
+
+def release(shop: Workshop, deployment: str, environment: str | None) -> Progress | None:
+    """A rollout that waited and that a person's change holds back, put on top of that change; None
+    when there is no such rollout."""
+    shop.repository.fetch()
+    by_name = {item.name: item for item in shop.config.environments}
+    for proposal in proposals.all_of(shop, environment):
+        if proposal.deployment == deployment and proposal.environment in by_name:
+            where = by_name[proposal.environment]
+            progress = look(shop, where, proposal)
+            if progress.hold:
+                return look(shop, where, renewed(shop, where, proposal))
+            if progress.commit:
+                return progress
+    return None
+
+
+def _step(shop: Workshop, proposal: Proposal) -> Step:
+    where = (proposal.environment, proposal.deployment)
+    environment = next(item for item in shop.config.environments if item.name == where[0])
+    progress = look(shop, environment, proposal)
+    left = progress.proposal
+    if progress.commit:
+        subject = progress.commit.message.splitlines()[0]
+        return Step(*where, f"delivered in {progress.commit.id[:12]}: {subject}",
+                    progress.commit.id)  # fmt: skip
+    if progress.review:
+        return Step(*where, answers.review_said(progress.review))
+    if left is None:
+        return Step(*where, "superseded: main has gone on")
+    if progress.hold:
+        happened, cure = messages.held(progress.hold, where[1])
+        return Step(*where, f"{happened} ({cure})")
+    if left.record is None:
+        return Step(*where, f"{left.branch} cannot be read", is_problem=True)
+    if left.failed:
+        return Step(*where, left.failed, is_problem=True)
+    return Step(*where, f"waits for the image {progress.image or left.record.image}")
