@@ -144,12 +144,12 @@ class Gated(Team):
             target, job["metadata"]["annotations"][KEY] if label is None else label
         )
 
-    def put_image(self, target, label):
+    def put_image(self, target, label, **more):
         repository = target.rpartition(":")[0]
         config = json.dumps(
             {
                 "architecture": "amd64", "os": "linux", "config": {"Labels": {KEY: label}},
-                "rootfs": {"type": "layers", "diff_ids": []},
+                "rootfs": {"type": "layers", "diff_ids": []}, **more,
             }
         ).encode()  # fmt: skip
         manifest = {
