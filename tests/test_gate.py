@@ -279,6 +279,16 @@ def test_a_newer_action_supersedes_the_waiting_one(serving):
     assert MODEL_B not in git(serving.remote, "log", "--format=%b", "main")
 
 
+def test_a_replacement_while_the_start_still_waits(gated):
+    gated.act("deployment_start", PACKAGE_A)
+    assert said(replace(gated)) == ("passing", "replacingModel")
+    for path in gated.jobs():
+        gated.built(path)
+    gated.status()
+    assert gated.record()["model"] == MODEL_B
+    assert gated.log() == ["Start churn in prod", "Set up"]
+
+
 def test_a_newer_action_that_is_delivered_at_once_removes_the_waiting_one(serving):
     replace(serving)
     serving.act("deployment_start", PACKAGE_A, keyValueConfig={"replicas": "3"})

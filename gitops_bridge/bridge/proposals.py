@@ -108,6 +108,11 @@ def all_of(shop: Workshop, environment: str | None = None) -> list[Proposal]:
     return sorted(found, key=lambda item: item.branch)
 
 
+def since(shop: Workshop, proposal: Proposal, touch: Touch) -> bool:
+    """Whether main got a commit only after the proposal was planned."""
+    return shop.repository.resolve(touch.commit, proposal.base) is None
+
+
 def propose(
     shop: Workshop,
     snapshot: Snapshot,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gitops_bridge.actions import Action, Request
@@ -88,8 +88,10 @@ def planner(
         record = found.record()
         if not restart_to:
             restart_to.append((record.restarts if record else 0) + 1)
+        waiting = proposals.find(shop, environment.name, deployment.id)
+        if waiting and not (found.last and proposals.since(shop, waiting, found.last)):
+            found = replace(found, proposed=True)
         if not resolved:
-            waiting = proposals.find(shop, environment.name, deployment.id)
             seen = [item.model for item in (record, waiting and waiting.record) if item]
             resolved.append(builds.with_package(shop, request, seen))
         wanted = _wanted(shop, resolved[0], environment, facts, record)

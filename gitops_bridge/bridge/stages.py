@@ -141,7 +141,7 @@ class _Action:
             return look.decision
         standing = self._standing(look)
         moved = look.known.moved
-        if standing and moved and waiting.since(self._shop, standing, moved):
+        if standing and moved and proposals.since(self._shop, standing, moved):
             return Hold(standing.touch(), moved, proposed=True)
         missing = look.image and not gate.is_open(self._shop, look.image)
         if self._reviewed(look.decision):
@@ -162,7 +162,7 @@ class _Action:
         if after is None or found.record.asked != after.asked:
             return None
         last = look.known.last
-        return None if last and waiting.since(self._shop, found, last) else found
+        return None if last and proposals.since(self._shop, found, last) else found
 
     def _clear_away(self, result: Commit | Hold | _Unchanged | None) -> None:
         """Whatever waited for this deployment is delivered or superseded now; but a replay of what

@@ -19,7 +19,7 @@ from gitops_bridge.bridge.rollouts import Look, Plan, Planned, planner
 from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
-from gitops_bridge.desired.rollout import Hold, Touch
+from gitops_bridge.desired.rollout import Hold
 from gitops_bridge.errors import RequestError, StaleBase
 from gitops_bridge.git import Commit, Edit, Signature, Snapshot
 
@@ -127,11 +127,11 @@ def _next_edit(
         if snapshot.id(home) == proposed:
             return _Gone(superseded=True)
         found = known(shop.repository, snapshot, home, proposal.deployment)
-        if found.last and since(shop, proposal, found.last):
+        if found.last and proposals.since(shop, proposal, found.last):
             return _Gone(superseded=True)
         if plan is None or proposal.failed:
             return _Stuck()
-        if found.moved and since(shop, proposal, found.moved):
+        if found.moved and proposals.since(shop, proposal, found.moved):
             return Hold(proposal.touch(), found.moved, proposed=True)
         seen = plan(snapshot, found)
         if not isinstance(seen.decision, Planned):
@@ -196,11 +196,6 @@ def propose(
             return review.proposal
     edit = missing.planned.edit
     return proposals.propose(shop, missing.snapshot, edit, environment.name, deployment, replaces)
-
-
-def since(shop: Workshop, proposal: Proposal, touch: Touch) -> bool:
-    """Whether main got a commit after the proposal was planned."""
-    return shop.repository.resolve(touch.commit, proposal.base) is None
 
 
 def overdue(shop: Workshop, proposal: Proposal) -> bool:

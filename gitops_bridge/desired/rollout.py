@@ -53,6 +53,7 @@ class Known:
     moved        the newest commit by a person since then, None when `model/` is as we delivered it
     remembered   people's files as they stood before the folder went, for the next start
     rollouts     the highest number any rollout of it has had
+    proposed     whether a rollout of it waits on a branch of its own
     """
 
     files: Mapping[str, bytes]
@@ -60,6 +61,7 @@ class Known:
     moved: Touch | None = None
     remembered: Mapping[str, bytes] | None = None
     rollouts: int = 0
+    proposed: bool = False
 
     @property
     def present(self) -> bool:
@@ -126,7 +128,8 @@ def decide(
     held = _held(known, after)
     if held:
         return held
-    if request.action is Action.DEPLOYMENT_REPLACE_MODEL and not known.present:
+    there = known.present or known.proposed
+    if request.action is Action.DEPLOYMENT_REPLACE_MODEL and not there:
         raise _nothing_to_replace(request)
     files: dict[str, bytes | None] = dict.fromkeys(
         path for path in known.files if path.startswith(MODEL)
