@@ -22,6 +22,7 @@ import yaml
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
 from gitops_bridge.bridge import Workshop, handle, open_workshop
+from gitops_bridge.errors import BridgeError
 from tests.servers.forges.base import ForgeServer, Pull, Reply, Request
 from tests.servers.git_http import GitServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, Team, action_file, git
@@ -91,13 +92,15 @@ class Proposing:
         delivery: object = "pull-request",
         pull_request: dict[str, Any] | None = None,
         environments: tuple[str, ...] = ("prod",),
+        team: Team | None = None,
         **sections: object,
     ) -> None:
-        self.team = Team(folder, environments)
+        self.team = team or Team(folder, environments)
         self.folder = folder
         (folder / "team").mkdir()
         (folder / "team" / "models.git").symlink_to(self.team.remote)
-        git(self.team.remote, "branch", "builds", "main")
+        if team is None:
+            git(self.team.remote, "branch", "builds", "main")
         if protected:
             hook = self.team.remote / "hooks" / "update"
             hook.write_text(_PROTECTION)
@@ -106,7 +109,8 @@ class Proposing:
         self.git = GitServer(folder, users={"bridge": PASSWORD})
         self.environ = {
             "PATH": os.environ["PATH"], "HOME": str(folder),
-            "GIT_PASSWORD": PASSWORD, "FORGE_TOKEN": self.forge.token,
+            **getattr(team, "environ", {}), "GIT_PASSWORD": PASSWORD,
+            "FORGE_TOKEN": self.forge.token,
         }  # fmt: skip
         self.now = 1_700_000_000.0
         self._delivery, self._pull_request = delivery, pull_request or {}
@@ -155,9 +159,16 @@ class Proposing:
         )
 
     def act(self, action: str, **info: object) -> Outcome:
+        """What the door reports: errors as it tells them."""
         self.now += 1
-        request = agent.read_request(action, action_file(self.folder, **info))
-        return handle(self.shop(), request)
+        try:
+            request = agent.read_request(action, self.file(**info))
+            return handle(self.shop(), request)
+        except BridgeError as error:
+            return agent.failure(error, action)
+
+    def file(self, **info: object) -> Path:
+        return action_file(self.folder, **info)
 
     def start(self, model: str = MODEL_A, **info: object) -> Outcome:
         return self.act("deployment_start", modelId=model, **info)

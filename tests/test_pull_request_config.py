@@ -81,7 +81,7 @@ class TestImportance:
         st.sampled_from(CHANGES), st.sampled_from([*IMPORTANCES, "UNHEARD_OF", None]),
     )  # fmt: skip
     def test_what_no_entry_is_about_goes_by_default(self, changes, importances, change, importance):
-        delivery = Delivery(PR, changes, importances)
+        delivery = Delivery(PR, **changes, **importances)
         asked = [changes.get(change), importances.get(importance)]
         if importance is not None and asked == [None, None]:
             assert delivery.mode(change, importance) is PR

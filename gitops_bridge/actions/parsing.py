@@ -223,13 +223,9 @@ def _package(details: object) -> Package | None:
         name=_optional_text(details.get("name")),
         target_name=_optional_text(target.get("name")),
         target_type=_optional_text(target.get("type")),
-        version=_number(details.get("registeredModelVersion")),
-        threshold=_number(target.get("predictionThreshold")),
+        version=_optional_text(details.get("registeredModelVersion")),
+        threshold=_optional_text(target.get("predictionThreshold")),
     )
-
-
-def _number(value: object) -> str | None:
-    return str(value) if type(value) in (int, float) else None
 
 
 def _scale(info: Mapping[str, Any]) -> Scale:

@@ -102,6 +102,8 @@ class _Action:
         for _ in range(_RACES):
             result = self._delivered()
             try:
+                if isinstance(result, Missing) and self._is_taken(result):
+                    result = Ready(result.snapshot, result.planned, result.look)
                 if isinstance(result, Ready):
                     return self._under_review(result)
                 if not isinstance(result, Missing):
@@ -143,15 +145,21 @@ class _Action:
         moved = look.known.moved
         if standing and moved and proposals.since(self._shop, standing, moved):
             return Hold(standing.touch(), moved, proposed=True)
-        missing = look.image and not gate.is_open(self._shop, look.image)
+        if look.image and not gate.is_open(self._shop, look.image):
+            return Missing(snapshot, look.decision, look)
         if self._reviewed(look.decision):
-            found = self._found()
-            if not missing or (found and reviews.is_foreign(self._shop, found)):
-                return Ready(snapshot, look.decision, look)
-        return Missing(snapshot, look.decision, look) if missing else look.decision.edit
+            return Ready(snapshot, look.decision, look)
+        return look.decision.edit
 
     def _found(self) -> Proposal | None:
         return proposals.find(self._shop, self._environment.name, self._deployment)
+
+    def _is_taken(self, missing: Missing) -> bool:
+        """Whether somebody else pushed to the branch that would wait for the image."""
+        found = self._found()
+        return bool(
+            found and self._reviewed(missing.planned) and reviews.is_foreign(self._shop, found)
+        )
 
     def _standing(self, look: Look) -> Proposal | None:
         """The proposal of this very action, when nothing newer has been delivered since."""

@@ -189,17 +189,14 @@ def _delivery(top: Section) -> Delivery:
     if not top.is_mapping("delivery"):
         return Delivery(top.choice("delivery", Mode, Delivery.default))
     section = top.section("delivery")
-    delivery = Delivery(
-        default=section.choice("default", Mode, Delivery.default),
-        by_change=_modes(section, CHANGES),
-        by_importance=_modes(section, IMPORTANCES),
-    )
+    modes = {
+        key: section.choice(key, Mode, Mode.PUSH)
+        for key in (*CHANGES, *IMPORTANCES)
+        if section.has(key)
+    }
+    delivery = Delivery(section.choice("default", Mode, Delivery.default), **modes)
     section.finish()
     return delivery
-
-
-def _modes(section: Section, keys: tuple[str, ...]) -> dict[str, Mode]:
-    return {key: section.choice(key, Mode, Mode.PUSH) for key in keys if section.has(key)}
 
 
 def _pull_requests(section: Section) -> PullRequests:
@@ -246,7 +243,7 @@ def _unserved(config: Config) -> list[str]:
             "pull_request.app): {env: VARIABLE} or {file: /path}"
         )
     if config.delivery.by_importance and config.datarobot is None:
-        named = ", ".join(config.delivery.by_importance)
+        named = ", ".join(name for name in IMPORTANCES if getattr(config.delivery, name))
         problems.append(f"delivery: {named} is told by DataRobot; set datarobot.url and .token")
     return problems
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -139,23 +138,37 @@ IMPORTANCES = ("CRITICAL", "HIGH", "MODERATE", "LOW")
 @dataclass(frozen=True)
 class Delivery:
     """How changes are delivered: by `default`, else by kind of change and by the deployment's
-    importance in DataRobot. Both dictionaries may lack any key."""
+    importance in DataRobot; None says nothing."""
 
     default: Mode = Mode.PUSH
-    by_change: Mapping[str, Mode] = field(default_factory=dict)
-    by_importance: Mapping[str, Mode] = field(default_factory=dict)
+    start: Mode | None = None
+    replace: Mode | None = None
+    scale: Mode | None = None
+    update: Mode | None = None
+    relaunch: Mode | None = None
+    stop: Mode | None = None
+    rollback: Mode | None = None
+    CRITICAL: Mode | None = None
+    HIGH: Mode | None = None
+    MODERATE: Mode | None = None
+    LOW: Mode | None = None
 
     def mode(self, change: str, importance: str | None) -> Mode:
         """How this change is delivered. Where kind and importance differ a pull request is opened,
         and an importance nobody could tell counts as the one that is watched most."""
-        found = [self.by_change[change]] if change in self.by_change else []
+        found = {getattr(self, change)} - {None}
         if importance is not None:
-            found += [mode for name, mode in self.by_importance.items() if name == importance]
+            found |= {getattr(self, importance) if importance in IMPORTANCES else None} - {None}
         elif not found:
-            found += self.by_importance.values()
+            found |= self.by_importance
         if not found:
             return self.default
         return Mode.PULL_REQUEST if Mode.PULL_REQUEST in found else Mode.PUSH
+
+    @property
+    def by_importance(self) -> set[Mode]:
+        """What is said of any importance."""
+        return {getattr(self, name) for name in IMPORTANCES} - {None}
 
     @property
     def proposes(self) -> bool:
@@ -169,7 +182,9 @@ class Delivery:
 
     @property
     def _modes(self) -> set[Mode]:
-        return {self.default, *self.by_change.values(), *self.by_importance.values()}
+        return {self.default, *({getattr(self, name) for name in CHANGES} - {None})} | (
+            self.by_importance
+        )
 
 
 @dataclass(frozen=True)
