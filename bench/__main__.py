@@ -42,7 +42,7 @@ def main() -> None:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     began = time.monotonic()
     cores = pin()
-    memory = Path("/dev/shm")  # noqa: S108 - tmpfs, where there is one
+    memory = Path("/dev/shm")
     folder = str(memory) if os.access(memory, os.W_OK) else None
     scratch = Path(tempfile.mkdtemp(prefix="gitops-bridge-bench-", dir=folder))
     bench = Bench(scratch, options.quick, note=lambda text: print(text, file=sys.stderr))
@@ -69,7 +69,7 @@ def _machine(cores: int, scratch: Path) -> str:
     import pygit2
 
     said = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
-    where = "tmpfs" if str(scratch).startswith("/dev/shm") else "disk"  # noqa: S108
+    where = "tmpfs" if str(scratch).startswith("/dev/shm") else "disk"
     return (
         f"{cores} cores of {os.cpu_count()}, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, {said.strip()}, pygit2 {pygit2.__version__}, "

@@ -47,7 +47,7 @@ class Runner:
 
 
 def process(bench: Bench) -> Iterator[Line]:
-    """replace_model; the renderings were remembered by earlier processes, as `bench.bridge` says."""
+    """replace_model; earlier processes remembered the renderings, as `bench.bridge` says."""
     here, rounds = bench.large, bench.rounds(16)
     ours = Resident(here, "process-ours", bench.url).ready(rounds)
     tree = here.root / "process-tree"
@@ -60,7 +60,7 @@ def process(bench: Bench) -> Iterator[Line]:
         "noop": Runner(here.root, "bench.plugins.noop", private),
     }
 
-    def turn(name: str):  # type: ignore[no-untyped-def] # noqa: ANN202
+    def turn(name: str):  # type: ignore[no-untyped-def]
         return lambda turn: runners[name].seconds(
             "deployment_replace_model", here.spot(turn).document(here.generation)
         )
@@ -79,7 +79,14 @@ def status(bench: Bench) -> Iterator[Line]:
     ours = Resident(here, "status-ours", bench.url, status_age=3600)
     folder = here.root / "status-test"
     folder.mkdir()
-    zeros = dict.fromkeys(("launch_time_sec", "stop_time_sec", "pe_status_time_sec", "deployment_status_time_sec", "plugin_start_time"), 0)  # fmt: skip
+    keys = (
+        "launch_time_sec",
+        "stop_time_sec",
+        "pe_status_time_sec",
+        "deployment_status_time_sec",
+        "plugin_start_time",
+    )
+    zeros = dict.fromkeys(keys, 0)
     private = folder / "private.yaml"
     private.write_text(json.dumps({**zeros, "tmp_dir": str(folder)}))
     known = [Spot(number) for number in range(10)]

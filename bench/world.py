@@ -97,7 +97,7 @@ class Spot:
                 "id": self.id, "name": f"deployment {self.number}", "description": "",
                 "modelId": self.model(generation), "newModelId": self.model(generation + 1),
                 "modelExecutionType": "dedicated", "modelFormat": "datarobot",
-                "modelArtifact": "/tmp/model.mlpkg", "keyValueConfig": {},  # noqa: S108
+                "modelArtifact": "/tmp/model.mlpkg", "keyValueConfig": {},
             },
         }  # fmt: skip
 
@@ -116,7 +116,7 @@ def environment_id(number: int) -> str:
 
 @dataclass(frozen=True)
 class World:
-    """`generation` is that of the models that serve; `base` is the repository copies are made of."""
+    """`generation` is that of the serving models; `base` is the repository copies are made of."""
 
     root: Path
     overlays: int
