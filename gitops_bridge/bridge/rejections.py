@@ -15,7 +15,7 @@ from gitops_bridge.bridge.proposals import Proposal
 from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import messages
-from gitops_bridge.desired.rollout import Change, Known, Touch
+from gitops_bridge.desired.rollout import Change, Known
 from gitops_bridge.git import Snapshot
 
 
@@ -74,8 +74,4 @@ def covers(shop: Workshop, rejection: Rejection, ready: Ready) -> bool:
 
 
 def _superseded(shop: Workshop, rejection: Rejection, found: Known) -> bool:
-    return found.last is not None and _since(shop, rejection.proposal, found.last)
-
-
-def _since(shop: Workshop, proposal: Proposal, touch: Touch) -> bool:
-    return shop.repository.resolve(touch.commit, proposal.base) is None
+    return found.last is not None and proposals.since(shop, rejection.proposal, found.last)

@@ -186,10 +186,11 @@ def _reject(shop: Workshop, found: Proposal, pull: PullRequest) -> Rejection:
 
 def is_foreign(shop: Workshop, found: Proposal) -> bool:
     """Whether the branch is at a commit we have not written: neither the one we noted nor one that
-    bears our name and our trailers, as one does whose note was cut off."""
-    if not shop.config.delivery.proposes:
-        return False  # nobody reviews such a branch: the next action replaces it
+    bears our name and our trailers, as one does whose note was cut off. Where nothing is reviewed
+    a branch that waits for its image is ours alone, and the next action replaces it."""
     noted = notes.find(shop.repository, Note.PROPOSED, found.environment, found.deployment)
+    if noted is None and not shop.config.delivery.proposes:
+        return False
     return found.commit != noted and not _ours(shop, shop.repository.commit_of(found.commit))
 
 
