@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ def environ(home: Path) -> dict[str, str]:
         "GIT_AUTHOR_NAME": "Peer", "GIT_AUTHOR_EMAIL": "peer@example.com",
         "GIT_COMMITTER_NAME": "Peer", "GIT_COMMITTER_EMAIL": "peer@example.com",
         "GIT_TERMINAL_PROMPT": "0", "PYTHONPATH": str(TOP),
+        "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir()),  # noqa: TID251
     }  # fmt: skip
 
 
