@@ -12,6 +12,7 @@ import pytest
 
 from gitops_bridge import config
 from gitops_bridge.cli import VERBS
+from tests.servers import registry as registries
 from tests.team import TOP
 
 DOCUMENTS = [*TOP.glob("*.md"), *TOP.glob("docs/**/*.md")]
@@ -51,6 +52,21 @@ def test_the_demo_plays_to_its_end(tmp_path):
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     assert log[1] == 'Revert "Relaunch churn in prod"'
+
+
+def test_the_demo_delivers_by_digest_when_it_is_given_a_registry(tmp_path):
+    with registries.serve(tmp_path) as registry:
+        finished = subprocess.run(
+            [sys.executable, "-m", "gitops_bridge", "demo", "--registry", registry.host],
+            cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            capture_output=True, text=True,
+        )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout
+    said = finished.stdout
+    assert (
+        said.index("waiting for the image") < said.index("Build 65a0") < said.index("delivered in")
+    )
+    assert re.search(r"\+  digest: \"sha256:[0-9a-f]{64}\"", said)
 
 
 def test_the_tutorial_s_commands_run_as_written(tmp_path):
