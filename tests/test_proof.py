@@ -5,7 +5,7 @@ import pytest
 from gitops_bridge.desired.proof import moved_outside
 from gitops_bridge.desired.reach import refuse_reach, removed_overlays
 from gitops_bridge.errors import RenderError
-from tests.cli import act
+from tests.cli import act, bridge
 from tests.team import DEPLOYMENT, MODEL_B
 
 SERVING = "overlays/prod/environment/serving/kustomization.yaml"
@@ -45,6 +45,7 @@ POD = "/spec/template/spec/containers/0"
         ),
         ("add", f"{POD}/env/-", "{name: NUMBER, value: 12}", "put it in quotes"),
         ("replace", f"{POD}/name", "server", "does not render"),
+        ("replace", f"{POD}/env", "{NAME: value}", "env of container model-package holds"),
     ],
 )
 def test_a_change_that_would_not_hold_is_refused(team, op, path, value, told):
@@ -82,6 +83,41 @@ def test_a_broken_overlay_of_a_person_is_told_and_left_alone(team):
     assert status["status"] == "failing"
     assert f"{HOME}/kustomization.yaml" in status["msg"]
     assert team.log()[0] == "Oops"
+
+
+def theirs(team, **files):
+    """A person writes files into the overlay, `kustomization` behind what stands there."""
+    act(team, "deployment_start")
+    team.pull()
+    folder = team.clone / HOME
+    with (folder / "kustomization.yaml").open("a") as kustomization:
+        kustomization.write(files.pop("kustomization"))
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    team.commit("Objects of our own")
+    team.push()
+
+
+def test_a_generated_config_map_is_the_deployments_own(team):
+    theirs(
+        team,
+        kustomization="configMapGenerator:\n- {name: settings, literals: [a=b]}\n"
+        "generatorOptions: {labels: {team: fraud}}\n",
+    )
+    status = act(team, "deployment_replace_model", newModelId=MODEL_B)
+    assert status["status"] == "passing", status["msg"]
+    assert "0 with problems" in bridge(team, "check", team.clone).stdout
+
+
+def test_an_autoscaler_of_a_person_that_scales_nothing(team):
+    scaler = "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: own}}"
+    theirs(team, kustomization="", own=scaler)
+    kustomization = team.clone / HOME / "kustomization.yaml"
+    kustomization.write_text(kustomization.read_text().replace("base\n", "base\n  - own.yaml\n", 1))
+    team.commit("An autoscaler")
+    team.push()
+    status = act(team, "deployment_replace_model", newModelId=MODEL_B)
+    assert f"HorizontalPodAutoscaler own-{DEPLOYMENT}: no Deployment None" in status["msg"]
 
 
 def test_objects_of_others_may_not_move():

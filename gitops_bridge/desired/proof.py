@@ -7,6 +7,7 @@ would sync all of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,9 +18,14 @@ from gitops_bridge.errors import RenderError
 
 Manifest = dict[str, Any]
 
+_GENERATED = re.compile(r"-[bcdfghkmt2456789]{10}")
+"""What kustomize puts behind the name of a ConfigMap or Secret it generates: a hash of the content.
+https://github.com/kubernetes-sigs/kustomize/blob/master/api/hasher/hasher.go"""
+
 
 def manifests(rendered: str, where: str) -> list[Manifest]:
-    """The objects in what kustomize printed. Raises RenderError when one is no object."""
+    """The objects in what kustomize printed. Raises RenderError when one is no object, or when
+    a patch has made something else of what every reader takes for a mapping or a list."""
     try:
         found = documents.load_all(rendered)
     except documents.InvalidYaml as error:
@@ -27,7 +33,35 @@ def manifests(rendered: str, where: str) -> list[Manifest]:
     for item in found:
         if not isinstance(item, dict) or not item.get("kind"):
             raise RenderError(f"{where}: {str(item)[:60]!r} is no Kubernetes object")
+        for what, value in _misshapen(item):
+            raise RenderError(
+                f"{where}: {name(item)}: {what} holds {value!r:.60}, where each is a mapping",
+                hint="correct the patch that made it so",
+            )
     return found
+
+
+def _misshapen(item: Manifest) -> Iterator[tuple[str, object]]:
+    """Lists of a pod that are none, or hold something else than mappings: kustomize lets a JSON
+    patch do that, and whoever reads containers and variables would stumble."""
+    template = (item.get("spec") or {}).get("template") or {}
+    for kind, listed in (template.get("spec") or {}).items():
+        if kind not in {"initContainers", "containers"}:
+            continue
+        yield from _no_mappings(listed, kind)
+        for container in listed if isinstance(listed, list) else []:
+            if isinstance(container, dict):
+                yield from _no_mappings(
+                    container.get("env"), f"env of container {container.get('name')}"
+                )
+
+
+def _no_mappings(value: object, what: str) -> Iterator[tuple[str, object]]:
+    if value is not None and not isinstance(value, list):
+        yield what, value
+    for element in value if isinstance(value, list) else []:
+        if not isinstance(element, dict):
+            yield what, element
 
 
 def problems(
@@ -131,7 +165,9 @@ def _of_one(item: Manifest, deployment: str) -> Iterator[str]:
     metadata = item.get("metadata") or {}
     if not _owned(item, deployment):
         yield f"{name(item)}: its label {overlay.DEPLOYMENT_LABEL} is not {deployment!r}"
-    elif not str(metadata.get("name")).endswith(f"-{deployment}"):
+    elif not re.fullmatch(
+        rf".+-{re.escape(deployment)}({_GENERATED.pattern})?", str(metadata.get("name"))
+    ):
         yield f"{name(item)}: its name does not end in -{deployment}"
     for path, value in _texts_only(item):
         yield f"{name(item)}: {path} is {value!r}, not text: put it in quotes"

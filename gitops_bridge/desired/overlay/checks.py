@@ -56,7 +56,7 @@ def autoscaling_problems(objects: list[dict[str, Any]]) -> list[str]:
     for item in objects:
         if item["kind"] != "HorizontalPodAutoscaler":
             continue
-        target = item["spec"]["scaleTargetRef"]["name"]
+        target = ((item.get("spec") or {}).get("scaleTargetRef") or {}).get("name")
         if target not in servers:
             problems.append(f"HorizontalPodAutoscaler {name_of(item)}: no Deployment {target}")
             continue
