@@ -214,7 +214,8 @@ def replaced(serving):
 
 def roll_back(team):
     shop = team.shop()
-    return people.carried_out(shop, people.rollback(shop, DEPLOYMENT, None, None, shop.author))
+    plan = people.rollback(shop, DEPLOYMENT, None, None, shop.author)
+    return people.carried_out(shop, DEPLOYMENT, None, plan)
 
 
 def digest_of(team, branch="main"):
