@@ -47,9 +47,10 @@ class TestHealthy:
         assert site.forge.pulls == {}
 
     def test_a_branch_left_behind_by_a_doctor_that_was_killed_is_cleared(self, site):
-        git(site.team.remote, "branch", doctor.SCRATCH, "main")
+        git(site.team.remote, "branch", doctor.SCRATCH[0], "main")
+        git(site.team.remote, "update-ref", doctor.SCRATCH[1], "main")
         assert red(examined(site)) == {}
-        assert doctor.SCRATCH not in site.branches
+        assert "_doctor" not in git(site.team.remote, "for-each-ref")
 
     def test_with_push_the_branch_itself_is_tried_and_no_provider(self, site):
         site.configure(delivery="push")

@@ -480,7 +480,7 @@ class TestPolicy:
         shop = site.shop()
         by = Signature("Ann Example", "ann@example.com")
         plan = people.rollback(shop, DEPLOYMENT, None, None, by)
-        review = people.carried_out(shop, DEPLOYMENT, None, plan)
+        review = people.carried_out(shop, plan)
         assert review.url.endswith("/3")
         assert "Roll back churn" in site.forge.pulls[3].title
         assert "waiting for pull request 3" in site.status().message

@@ -18,8 +18,8 @@ from gitops_bridge.desired import pull_request
 from gitops_bridge.errors import BridgeError, StaleBase
 from gitops_bridge.git import Snapshot
 
-SCRATCH = "gitops-bridge/_doctor"
-"""No environment can be called so, so no proposal's branch lies below it."""
+SCRATCH = ("gitops-bridge/_doctor", "refs/gitops-bridge/_doctor")
+"""A branch and a note. No environment can be called so, so no proposal's branch lies below it."""
 _UNREAD = "not looked at, because the repository cannot be read"
 
 
@@ -147,16 +147,17 @@ def _proposals(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
 
 
 def _scratched(shop: Workshop, snapshot: Snapshot) -> str:
-    left_over = shop.repository.branches(SCRATCH, fetch=False).get(SCRATCH)
-    if left_over:
-        shop.repository.delete_branch(SCRATCH, left_over)
     commit = shop.repository.commit_of(snapshot.commit)
-    try:
-        shop.repository.replace_branch(SCRATCH, commit, None)
-        shop.repository.delete_branch(SCRATCH, commit.id)
-    except StaleBase:
-        return "another doctor is at it just now"
-    return f"{SCRATCH} was made and removed again"
+    for ref in SCRATCH:
+        left_over = shop.repository.branches(ref, fetch=False).get(ref)
+        if left_over:
+            shop.repository.delete_branch(ref, left_over)
+        try:
+            shop.repository.replace_branch(ref, commit, None)
+            shop.repository.delete_branch(ref, commit.id)
+        except StaleBase:
+            return "another doctor is at it just now"
+    return f"{' and '.join(SCRATCH)} were made and removed again"
 
 
 def _template(snapshot: Snapshot) -> str | None:

@@ -237,26 +237,25 @@ def _released(found: Known, delivered: Mapping[str, bytes]) -> dict[str, bytes |
     return files
 
 
-def carried_out(
-    shop: Workshop, deployment: str, environment: str | None, plan: Callable[[Snapshot], Planned]
-) -> Commit | Review:
+def carried_out(shop: Workshop, plan: Callable[[Snapshot], Planned]) -> Commit | Review:
     """Deliver what `plan` makes of each fresh snapshot, or have it reviewed, as the policy wants.
     Raises BridgeError when it cannot be."""
-    reviewed = texts.reviewed(shop, deployment)
+    reviewed = texts.reviewed(shop)
 
     def edit(snapshot: Snapshot) -> Edit | Ready | BridgeError:
         planned = plan(snapshot)
-        if not reviewed(planned) or planned.changes_nothing:
+        if planned.changes_nothing or not reviewed(planned):
             return planned.edit
-        home = folder(find(shop, snapshot, deployment, environment).name, deployment)
-        found = known(shop.repository, snapshot, home, deployment)
+        deployment = planned.home.rpartition("/")[2]
+        found = known(shop.repository, snapshot, planned.home, deployment)
         return Ready(snapshot, planned, Look(planned, found))
 
     result = shop.repository.deliver(shop.config.repository.branch, edit)
     if isinstance(result, Commit):
         return result
     if isinstance(result, Ready):
-        where = find(shop, result.snapshot, deployment, environment)
+        _, name, deployment = result.planned.home.split("/")
+        where = next(item for item in shop.config.environments if item.name == name)
         return reviews.submit(shop, where, deployment, result)
     raise RequestError("nothing to do: Git holds this already", hint="gitops-bridge history")
 

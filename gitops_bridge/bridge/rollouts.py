@@ -28,8 +28,10 @@ from gitops_bridge.git import Edit, Signature, Snapshot
 
 @dataclass(frozen=True)
 class Planned:
-    """A proven change that is not committed yet; the manifests are what each side renders to."""
+    """A proven change of the folder `home` that is not committed yet; the manifests are what each
+    side renders to."""
 
+    home: str
     rollout: Rollout
     edit: Edit
     files: Mapping[str, bytes]
@@ -196,7 +198,7 @@ def prove(
         author=author,
     )
     same = files == dict(found.files)
-    return Planned(rollout, edit, files, rendered_before, rendered_after, same)
+    return Planned(home, rollout, edit, files, rendered_before, rendered_after, same)
 
 
 def _readable(reader: Reader, home: str, files: Mapping[str, bytes]) -> Sources | None:

@@ -80,7 +80,7 @@ class _Action:
         self._deployment = request.deployment.id if request.deployment else ""
         self._until = until
         self._plan = planner(shop, request, environment)
-        self._reviewed = texts.reviewed(shop, self._deployment)
+        self._reviewed = texts.reviewed(shop)
         self._look: Look | None = None
         self._ordered: set[Image] = set()
 

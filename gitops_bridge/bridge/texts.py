@@ -35,9 +35,9 @@ class Ready:
     look: Look
 
 
-def reviewed(shop: Workshop, deployment: str) -> Callable[[Planned], bool]:
-    """Whether a planned change goes by pull request. DataRobot is asked at most once, and only
-    when the policy wants to know how important the deployment is."""
+def reviewed(shop: Workshop) -> Callable[[Planned], bool]:
+    """Whether a planned change goes by pull request, for changes of one deployment. DataRobot is
+    asked at most once, and only when the policy wants to know how important that is."""
     importance: list[str | None] = []
 
     def wanted(planned: Planned) -> bool:
@@ -45,7 +45,7 @@ def reviewed(shop: Workshop, deployment: str) -> Callable[[Planned], bool]:
         if not delivery.proposes:
             return False
         if delivery.by_importance and not importance:
-            importance.append(_importance(shop, deployment))
+            importance.append(_importance(shop, planned.home.rpartition("/")[2]))
         change = planned.rollout.change
         kind = Change.ROLLBACK if change is Change.RELEASE else change
         return delivery.mode(kind.value, next(iter(importance), None)) is Mode.PULL_REQUEST

@@ -115,7 +115,7 @@ def _next_edit(
     proposal: Proposal,
 ) -> Callable[[Snapshot], Edit | Hold | Missing | Ready | _Gone | _Stuck]:
     home = folder(environment.name, proposal.deployment)
-    reviewed = texts.reviewed(shop, proposal.deployment)
+    reviewed = texts.reviewed(shop)
     proposed = shop.repository.at(proposal.commit).id(home)
 
     plan = _plan(shop, environment, proposal)

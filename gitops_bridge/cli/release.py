@@ -34,4 +34,4 @@ def release(deployment: str, environment: str | None, config_file: Path, output:
         options.report(result, output)
         return
     plan = people.release(shop, deployment, environment)
-    options.report(people.carried_out(shop, deployment, environment, plan), output)
+    options.report(people.carried_out(shop, plan), output)

@@ -42,4 +42,4 @@ def rollback(
         click.echo(json.dumps({"job": path}) if output == "json" else f"{path} builds it")
         return
     plan = people.rollback(shop, deployment, environment, to, options.signature(author, shop))
-    options.report(people.carried_out(shop, deployment, environment, plan), output)
+    options.report(people.carried_out(shop, plan), output)
