@@ -144,3 +144,10 @@ def test_what_is_wrong_is_told_by_its_key(sections, key):
     assert key in said
     assert "ghp_secret" not in said
     assert ":pw@" not in said
+
+
+@pytest.mark.parametrize("written", [True, "true"])
+def test_a_switch_may_be_in_quotes(written):
+    found = config(sign_off=written, pull_request={**TOKEN, "auto_merge": written})
+    assert found.sign_off
+    assert found.pull_request.auto_merge

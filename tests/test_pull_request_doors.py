@@ -97,6 +97,16 @@ class TestCommands:
         assert site.on_main()["model"] == MODEL_B
         assert "nothing to do: Git holds this already" in site.replace().message
 
+    def test_reconcile_looks_at_every_review(self, site):
+        site.serving()
+        site.act("deployment_stop")
+        finished = bridge(site, "reconcile")
+        assert f"prod/{DEPLOYMENT}: waiting for pull request 2: " in finished.stdout
+        site.forge.decline(2, comment="not yet")
+        finished = bridge(site, "reconcile")
+        assert "the stop was rejected by ann" in finished.stdout
+        assert "not yet" in finished.stdout
+
 
 class TestDocument:
     def test_its_configuration_is_valid(self):

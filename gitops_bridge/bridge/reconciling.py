@@ -66,7 +66,9 @@ def _step(shop: Workshop, proposal: Proposal) -> Step:
         return Step(*where, f"delivered in {progress.commit.id[:12]}: {subject}",
                     progress.commit.id)  # fmt: skip
     if progress.review:
-        return Step(*where, answers.review_said(progress.review))
+        rejection = progress.review.rejection
+        said = str(rejection) if rejection else answers.review_said(progress.review)
+        return Step(*where, said)
     if left is None:
         return Step(*where, "superseded: main has gone on")
     if progress.hold:

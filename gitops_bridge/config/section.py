@@ -67,10 +67,15 @@ class Section:
         return int(found)
 
     def flag(self, key: str, default: bool) -> bool:
-        found = self.value(key, str, "", "true or false")
-        if found and found.lower() not in {"true", "false"}:
-            self.problem(key, f"true or false is expected, not {found!r:.60}")
-        return found.lower() == "true" if found else default
+        """`true` and `false` arrive as what they are, in quotes as text."""
+        self._known.append(key)
+        found = self._data.get(key)
+        if found is None or isinstance(found, bool):
+            return default if found is None else found
+        if isinstance(found, str) and found.lower() in {"true", "false"}:
+            return found.lower() == "true"
+        self.problem(key, f"true or false is expected, not {found!r:.60}")
+        return default
 
     def choice(self, key: str, kind: type[E], default: E) -> E:
         found = self.text(key)
