@@ -11,6 +11,7 @@ HOME = f"overlays/prod/{DEPLOYMENT}"
 OTHER = "65a000000000000000000011"
 COMPONENT = f"{HOME}/model/kustomization.yaml"
 SERVING = "overlays/prod/environment/serving/kustomization.yaml"
+BUILDER = "overlays/prod/environment/builder/kustomization.yaml"
 PATCH = """
 patches:
 - target: {{kind: Deployment, name: mlops}}
@@ -172,7 +173,7 @@ def test_plan_shows_message_files_and_manifests_and_touches_nothing(served):
 def test_plan_needs_to_know_the_action(served):
     finished = bridge(served, "plan", action_file(served.folder), check=False)
     assert finished.returncode == 1
-    assert "--action" in finished.stderr
+    assert "--action, one of deployment_relaunch, deployment_replace_model" in finished.stderr
     stop = as_json(served, "plan", action_file(served.folder), "--action", "deployment_stop")
     assert stop["change"] == "stop"
 
@@ -201,6 +202,28 @@ def test_plan_of_an_edit_that_restarts_nothing(served):
     found = as_json(served, "plan", served.clone / "overlays/prod/environment")
     assert [item["restarts"] for item in found] == [False, False]
     assert found[0]["changed"] == [f"Ingress mlops-{DEPLOYMENT}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "told"),
+    [
+        (SERVING, "/deployment-id(/|$)(.*)", "/same", "share one address"),
+        (SERVING, "components/ingress-nginx", "components/nothing", "is not in the repository"),
+        (BUILDER, "kind: Kustomization", "kind: [", "is not YAML"),
+    ],
+)
+def test_plan_of_an_environment_that_would_not_hold(served, path, old, new, told):
+    edit(served, path, old, new)
+    folder = served.clone / "overlays/prod/environment"
+    finished = bridge(served, "plan", folder, "--output", "json", check=False)
+    assert finished.returncode == 1
+    first = json.loads(finished.stdout)[0]
+    assert first["folder"] == "overlays/prod/environment"
+    assert told in first["problem"]
+    assert "overlays/prod/environment" in first["problem"]
+    finished = bridge(served, "plan", folder, check=False)
+    assert finished.returncode == 1
+    assert " with problems" in finished.stdout
 
 
 def test_plan_of_a_folder_that_is_no_environment(served):

@@ -7,7 +7,7 @@ want to know which of them restart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitops_bridge.bridge import checks, environments
@@ -41,12 +41,20 @@ class _Edited:
 
     def id(self, path: str) -> str | None:
         if path == self._home or path.startswith(f"{self._home}/"):
-            inside = path[len(self._home) + 1 :]
-            return "edited" if any(name.startswith(inside) for name in self._files) else None
+            return "edited" if self.files(path) else None
         return self._snapshot.id(path)
 
     def files(self, path: str) -> Mapping[str, bytes]:
-        return self._files if path == self._home else self._snapshot.files(path)
+        if path == self._home:
+            return self._files
+        if not path.startswith(f"{self._home}/"):
+            return self._snapshot.files(path)
+        inside = path[len(self._home) + 1 :] + "/"
+        return {
+            name.removeprefix(inside): content
+            for name, content in self._files.items()
+            if name.startswith(inside)
+        }
 
 
 def environment_of(shop: Workshop, edited: Path) -> Environment:
@@ -62,11 +70,16 @@ def environment_of(shop: Workshop, edited: Path) -> Environment:
 
 
 def impacts(shop: Workshop, environment: Environment, edited: Path) -> Iterator[Impact]:
-    """What the edited folder does to each deployment of the environment that it changes."""
+    """What the edited folder does to each deployment of the environment that it changes; first of
+    all whether the folder itself still holds, for no rollout passes one that does not."""
     snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
     home = environments.folder(environment.name)
     after = Reader(_Edited(snapshot, home, checks.Folder(edited).files("")))
     before = Reader(snapshot)
+    try:
+        environments.facts(after, environment.name, replace(shop.kustomize, cache=None))
+    except BridgeError as error:
+        yield Impact(home, False, (), str(error))
     folders = [folder(environment.name, name) for name in deployments(snapshot, environment)]
     for chunk in checks.chunks(folders):
         old = checks.render(before, chunk, shop.kustomize)
@@ -91,4 +104,4 @@ def _impact(
 
 
 def _pods(item: proof.Manifest | None) -> object:
-    return (item or {}).get("spec", {}).get("template")
+    return ((item or {}).get("spec") or {}).get("template")

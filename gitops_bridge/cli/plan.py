@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from gitops_bridge.actions import NEEDS_MODEL, Action
 from gitops_bridge.bridge import Workshop, impact
 from gitops_bridge.bridge.known import folder
 from gitops_bridge.bridge.rollouts import Planned, planner
-from gitops_bridge.cli import options, show
+from gitops_bridge.cli import EXIT_PROBLEM, options, show
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.effect import manifest_diff
 from gitops_bridge.desired.rollout import Hold
@@ -84,23 +85,32 @@ def _guessed(path: Path) -> str:
     if isinstance(info, dict) and info.get("newModelId"):
         return Action.DEPLOYMENT_REPLACE_MODEL.value
     raise RequestError(
-        f"{path} does not say which action it is for", hint=f"--action, one of {_CHANGING}"
+        f"{path} does not say which action it is for",
+        hint=f"--action, one of {', '.join(_CHANGING)}",
     )
 
 
 def _show_impact(shop: Workshop, edited: Path, output: str) -> None:
     environment = impact.environment_of(shop, edited)
     found = list(impact.impacts(shop, environment, edited))
+    problems = sum(item.problem is not None for item in found)
     if output == "json":
         click.echo(json.dumps([vars(item) for item in found], indent=2))
-        return
+    else:
+        _show_impacts(found)
+        restarting = sum(item.restarts for item in found)
+        told = f"; {problems} with problems" if problems else ""
+        click.echo(f"{len(found) - problems} deployments change, {restarting} restart{told}")
+    if problems:
+        sys.exit(EXIT_PROBLEM)
+
+
+def _show_impacts(found: list[impact.Impact]) -> None:
     for item in found:
         verdict = item.problem or ("restarts" if item.restarts else "changes without a restart")
         click.secho(f"{item.folder}: {verdict}", fg="red" if item.problem else None)
         for name in item.changed:
             click.echo(f"    {name}")
-    restarting = sum(item.restarts for item in found)
-    click.echo(f"{len(found)} deployments change, {restarting} restart")
 
 
 def _section(title: str, lines: list[str]) -> None:
