@@ -97,7 +97,7 @@ def test_a_24_digit_id_read_as_a_number_loses_nothing():
         ({"modelId": "a b"}, "deploymentInfo.modelId"),
         ({"modelId": "x" * 64}, "deploymentInfo.modelId"),
         ({"modelExecutionType": "external"}, "deploymentInfo.modelExecutionType"),
-        ({"modelExecutionType": None}, "deploymentInfo.modelExecutionType"),
+        ({"modelExecutionType": None}, "deploymentInfo.modelExecutionType is missing"),
         ({"modelFormat": "pickle"}, "deploymentInfo.modelFormat"),
         ({"name": ["x"]}, "deploymentInfo.name"),
         ({"keyValueConfig": "replicas=2"}, "deploymentInfo.keyValueConfig"),

@@ -200,9 +200,8 @@ def _choice(value: object, key: str, choices: type[_Choice]) -> _Choice:
         return choices(value)
     except ValueError:
         known = ", ".join(str(choice.value) for choice in choices)
-        raise RequestError(
-            f"deploymentInfo.{key} is {shown(value)}", hint=f"supported: {known}"
-        ) from None
+        said = "is missing" if value is None else f"is {shown(value)}"
+        raise RequestError(f"deploymentInfo.{key} {said}", hint=f"supported: {known}") from None
 
 
 def _optional_text(value: object) -> str | None:
