@@ -69,7 +69,7 @@ class Kustomize:
             raise RenderError(f"{folder}: kustomize took more than {_TIMEOUT} s") from None
         except OSError as error:
             raise RenderError(f"{self.command[0]}: {error.strerror}", hint="reinstall it") from None
-        said = run.stderr.replace(f"{root}/", "").strip()
+        said = run.stderr.partition("\ngoroutine ")[0].replace(f"{root}/", "").strip()
         if run.returncode or said:
             raise RenderError(f"{folder} does not render: {said or 'kustomize failed silently'}")
         return run.stdout

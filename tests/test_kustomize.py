@@ -89,6 +89,16 @@ def test_what_does_not_render_or_warns_is_an_error_in_kustomize_s_words(files, t
     assert "/tmp/gitops-bridge-" not in str(caught.value).replace("'/tmp/gitops-bridge-", "")
 
 
+def test_a_crash_of_kustomize_is_told_without_its_stack(tmp_path):
+    binary = program(tmp_path / "bin", "v5.8.1")
+    stack = "panic: runtime error: index out of range\\n\\ngoroutine 1 [running]:\\nmain.main()"
+    binary.write_text(
+        f"#!/bin/sh\n[ $1 = version ] && echo v5.8.1 && exit\nprintf '{stack}' >&2\nexit 2\n"
+    )
+    with pytest.raises(RenderError, match=r"panic: .*out of range\Z"):
+        find(str(binary.parent)).build(FILES, "over")
+
+
 def test_no_renderer_at_all(monkeypatch):
     import sys
 
