@@ -6,7 +6,7 @@ from gitops_bridge.desired.proof import moved_outside
 from gitops_bridge.desired.reach import refuse_reach, removed_overlays
 from gitops_bridge.errors import RenderError
 from tests.cli import act, bridge
-from tests.team import DEPLOYMENT, MODEL_B
+from tests.team import DEPLOYMENT, MODEL_B, git
 
 SERVING = "overlays/prod/environment/serving/kustomization.yaml"
 HOME = f"overlays/prod/{DEPLOYMENT}"
@@ -45,6 +45,7 @@ POD = "/spec/template/spec/containers/0"
         ),
         ("add", f"{POD}/env/-", "{name: NUMBER, value: 12}", "put it in quotes"),
         ("replace", f"{POD}/name", "server", "does not render"),
+        ("add", f"{POD}/env/-", "text", "environment/serving does not render"),
         ("replace", f"{POD}/env", "{NAME: value}", "env of container model-package holds"),
     ],
 )
@@ -54,6 +55,8 @@ def test_a_change_that_would_not_hold_is_refused(team, op, path, value, told):
     status = act(team, "deployment_start")
     assert status["status"] == "failing"
     assert told in status["msg"]
+    assert "overlays/prod/" in status["msg"]
+    assert "probe" not in status["msg"]
     assert team.log()[0] == "A patch with a flaw"
 
 
@@ -61,6 +64,17 @@ def test_an_environment_whose_routes_all_share_one_address(team):
     team.pull()
     serving_patch(team, "replace", "/spec/rules/0/http/paths/0/path", "/same", kind="Ingress")
     assert "share one address" in act(team, "deployment_start")["msg"]
+
+
+@pytest.mark.parametrize("part", ["serving", "builder"])
+def test_a_part_of_the_environment_that_a_person_removed(team, part):
+    folder = f"overlays/prod/environment/{part}"
+    team.pull()
+    git(team.clone, "rm", "-r", "--quiet", folder)
+    team.commit("Tidy up")
+    team.push()
+    said = act(team, "deployment_start")["msg"]
+    assert said.startswith(f"the repository has no {folder} (git revert")
 
 
 def test_an_autoscaler_without_cpu_requests(team):

@@ -16,7 +16,7 @@ from tempfile import mkstemp
 from gitops_bridge import __version__
 from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources
 from gitops_bridge.desired import build, overlay, proof
-from gitops_bridge.errors import ConfigError
+from gitops_bridge.errors import ConfigError, RenderError
 from gitops_bridge.kustomize import Kustomize
 
 _PROBE = "gitops-bridge-probe"
@@ -54,14 +54,21 @@ def facts(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
 
 def _read(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
     home, probe = folder(environment), f"overlays/{environment}/{_PROBE}"
+    for part in ("serving", "builder"):
+        if reader.tree.id(f"{home}/{part}") is None:
+            raise RenderError(
+                f"the repository has no {home}/{part}", hint="git revert the commit that removed it"
+            )
     serving = reader.sources(probe, {KUSTOMIZATION: overlay.environment_probe().encode()})
     building = reader.sources(f"{home}/builder")
     roots = {**serving.roots, **building.roots}
-    return Facts(
-        seams=overlay.seams(_rendered(serving, probe, kustomize)),
-        builder=build.builder(_rendered(building, f"{home}/builder", kustomize)),
-        guards={key: value for key, value in roots.items() if key != probe},
-    )
+    try:
+        seams = overlay.seams(_rendered(serving, probe, kustomize))
+        builder = build.builder(_rendered(building, f"{home}/builder", kustomize))
+    except RenderError as error:
+        said = error.message.replace(probe, f"{home}/serving")
+        raise RenderError(said if home in said else f"{home}: {said}", hint=error.hint) from None
+    return Facts(seams, builder, {key: value for key, value in roots.items() if key != probe})
 
 
 def _noted(note: Path | None, reader: Reader) -> Facts | None:

@@ -101,7 +101,9 @@ class Reader:
                     self._parsed[content] = _parsed(content, f"{folder}/{name}")
                 return self._parsed[content]
         raise RenderError(
-            f"{folder} holds no {KUSTOMIZATION}", hint="gitops-bridge init writes what is missing"
+            f"{folder} holds no {KUSTOMIZATION}",
+            hint="git revert the commit that removed it; a deployment's own is written again by "
+            "its next rollout",
         )
 
 

@@ -70,7 +70,7 @@ def seams(objects: list[dict[str, Any]]) -> Seams:
         raise RenderError(
             f"base and environment/serving render no Deployment {BASE_NAME} with a container of "
             f"image {MODEL_IMAGE}",
-            hint="leave that image to the rollouts; gitops-bridge init --upgrade restores base/",
+            hint="leave that image to the rollouts, and git revert what removed it from base/",
         )
     if server["metadata"].get("namespace"):
         raise RenderError(
