@@ -45,7 +45,7 @@ def main() -> None:
     memory = Path("/dev/shm")
     folder = str(memory) if os.access(memory, os.W_OK) else None
     scratch = Path(tempfile.mkdtemp(prefix="gitops-bridge-bench-", dir=folder))
-    os.environ["TMPDIR"] = str(scratch)  # noqa: TID251 - what is measured writes there too
+    os.environ["TMPDIR"] = str(scratch)
     bench = Bench(scratch, options.quick, note=lambda text: print(text, file=sys.stderr))
     print(_machine(cores, scratch))
     lines: list[Line] = []

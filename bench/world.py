@@ -41,7 +41,7 @@ def environ(home: Path) -> dict[str, str]:
         "GIT_AUTHOR_NAME": "Peer", "GIT_AUTHOR_EMAIL": "peer@example.com",
         "GIT_COMMITTER_NAME": "Peer", "GIT_COMMITTER_EMAIL": "peer@example.com",
         "GIT_TERMINAL_PROMPT": "0", "PYTHONPATH": str(TOP),
-        "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir()),  # noqa: TID251
+        "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir()),
     }  # fmt: skip
 
 
