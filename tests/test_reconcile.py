@@ -215,7 +215,7 @@ def replaced(serving):
 def roll_back(team):
     shop = team.shop()
     plan = people.rollback(shop, DEPLOYMENT, None, None, shop.author)
-    return people.carried_out(shop, DEPLOYMENT, None, plan)
+    return people.carried_out(shop, plan)
 
 
 def digest_of(team, branch="main"):
