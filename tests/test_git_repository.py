@@ -204,6 +204,15 @@ def test_a_cache_that_cannot_be_written(team, tmp_path):
             open_repository(team, cache).fetch()
 
 
+def test_a_queue_that_cannot_be_written(team, tmp_path):
+    repository = open_repository(team, tmp_path / "cache")
+    repository.fetch()
+    (queue,) = (folder / "queue" for folder in (tmp_path / "cache").iterdir())
+    queue.write_text("")
+    with pytest.raises(RepositoryError, match=r"mirror of .*queue"):
+        repository.deliver("main", put("overlays/prod/b/record.yaml", b"1"))
+
+
 @pytest.mark.parametrize(
     ("name", "script"),
     [

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
-from gitops_bridge.git import commits, network, queue, trees
+from gitops_bridge.git import commits, failures, network, queue, trees
 from gitops_bridge.git.commits import Sign, Signature
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience, Result, Update
 from gitops_bridge.git.queue import Intent, Reply, Waiting
+from gitops_bridge.git.remote import where
 
 if TYPE_CHECKING:
     import pygit2
@@ -72,13 +73,16 @@ class Delivery:
     def submit(self, intent: Intent) -> Reply:
         """Queue `intent`, lead when nobody else does, and give the reply once there is one.
 
-        Raises RepositoryError when nobody answers for very long.
+        Raises RepositoryError when nobody answers for very long or the queue cannot be written.
         """
-        with queue.submitted(self._folder, intent) as ticket:
-            with self._mirror.lock(unless=ticket.answered):
-                if not ticket.answered():
-                    self._lead()
-            return ticket.reply()
+        try:
+            with queue.submitted(self._folder, intent) as ticket:
+                with self._mirror.lock(unless=ticket.answered):
+                    if not ticket.answered():
+                        self._lead()
+                return ticket.reply()
+        except OSError as error:
+            raise failures.local(error, where(self._mirror.remote)) from error
 
     def _lead(self) -> None:
         waiting = queue.waiting(self._folder)

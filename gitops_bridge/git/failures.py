@@ -29,13 +29,13 @@ _LOCAL = (
     _Row(
         r"no space left|disk quota exceeded|file too large",
         "the disk of the mirror is full",
-        "free some space, or name another cache folder",
+        "free some space, or name another cache folder (repository.cache)",
     ),
     _Row(
         r"read-only file system|unable to create (?!.*file exists).*permission denied"
         r"|could not create (?!.*file exists)",
         "the mirror cannot be written",
-        "make the cache folder writable, or name another one",
+        "make the cache folder writable, or name another one (repository.cache)",
     ),
 )
 _DAMAGE = re.compile(
