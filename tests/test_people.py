@@ -237,10 +237,12 @@ def test_history_marks_what_people_did(replaced):
     assert MODEL_A in text
 
 
-def test_history_of_what_git_does_not_know(team):
-    finished = bridge(team, "history", "65afffffffffffffffffffff", check=False)
+@pytest.mark.parametrize("name", ["65afffffffffffffffffffff", "", "../prod", "environment"])
+def test_history_of_what_git_does_not_know(team, name):
+    finished = bridge(team, "history", name, check=False)
     assert finished.returncode == 1
-    assert "Git knows no deployment" in finished.stderr
+    assert f"Git knows no deployment {name!r}" in finished.stderr
+    assert "cure: the id as in DataRobot" in finished.stderr
 
 
 def test_a_squash_merge_without_trailers_is_still_our_delivery(replaced):

@@ -1,6 +1,6 @@
 """The vocabulary every room shares, and how an action file becomes a Request."""
 
-from gitops_bridge.actions.parsing import parse, shown
+from gitops_bridge.actions.parsing import is_id, parse, shown
 from gitops_bridge.actions.vocabulary import (
     ABOUT_ONE_DEPLOYMENT,
     NEEDS_MODEL,
@@ -31,6 +31,7 @@ __all__ = [
     "Scale",
     "State",
     "Status",
+    "is_id",
     "parse",
     "shown",
 ]

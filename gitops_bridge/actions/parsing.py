@@ -117,9 +117,14 @@ def _known(pe_info: object) -> tuple[str, ...]:
     )
 
 
-def _identifier(value: object, key: str, pattern: re.Pattern[str] = _ID) -> str:
+def is_id(text: str) -> bool:
+    """Whether a deployment can be called so: by what a person typed, before it becomes a path."""
+    return _ID.fullmatch(text) is not None and text not in RESERVED_IDS
+
+
+def _identifier(value: object, key: str) -> str:
     text = _text(value, key)
-    if not pattern.fullmatch(text):
+    if not _ID.fullmatch(text):
         raise RequestError(
             f"{key} is {shown(value)}, which can name no Kubernetes object",
             hint="lower-case letters, digits and '-', at most 56 characters",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from gitops_bridge.actions import is_id, shown
 from gitops_bridge.bridge import builds, environments, gate, reviews, texts
 from gitops_bridge.bridge.known import folder, known, look, seen, vouched_for
 from gitops_bridge.bridge.reviews import Review
@@ -44,6 +45,8 @@ def find(shop: Workshop, snapshot: Snapshot, deployment: str, named: str | None)
     if not named_so:
         known_names = ", ".join(item.name for item in shop.config.environments)
         raise RequestError(f"there is no environment {named!r}", hint=f"one of {known_names}")
+    if not is_id(deployment):
+        raise _unknown(deployment)
     homes = [item for item in named_so if snapshot.id(folder(item.name, deployment))]
     homes = homes or [
         item
@@ -55,8 +58,12 @@ def find(shop: Workshop, snapshot: Snapshot, deployment: str, named: str | None)
     if homes:
         names = ", ".join(item.name for item in homes)
         raise RequestError(f"{deployment} is in {names}", hint="say which one: --environment")
-    raise RequestError(
-        f"Git knows no deployment {deployment}", hint="the id as in DataRobot, 24 characters"
+    raise _unknown(deployment)
+
+
+def _unknown(deployment: str) -> RequestError:
+    return RequestError(
+        f"Git knows no deployment {shown(deployment)}", hint="the id as in DataRobot, 24 characters"
     )
 
 
