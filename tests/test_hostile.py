@@ -182,9 +182,10 @@ def test_repositories_that_are_not_ready(team, what):
         config = yaml.safe_load(team.config.read_text())
         config["environments"] = {"ffff": next(iter(config["environments"].values()))}
         team.config.write_text(yaml.safe_dump(config))
-    status = act(team, "deployment_start")
-    assert status["status"] == "failing"
-    assert told[what] in status["msg"]
+    for action in ("deployment_start", "deployment_stop", "deployment_status", "pe_status"):
+        status = act(team, action)
+        assert status["status"] == "failing"
+        assert told[what] in status["msg"]
 
 
 def test_a_protected_branch_is_an_error_with_advice(team):

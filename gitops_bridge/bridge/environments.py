@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from gitops_bridge import __version__
-from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources
+from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources, Tree
 from gitops_bridge.desired import build, overlay, proof
 from gitops_bridge.errors import ConfigError, RenderError
 from gitops_bridge.kustomize import Kustomize
@@ -35,15 +35,26 @@ def folder(environment: str) -> str:
     return f"overlays/{environment}/environment"
 
 
+def require(tree: Tree, environment: str) -> None:
+    """That the repository was ever set up for the environment, so that what it does not hold may
+    be called stopped. Raises ConfigError."""
+    if tree.id(f"overlays/{environment}") is None:
+        raise _never_set_up(environment)
+
+
+def _never_set_up(environment: str) -> ConfigError:
+    return ConfigError(
+        f"the repository has no {folder(environment)}",
+        hint=f"gitops-bridge init sets up the environment {environment}",
+    )
+
+
 def facts(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
     """What the rendered environment says. Raises ConfigError when it was never set up, RenderError
     when it does not render or lacks a seam."""
     home = folder(environment)
     if reader.tree.id(home) is None:
-        raise ConfigError(
-            f"the repository has no {home}",
-            hint=f"gitops-bridge init sets up the environment {environment}",
-        )
+        raise _never_set_up(environment)
     note = kustomize.cache / f"facts-{environment}.json" if kustomize.cache else None
     noted = _noted(note, reader)
     if noted is None:

@@ -44,7 +44,7 @@ def plugin_start(shop: Workshop) -> Outcome:
 
 
 def deployment_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
-    _recent(shop)
+    _recent(shop, environment)
     identifier = request.deployment.id if request.deployment else ""
     waiting = proposals.find(shop, environment.name, identifier)
     progress = _looked_at(shop, environment, [waiting] if waiting else [])
@@ -55,7 +55,7 @@ def deployment_status(shop: Workshop, request: Request, environment: Environment
 
 def pe_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
     """The environment, and every deployment that DataRobot or Git knows in it."""
-    _recent(shop)
+    _recent(shop, environment)
     waiting = proposals.all_of(shop, environment.name)
     with _listed(shop, environment, waiting):
         progress = _looked_at(shop, environment, waiting)
@@ -84,7 +84,7 @@ def pe_status(shop: Workshop, request: Request, environment: Environment) -> Out
 
 def deployment_list(shop: Workshop, environment: Environment) -> Outcome:
     """What main holds and what waits to get there; no rollout takes a step."""
-    snapshot = _recent(shop)
+    snapshot = _recent(shop, environment)
     waiting = {item.deployment: item for item in proposals.all_of(shop, environment.name)}
     listed = {
         identifier: _desired(
@@ -153,10 +153,12 @@ def deployments(snapshot: Snapshot, environment: Environment) -> list[str]:
     return [name for name, (kind, _) in found.items() if kind == "tree" and name != "environment"]
 
 
-def _recent(shop: Workshop) -> Snapshot:
-    return shop.repository.snapshot(
+def _recent(shop: Workshop, environment: Environment) -> Snapshot:
+    snapshot = shop.repository.snapshot(
         shop.config.repository.branch, fetch=True, max_age=shop.config.actions.status_age
     )
+    environments.require(snapshot, environment.name)
+    return snapshot
 
 
 def _seen(shop: Workshop) -> Snapshot:

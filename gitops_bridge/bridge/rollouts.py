@@ -120,6 +120,7 @@ def _facts(
 ) -> environments.Facts | None:
     """What a rollout needs of its environment; a stop needs nothing."""
     if request.action is Action.DEPLOYMENT_STOP:
+        environments.require(reader.tree, environment.name)
         return None
     return environments.facts(reader, environment.name, shop.kustomize)
 

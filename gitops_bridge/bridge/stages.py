@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gitops_bridge.actions import Outcome, Request, State, Status
+from gitops_bridge.actions import Action, Outcome, Request, State, Status
 from gitops_bridge.bridge import (
     answers,
     builds,
@@ -264,7 +264,9 @@ class _Action:
             said, commit = f"committed {result.id[:12]}: {_subject(result.message)}", result.id
         else:
             commit = result.commit if isinstance(result, _Unchanged) else "the latest commit"
-            said = f"nothing to do: Git holds this already, as of {commit[:12]}"
+            stopped = self._request.action is Action.DEPLOYMENT_STOP
+            what = "it is not in Git" if stopped else "Git holds this already"
+            said = f"nothing to do: {what}, as of {commit[:12]}"
         build = self._look.build if self._look else None
         if build and build.package_id is None:
             said += f"; {answers.NO_JOB}"
