@@ -265,6 +265,23 @@ def test_an_environment_s_name_is_taken_once(remote: Remote) -> None:
     assert "'prod' is another prediction environment's folder already" in said
 
 
+def test_an_id_has_one_environment(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    said = remote.refused("--environment", f"other={PE}", *NEEDED[2:], "--yes")
+    assert f"{PE} has the folder 'prod' already" in said
+
+
+def test_a_team_on_another_branch_is_asked_which_one(remote: Remote) -> None:
+    remote.commit({"README.md": "ours"})
+    git(remote.path, "branch", "-m", "main", "trunk")
+    told = remote.refused(*NEEDED)
+    assert "has no branch 'main', but trunk" in told
+    assert "--branch trunk" in told
+    remote.init(*NEEDED, "--branch", "trunk")
+    assert remote.log("trunk")[0] == "Set up gitops-bridge for prod"
+    assert remote.read("README.md", "trunk") == "ours"
+
+
 def test_dry_run_shows_and_touches_nothing(remote: Remote) -> None:
     done = remote.run(*NEEDED, "--dry-run")
     assert done.returncode == 0, done.stderr

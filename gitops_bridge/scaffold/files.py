@@ -183,8 +183,16 @@ def _extended(text: bytes, answers: Answers) -> bytes:
     there = document.get("environments") if isinstance(document, dict) else None
     if not isinstance(there, dict):
         raise ConfigError(f"{CONFIG}: environments is missing", hint="bring it back from history")
-    known = {str(key) for key in there}
-    names = {str(item.get("name")) for item in there.values() if isinstance(item, Mapping)}
+    known = {
+        str(key): str(item.get("name")) for key, item in there.items() if isinstance(item, Mapping)
+    }
+    names = set(known.values())
+    for item in answers.environments:
+        if known.get(item.id, item.name) != item.name:
+            raise ConfigError(
+                f"{CONFIG}: {item.id} has the folder {known[item.id]!r} already, not {item.name!r}",
+                hint="a prediction environment has one folder; each --environment needs its own id",
+            )
     new = [item for item in answers.environments if item.id not in known]
     for item in new:
         if item.name in names:

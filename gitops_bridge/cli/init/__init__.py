@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from gitops_bridge import __version__
 from gitops_bridge.bridge import Workshop, open_workshop
@@ -102,7 +103,7 @@ def init(
     shop = open_workshop(
         Config(_repository(repository_url, branch, builds_branch, rest), ()), os.environ
     )
-    snapshot = _snapshot(shop)
+    snapshot = _snapshot(shop, chosen=_chosen("branch"))
     occasion = _occasion(manifest(snapshot), answer, upgrade=upgrade, asked=bool(environments))
     plan = occasion.plan(snapshot)
     if output == "text":
@@ -156,12 +157,25 @@ def _repository(url: str, branch: str, builds: str, access: Mapping[str, Any]) -
     )
 
 
-def _snapshot(shop: Workshop) -> Snapshot:
-    """The branch as it is now, which may not be there yet."""
+def _chosen(parameter: str) -> bool:
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is not ParameterSource.DEFAULT
+
+
+def _snapshot(shop: Workshop, *, chosen: bool) -> Snapshot:
+    """The branch as it is now, which may not be there yet. Raises ConfigError when the team works
+    on another one and nobody has `chosen` this one: it would grow beside theirs, from nothing."""
     found = shop.repository.deliver(
         shop.config.repository.branch, lambda snapshot: snapshot, create=True
     )
     assert isinstance(found, Snapshot)  # noqa: S101 - deliver gives back what the plan gave
+    settings = shop.config.repository
+    others = sorted(shop.repository.branches(fetch=False).keys() - {settings.builds_branch})
+    if not found.commit and others and not chosen:
+        raise ConfigError(
+            f"{settings.url} has no branch {settings.branch!r}, but {', '.join(others[:5])}",
+            hint=f"--branch {others[0]} takes that one, --branch {settings.branch} makes a new one",
+        )
     return found
 
 
