@@ -66,6 +66,17 @@ def test_other_addresses_are_refused(url):
         _ = Remote(url).address
 
 
+@pytest.mark.parametrize("url", ["git@[::1", "https://h:port/x", "http://[::1", "ssh://h:99999/x"])
+def test_an_address_without_a_host_or_port_that_can_be_told(url):
+    with pytest.raises(RepositoryError, match="is no address"):
+        cache_key(Remote(url))
+
+
+def test_a_user_in_an_http_address_stays_out_of_git_s_arguments():
+    assert Remote("https://canary@h/x", password="p").address == "https://h/x"
+    assert Remote("ssh://git@h/x").address == "ssh://git@h/x"
+
+
 def test_a_password_in_the_address_is_refused_without_repeating_it():
     with pytest.raises(RepositoryError, match="carries a password") as caught:
         _ = Remote("https://ann:canary@h/x").address

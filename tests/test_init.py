@@ -57,6 +57,18 @@ def test_the_written_configuration_is_one_the_bridge_takes(remote: Remote) -> No
     )  # fmt: skip
 
 
+def test_a_user_in_the_address_is_written_nowhere(tmp_path: Path) -> None:
+    """Many people hand a token over as the user."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gitops_bridge", "init", "https://canary@git.example.com/t/models.git",
+         *NEEDED, "--directory", str(tmp_path / "out")],
+        capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL, timeout=120,
+    )  # fmt: skip
+    written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert "https://git.example.com/t/models.git" in written
+    assert "canary" not in written + done.stdout + done.stderr
+
+
 def test_twice_is_nothing_to_do(remote: Remote) -> None:
     remote.init(*NEEDED)
     before = remote.refs()

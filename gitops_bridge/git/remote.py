@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from gitops_bridge.errors import RepositoryError
 
@@ -40,7 +40,7 @@ class Remote:
         """http, https, ssh or file. Raises RepositoryError for any other address."""
         if _SCP_LIKE.fullmatch(self.url):
             return "ssh"
-        scheme = urlsplit(self.url).scheme.lower() if "://" in self.url else "file"
+        scheme = _split(self.url).scheme.lower() if "://" in self.url else "file"
         helper = re.match(r"-|\w+::", self.url)
         if helper or scheme not in {"file", *_PORTS}:
             raise RepositoryError(
@@ -51,15 +51,17 @@ class Remote:
 
     @property
     def address(self) -> str:
-        """What git is given: a local path made absolute, anything else as it is."""
-        if self.transport != "file":
-            if urlsplit(self.url).password is not None and "://" in self.url:
-                raise RepositoryError(
-                    f"repository address {_without_password(self.url)!r} carries a password",
-                    hint="hand it in as the password instead: an address is seen by everybody",
-                )
-            return self.url
-        return str(_local(self.url))
+        """What git is given: a local path made absolute, an http(s) address without the user, for
+        that is often a token; anything else as it is."""
+        transport = self.transport
+        if transport == "file":
+            return str(_local(self.url))
+        if "://" in self.url and _split(self.url).password is not None:
+            raise RepositoryError(
+                f"repository address {_without_password(self.url)!r} carries a password",
+                hint="hand it in as the password instead: an address is seen by everybody",
+            )
+        return self.url if transport == "ssh" else where(self)
 
     def secrets(self) -> list[str]:
         """Every spelling in which a secret could turn up in what git prints, longest first."""
@@ -146,12 +148,25 @@ def _canonical(remote: Remote) -> str:
     if remote.transport == "file":
         return remote.address
     scp = _SCP_LIKE.fullmatch(remote.url)
-    parts = urlsplit(f"ssh://{scp['host']}/{scp['path']}" if scp else remote.url)
+    parts = _split(f"ssh://{scp['host']}/{scp['path']}" if scp else remote.url)
     scheme, host, port = parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
     user = f"{parts.username}@" if scheme == "ssh" and parts.username else ""
     where = host if port in {None, _PORTS[scheme]} else f"{host}:{port}"
     path = re.sub(r"/+", "/", parts.path).rstrip("/").removesuffix(".git")
     return f"{scheme}://{user}{where}{path}"
+
+
+def _split(url: str) -> SplitResult:
+    """Raises RepositoryError where the host or the port cannot be told."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise RepositoryError(
+            f"repository address {_without_password(url)!r} is no address: {error}",
+            hint="use https://, ssh://, user@host:path or a local path",
+        ) from None
+    return parts
 
 
 def _local(url: str) -> Path:

@@ -23,7 +23,7 @@ from gitops_bridge.cli.init import asking, flags, showing
 from gitops_bridge.cli.init.proving import Effect, prove
 from gitops_bridge.config import Config, Repository, Secret
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.git import Edit, Snapshot
+from gitops_bridge.git import Edit, Remote, Snapshot
 from gitops_bridge.kustomize import write_tree
 from gitops_bridge.scaffold import files
 from gitops_bridge.scaffold.answers import Answers
@@ -82,12 +82,13 @@ def init(
       gitops-bridge init REPOSITORY --upgrade
     """
     ask = sys.stdin.isatty() and output == "text"
+    public = Remote(repository_url).address
     scoped = {name: rest[name] for name in flags.SCOPED}
 
     def answer() -> tuple[Answers, tuple[Finding, ...]]:
         told, findings = asking.told(environments, scoped, ask=ask)
         found = Answers(
-            repository_url,
+            public,
             told,
             branch,
             builds_branch,
@@ -120,7 +121,7 @@ def init(
     if output == "json":
         showing.as_json(plan, occasion.findings, steps, commits, effect)
     else:
-        showing.commits(commits, dry_run=dry_run, repository=repository_url)
+        showing.commits(commits, dry_run=dry_run, repository=public)
         showing.steps(steps)
 
 
