@@ -129,8 +129,3 @@ def dump(data: Any) -> str:
         data, Dumper=_QuotingDumper, sort_keys=False, default_flow_style=False, width=2**31 - 1,
         allow_unicode=True,
     )  # fmt: skip
-
-
-def dump_all(documents: list[Any]) -> str:
-    """Several documents, each opened by `---`."""
-    return "".join(f"---\n{dump(document)}" for document in documents)

@@ -100,7 +100,7 @@ def rendered(content):
 
 @cache
 def _rendered_text(kind):
-    return documents.dump_all(rendered(kustomization(KINDS[kind])))
+    return "---\n".join(map(documents.dump, rendered(kustomization(KINDS[kind]))))
 
 
 def objects(kind="docker-config"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -144,6 +144,3 @@ class Outcome:
     current_model_id: str | None = None
     commit: str | None = None
     deployments: Mapping[str, Outcome] | None = None
-
-    def with_message(self, message: str) -> Outcome:
-        return replace(self, message=message)

@@ -1,7 +1,7 @@
 """One Request to one commit: look, decide, prove, deliver.
 
-`handle` (an action) and `preview` (`gitops-bridge plan`) run the same planning, which is run anew
-on every fresh snapshot until its commit is on the branch or there is nothing to commit.
+`stages` (an action), `waiting` and `gitops-bridge plan` run the same planning, which is run anew on
+every fresh snapshot until its commit is on the branch or there is nothing to commit.
 """
 
 from __future__ import annotations

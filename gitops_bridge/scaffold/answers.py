@@ -73,7 +73,8 @@ class Environment:
 
 @dataclass(frozen=True)
 class Answers:
-    """All that `files.all_files` needs. `owners` are CODEOWNERS names: @org/team or an address."""
+    """All that `files.first` and `files.more` need. `owners` are CODEOWNERS names: @org/team or an
+    address."""
 
     repository: str
     environments: tuple[Environment, ...]

@@ -1,8 +1,8 @@
 """One deployment's overlay as text: from a model, its scale and its image to `model/`.
 
-`desired.changes` calls `component` for every rollout and `seed` for the first one. Both run under
-plain `kustomize build`. Patches are JSON 6902 only: one strategic-merge patch makes a build almost
-three times slower.
+`bridge.rollouts` calls `component` for every rollout, `desired.rollout` calls `seed` for the first
+one. Both run under plain `kustomize build`. Patches are JSON 6902 only: one strategic-merge patch
+makes a build almost three times slower.
 """
 
 from __future__ import annotations
