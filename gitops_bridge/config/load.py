@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gitops_bridge.config.model import (
     CHANGES,
@@ -271,16 +271,31 @@ def _one_line(text: str) -> str | None:
 def _no_credentials(text: str) -> str | None:
     if re.search(r"[\x00-\x20]", text) or text.startswith("-"):
         return "is no address"
-    if "://" in text and urlsplit(text).password is not None:
+    parts = _split(text) if "://" in text else None
+    if "://" in text and parts is None:
+        return "is no address"
+    if parts is not None and parts.password is not None:
         return "carries a password; put it into repository.password: {env: …} or {file: …}"
     return None
 
 
 def _http_url(text: str) -> str | None:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    parts = _split(text)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "must look like https://host/path"
+    if parts.query or parts.fragment:
         return "must look like https://host/path"
     return None
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of an address, None when its host or port is none."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _plain_url(text: str) -> str | None:
