@@ -35,6 +35,13 @@ if [ "$1" = refs/heads/main ] && [ -n "$REMOTE_USER" ]; then
   exit 1
 fi
 """
+BRANCHES_AND_TAGS = """#!/bin/sh
+case "$1" in refs/heads/*|refs/tags/*) ;; *)
+  echo "PermissionDenied: branch:$1 is illegal" >&2
+  exit 1 ;;
+esac
+"""
+"""Of hosts that take nothing else, in the words of one of them."""
 
 
 class Branches(MutableMapping[str, str]):
@@ -102,9 +109,7 @@ class Proposing:
         if team is None:
             git(self.team.remote, "branch", "builds", "main")
         if protected:
-            hook = self.team.remote / "hooks" / "update"
-            hook.write_text(_PROTECTION)
-            hook.chmod(0o755)
+            self.rule(_PROTECTION)
         self.forge = live(kind)(Branches(self.team.remote))
         self.git = GitServer(folder, users={"bridge": PASSWORD})
         self.environ = {
@@ -127,6 +132,12 @@ class Proposing:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
         assert self.forge.violations == [], self.forge.violations
+
+    def rule(self, script: str) -> None:
+        """A rule of the server for every ref that is pushed: an `update` hook."""
+        hook = self.team.remote / "hooks" / "update"
+        hook.write_text(script)
+        hook.chmod(0o755)
 
     def configure(self, **sections: object) -> None:
         self.team.write_config(

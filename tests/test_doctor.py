@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gitops_bridge.bridge import doctor
-from tests.proposing import PASSWORD, Proposing
+from tests.proposing import BRANCHES_AND_TAGS, PASSWORD, Proposing
 from tests.servers.datarobot_monitoring import MonitoredDataRobot
 from tests.servers.forges.bitbucket_cloud import BitbucketCloudServer
 from tests.servers.forges.github import GitHubServer
@@ -38,7 +38,8 @@ class TestHealthy:
         assert red(findings) == {}
         assert list(findings) == [
             "kustomize", "repository", "initialised", "environment prod",
-            "push of proposal branches", *(f"{site.forge.provider}: {right}" for right in (
+            "push of proposal branches", "push of notes",
+            *(f"{site.forge.provider}: {right}" for right in (
                 "push branches", "propose pull requests", "set labels")),
         ]  # fmt: skip
         assert findings["kustomize"].said.startswith("version v5.")
@@ -102,12 +103,34 @@ class TestSick:
         assert findings["environment prod"].cure
 
     def test_a_server_that_refuses_the_proposal_s_branch(self, site):
-        hook = site.team.remote / "hooks" / "update"
-        hook.write_text("#!/bin/sh\necho 'branch names are restricted by policy' >&2\nexit 1\n")
+        site.rule("#!/bin/sh\necho 'branch names are restricted by policy' >&2\nexit 1\n")
         found = examined(site)["push of proposal branches"]
         assert found.ok is False
         assert "branch names are restricted by policy" in found.said
         assert found.cure
+
+    def test_a_server_that_takes_branches_only_gets_branches(self, site):
+        site.rule(BRANCHES_AND_TAGS)
+        found = examined(site)["push of notes"]
+        assert found.ok
+        assert found.said.startswith("kept as branches gitops-bridge/_…, because ")
+        assert f"branch:{doctor.SCRATCH[1]} is illegal" in found.said
+        assert "_doctor" not in git(site.team.remote, "for-each-ref")
+
+    def test_a_server_that_hides_the_notes(self, site):
+        git(site.team.remote, "config", "uploadpack.hideRefs", "refs/gitops-bridge")
+        found = examined(site)["push of notes"]
+        assert found.ok is False
+        assert "takes refs/gitops-bridge/_doctor and does not show it" in found.said
+        assert "uploadpack.hideRefs" in found.cure
+        assert "_doctor" not in git(site.team.remote, "for-each-ref")
+
+    def test_a_server_that_lets_nothing_be_deleted(self, site):
+        site.rule("#!/bin/sh\n[ $3 != 0000000000000000000000000000000000000000 ]\n")
+        findings = examined(site)
+        for name in ("push of proposal branches", "push of notes"):
+            assert findings[name].ok is False
+            assert "declined the push" in findings[name].said
 
     def test_a_user_who_may_only_read(self, site):
         """As the providers do it: reading is answered, the first request to write is not."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gitops_bridge.bridge import environments
+from gitops_bridge.bridge import environments, notes
 from gitops_bridge.bridge.sources import Reader
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Gate
 from gitops_bridge.desired import pull_request
-from gitops_bridge.errors import BridgeError, StaleBase
+from gitops_bridge.errors import BridgeError, PushRejected, RepositoryError, StaleBase
 from gitops_bridge.git import Snapshot
 
-SCRATCH = ("gitops-bridge/_doctor", "refs/gitops-bridge/_doctor")
+SCRATCH = (f"{notes.PLAIN}doctor", f"{notes.HIDDEN}_doctor")
 """A branch and a note. No environment can be called so, so no proposal's branch lies below it."""
 _UNREAD = "not looked at, because the repository cannot be read"
 
@@ -124,7 +124,8 @@ def _proposals(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
         yield Finding(check, None, _UNREAD)
     else:
         found = snapshot
-        yield from _tried(check, lambda: _scratched(shop, found))
+        yield from _tried(check, lambda: _scratched(shop, found, SCRATCH[0]))
+        yield from _tried("push of notes", lambda: _noted(shop, found))
         yield from _tried("template", lambda: _template(found))
     try:
         forge = shop.forge()
@@ -146,18 +147,34 @@ def _proposals(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _scratched(shop: Workshop, snapshot: Snapshot) -> str:
+def _scratched(shop: Workshop, snapshot: Snapshot, ref: str) -> str:
     commit = shop.repository.commit_of(snapshot.commit)
-    for ref in SCRATCH:
-        left_over = shop.repository.branches(ref, fetch=False).get(ref)
-        if left_over:
-            shop.repository.delete_branch(ref, left_over)
-        try:
-            shop.repository.replace_branch(ref, commit, None)
-            shop.repository.delete_branch(ref, commit.id)
-        except StaleBase:
-            return "another doctor is at it just now"
-    return f"{' and '.join(SCRATCH)} were made and removed again"
+    left_over = shop.repository.branch(ref)
+    if left_over:
+        shop.repository.delete_branch(ref, left_over)
+    try:
+        shop.repository.replace_branch(ref, commit, None)
+        shop.repository.fetch()
+        shown = shop.repository.branch(ref)
+        shop.repository.delete_branch(ref, commit.id)
+    except StaleBase:
+        return f"another doctor is at {ref} just now"
+    if shown is None:
+        raise RepositoryError(
+            f"the server takes {ref} and does not show it",
+            hint="let the server advertise refs below it (uploadpack.hideRefs, transfer.hideRefs)",
+        )
+    return f"{ref} was made and removed again"
+
+
+def _noted(shop: Workshop, snapshot: Snapshot) -> str:
+    """A server that refuses other refs gets branches, see `notes`."""
+    try:
+        return _scratched(shop, snapshot, SCRATCH[1])
+    except PushRejected as refusal:
+        if shop.repository.branch(SCRATCH[1]):  # taken, but not removed again
+            raise
+        return f"kept as branches {notes.PLAIN}…, because {refusal.message}"
 
 
 def _template(snapshot: Snapshot) -> str | None:

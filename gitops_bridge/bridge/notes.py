@@ -2,15 +2,20 @@
 
     refs/gitops-bridge/<kind>/<environment>/<deployment>
 
-`reviews` writes them, `known` and `reports` read them. Like a proposal, a note is moved by
-compare-and-swap on what the mirror last saw.
+A server that takes nothing but branches and tags gets `gitops-bridge/_<kind>/…` instead. `reviews`
+writes notes, `known` and `reports` read them. Like a proposal, a note is moved by compare-and-swap
+on what the mirror last saw.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
+from gitops_bridge.errors import PushRejected
 from gitops_bridge.git import Repository
+
+HIDDEN, PLAIN = "refs/gitops-bridge/", "gitops-bridge/_"
+"""Where notes lie: refs, else branches. No environment's name starts with `_`."""
 
 
 class Note(str, Enum):
@@ -25,33 +30,58 @@ class Note(str, Enum):
     WARNED = "warned"
 
 
-def name(note: Note, environment: str, deployment: str) -> str:
-    return f"refs/gitops-bridge/{note.value}/{environment}/{deployment}"
+def name(note: Note, environment: str, deployment: str, home: str = HIDDEN) -> str:
+    return f"{home}{note.value}/{environment}/{deployment}"
 
 
 def find(repository: Repository, note: Note, environment: str, deployment: str) -> str | None:
     """The commit of a note as the mirror has last seen it."""
-    ref = name(note, environment, deployment)
-    return repository.branches(ref, fetch=False).get(ref)
+    return _place(repository, note, environment, deployment)[1]
 
 
 def all_of(repository: Repository, note: Note, environment: str) -> dict[str, str]:
     """The notes of one kind in an environment: deployment -> commit."""
-    prefix = name(note, environment, "")
-    found = repository.branches(prefix, fetch=False)
-    return {ref.removeprefix(prefix): commit for ref, commit in found.items()}
+    listed: dict[str, str] = {}
+    for home in (HIDDEN, PLAIN):
+        prefix = name(note, environment, "", home)
+        found = repository.branches(prefix, fetch=False)
+        listed |= {ref.removeprefix(prefix): commit for ref, commit in found.items()}
+    return listed
 
 
 def put(repository: Repository, note: Note, environment: str, deployment: str, commit: str) -> None:
-    """Let the note say `commit`. Raises StaleBase when it is no longer what the mirror saw."""
-    before = find(repository, note, environment, deployment)
-    if before != commit:
-        ref = name(note, environment, deployment)
-        repository.replace_branch(ref, repository.commit_of(commit), before)
+    """Let the note say `commit`. Raises StaleBase when it is no longer what the mirror saw,
+    PushRejected where the server takes it in neither place."""
+    ref, before = _place(repository, note, environment, deployment)
+    if before == commit:
+        return
+    wanted = repository.commit_of(commit)
+    try:
+        repository.replace_branch(ref, wanted, before)
+    except PushRejected:
+        if ref.startswith(PLAIN):
+            raise
+        plain = name(note, environment, deployment, PLAIN)
+        repository.replace_branch(plain, wanted, None)
 
 
 def drop(repository: Repository, note: Note, environment: str, deployment: str) -> None:
     """Remove the note, if there is one. Raises StaleBase when it is not what the mirror saw."""
-    before = find(repository, note, environment, deployment)
-    if before:
-        repository.delete_branch(name(note, environment, deployment), before)
+    for home in (PLAIN, HIDDEN):
+        ref = name(note, environment, deployment, home)
+        before = repository.branch(ref)
+        if before:
+            repository.delete_branch(ref, before)
+
+
+def _place(
+    repository: Repository, note: Note, environment: str, deployment: str
+) -> tuple[str, str | None]:
+    """The ref of a note and its commit; of one that is not there yet, where its like are kept."""
+    for home in (PLAIN, HIDDEN):
+        ref = name(note, environment, deployment, home)
+        commit = repository.branch(ref)
+        if commit:
+            return ref, commit
+    branches = repository.branches(f"{PLAIN}{note.value}/", fetch=False)
+    return name(note, environment, deployment, PLAIN if branches else HIDDEN), None

@@ -125,6 +125,10 @@ class Repository:
         """The paths in which a commit differs from its first parent."""
         return history.changed(self._mirror, self.commit_of(commit_id).id)
 
+    def branch(self, name: str) -> str | None:
+        """The commit that a branch was last seen at, None when it was not there."""
+        return self._mirror.reading(lambda found: self._mirror.head(found, name)) or None
+
     def branches(self, prefix: str = "", *, fetch: bool) -> dict[str, str]:
         """The branches that start with `prefix`, with the ids of their commits."""
         if fetch:
