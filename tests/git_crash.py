@@ -9,10 +9,9 @@ that a run after a crash goes on where the last one had got to, as the bridge do
 import sys
 from pathlib import Path
 
-from git_team import ME, open_repository
-
 from gitops_bridge.errors import BridgeError
 from gitops_bridge.git import Edit
+from tests.git_team import ME, open_repository
 
 
 def count_up(name, number):

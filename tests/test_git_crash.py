@@ -11,8 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from git_team import bare, git, open_repository, put, revert, show, subjects, wrap_git
-from servers.git_http import GitServer
+
+from tests.git_team import bare, git, open_repository, put, revert, show, subjects, wrap_git
+from tests.servers.git_http import GitServer
 
 SEEDS = [1]
 WORKER = Path(__file__).with_name("git_crash.py")

@@ -3,10 +3,10 @@
 import shutil
 
 import pytest
-from git_team import ME, bare, git, open_repository, put, subjects
 
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git import Commit, Edit
+from tests.git_team import ME, bare, git, open_repository, put, subjects
 
 
 @pytest.fixture

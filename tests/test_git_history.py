@@ -3,9 +3,9 @@
 import random
 
 import pytest
-from git_team import bare, commit, git, open_repository
 
 from gitops_bridge.errors import RepositoryError
+from tests.git_team import bare, commit, git, open_repository
 
 PATHS = ["overlays/prod/a", "overlays/prod/b/model", "overlays/test/a", "base/x.yaml", "*.y"]
 

@@ -10,7 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from git_team import (
+
+from gitops_bridge.errors import PushRejected, RepositoryError
+from gitops_bridge.git import Commit, Edit
+from tests.git_team import (
     ME,
     bare,
     commit,
@@ -24,10 +27,7 @@ from git_team import (
     wait_until,
     wrap_git,
 )
-from servers.git_http import GitServer
-
-from gitops_bridge.errors import PushRejected, RepositoryError
-from gitops_bridge.git import Commit, Edit
+from tests.servers.git_http import GitServer
 
 TOKEN = "canary-7f3a/+ü"
 

@@ -1,10 +1,10 @@
 """Refs of the bridge's own that are no branches: pushed, fetched, swapped and pruned like them."""
 
 import pytest
-from git_team import ME, bare, git, open_repository
 
 from gitops_bridge.errors import StaleBase
 from gitops_bridge.git import Edit
+from tests.git_team import ME, bare, git, open_repository
 
 NOTE = "refs/gitops-bridge/rejected/prod/x"
 

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from git_team import ME
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_bridge.errors import PushRejected, RepositoryError
 from gitops_bridge.git import Edit, Signature
 from gitops_bridge.git.queue import Intent, Reply, submitted, waiting
+from tests.git_team import ME
 
 INTENT = Intent("main", "a" * 40, Edit({"x": b"1"}, {}, "Put", ME))
 

@@ -3,7 +3,10 @@
 import subprocess
 
 import pytest
-from git_team import (
+
+from gitops_bridge.errors import PushRejected, RepositoryError, RequestError, StaleBase
+from gitops_bridge.git import Commit, Edit, Signature
+from tests.git_team import (
     ME,
     bare,
     commit,
@@ -16,9 +19,6 @@ from git_team import (
     subjects,
     wrap_git,
 )
-
-from gitops_bridge.errors import PushRejected, RepositoryError, RequestError, StaleBase
-from gitops_bridge.git import Commit, Edit, Signature
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import shutil
 import subprocess
 
 import pytest
-from git_team import bare, git, open_repository, put, subjects
 
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git import gpg_signer, ssh_signer
+from tests.git_team import bare, git, open_repository, put, subjects
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from git_team import bare, open_repository, put, subjects
-from servers.git_ssh import SshServer
 
 from gitops_bridge.errors import RepositoryError
+from tests.git_team import bare, open_repository, put, subjects
+from tests.servers.git_ssh import SshServer
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from git_team import bare, open_repository, put, subjects
-from servers.git_http import GitServer
 
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git import Commit
+from tests.git_team import bare, open_repository, put, subjects
+from tests.servers.git_http import GitServer
 
 
 @pytest.fixture

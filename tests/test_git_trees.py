@@ -2,12 +2,12 @@
 
 import pygit2
 import pytest
-from git_team import git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git.trees import edited, split
+from tests.git_team import git
 
 NAMES = st.sampled_from(["a", "b", "a.b", "a-b", "ä", "c0", "a0"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)

@@ -17,15 +17,15 @@ from bosun.plugin.deployment_info import DeploymentInfo
 from bosun.plugin.k8s.config import KubernetesPluginConfig
 from bosun.plugin.k8s.manifests import ResourceBuilder
 from bosun.plugin.pe_info import PEInfo
-from plugin import MONITORED, render
-from rendering import build, build_text, by_kind
-from test_parity import MODELS, allowed, asked, unlisted
 
 from gitops_bridge import documents
 from gitops_bridge.actions import Model, Scale
 from gitops_bridge.desired import overlay
 from gitops_bridge.desired.overlay import Image
 from tests.initialised import Remote
+from tests.plugin import MONITORED, render
+from tests.rendering import build, build_text, by_kind
+from tests.test_parity import MODELS, allowed, asked, unlisted
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NAMES = sorted(path.stem for path in (FIXTURES / "helm").glob("*.yaml"))
