@@ -1,4 +1,5 @@
-"""The management agent's files: an action file in, a status file out; the doors call it.
+"""The management agent's files: an action file in, a status file out, and an answer whatever
+happens between the two; both doors call it.
 
 Formats: the action-config and status YAML of datarobot-bosun 11.2. The status file is written
 whole or not at all.
@@ -7,24 +8,29 @@ whole or not at all.
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from gitops_bridge import documents
 from gitops_bridge.actions import Action, Outcome, Request, State, Status, parse
 from gitops_bridge.config import Config, load
 from gitops_bridge.errors import BridgeError, ConfigError, RequestError
 
+log = logging.getLogger("gitops_bridge")
 EXIT_CODES = {Status.PASSING: 0, Status.FAILING: 1, Status.WARNING: 2, Status.UNKNOWN: 3}
 _MESSAGE_LIMIT = 4000  # characters; DataRobot shows a message, it is no log
 _ATTACHMENTS = ("modelPackageDetails",)
 
 
-def read_yaml(path: Path, error: type[BridgeError], what: str, *, verbatim: bool) -> Any:
-    """The data in a YAML file. Raises `error` naming the file and the cure."""
+def read_yaml(path: Path, error: type[BridgeError], what: str, *, strict: bool = False) -> Any:
+    """The data in a YAML file. With `strict` no key may stand twice in a mapping: a reader would
+    take one of the two without a word. Raises `error` naming the file and the cure."""
     try:
         content = path.read_bytes()
     except OSError as problem:
@@ -32,14 +38,18 @@ def read_yaml(path: Path, error: type[BridgeError], what: str, *, verbatim: bool
             f"{what} {path}: {problem.strerror or problem}", hint="check path and rights"
         ) from None
     try:
-        return documents.load_verbatim(content) if verbatim else documents.load(content)
+        data = documents.load_verbatim(content)
+        twice = documents.repeated_keys(content) if strict else []
     except documents.InvalidYaml as problem:
         raise error(f"{what} {path} is not YAML: {problem}", hint="correct that line") from None
+    if twice:
+        raise error(f"{what} {path} says twice {', '.join(twice)}", hint="keep one of the two")
+    return data
 
 
 def read_request(action: str, path: Path) -> Request:
     """The Request in an action file. Raises RequestError."""
-    document = read_yaml(path, RequestError, "action file", verbatim=True)
+    document = read_yaml(path, RequestError, "action file")
     if document is None:
         raise RequestError(f"action file {path} is empty", hint="it must hold pluginConfig")
     try:
@@ -72,11 +82,56 @@ def _attachment(path: object, key: str) -> object:
 
 def read_config(path: Path) -> Config:
     """The configuration in a file. Raises ConfigError with every problem in it."""
-    data = read_yaml(path, ConfigError, "configuration", verbatim=True)
+    data = read_yaml(path, ConfigError, "configuration", strict=True)
     return load(data, str(path))
 
 
-def interrupted(action: str) -> BridgeError:
+class _Terminated(BaseException):
+    """SIGTERM arrived; not an Exception, so that nothing on the way takes it for one."""
+
+
+def answer(action: str, work: Callable[[], Outcome]) -> Outcome:
+    """What `work` answers, or the answer to whatever kept it from that.
+
+    A SIGTERM ends the work, once. From then on, and when there is an answer, it is ignored: the
+    status file is written next.
+    """
+    try:
+        on_sigterm(_terminate)
+        outcome = _worked(action, work)
+        on_sigterm(signal.SIG_IGN)
+        return outcome
+    except (_Terminated, KeyboardInterrupt, SystemExit):
+        on_sigterm(signal.SIG_IGN)
+        log.error("%s: told to end", action)
+        return failure(_interrupted(action), action)
+
+
+def _worked(action: str, work: Callable[[], Outcome]) -> Outcome:
+    try:
+        outcome = work()
+        log.info("%s: %s: %s", action, outcome.status.value, outcome.message)
+        return outcome
+    except BridgeError as error:
+        log.error("%s: %s", action, error)
+        return failure(error, action)
+    except Exception as error:
+        log.exception("%s: fault", action)
+        return failure(_fault(error), action)
+
+
+def _terminate(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Terminated
+
+
+def on_sigterm(handler: Any) -> None:
+    """Let `handler` have the signal; in a thread that gets none, nothing happens."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _interrupted(action: str) -> BridgeError:
     return BridgeError(
         f"{action} was told to end before it was done",
         hint="nothing is half done: the same action again carries on",
@@ -84,7 +139,7 @@ def interrupted(action: str) -> BridgeError:
     )
 
 
-def fault(error: Exception) -> BridgeError:
+def _fault(error: Exception) -> BridgeError:
     """An error nobody foresaw: a bug of ours, told as one."""
     return BridgeError(
         f"fault in gitops-bridge: {type(error).__name__}: {error}",
@@ -143,7 +198,7 @@ def _shortened(message: str) -> str:
 
 
 def write_status(path: Path, document: Mapping[str, Any]) -> None:
-    """Put the status file in place at once. Raises ConfigError when it cannot be written."""
+    """Put the status file in place at once. Raises RequestError when it cannot be written."""
     text = documents.dump(dict(document))
     try:
         if path.exists() and not path.is_file():
@@ -161,6 +216,6 @@ def write_status(path: Path, document: Mapping[str, Any]) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise ConfigError(
+        raise RequestError(
             f"status file {path}: {error.strerror or error}", hint="check --status-file"
         ) from None

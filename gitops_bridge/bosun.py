@@ -9,8 +9,8 @@ status file itself, whole, so that one exists also when the runner is told to en
 
 from __future__ import annotations
 
-import logging
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,7 @@ from bosun.plugin.bosun_plugin_base import BosunPluginBase
 
 from gitops_bridge import agent
 from gitops_bridge.actions import Action, Outcome
-from gitops_bridge.errors import BridgeError, ConfigError
-
-log = logging.getLogger(__name__)
+from gitops_bridge.errors import ConfigError
 
 
 class GitOpsPlugin(BosunPluginBase):  # type: ignore[misc]
@@ -47,19 +45,12 @@ class GitOpsPlugin(BosunPluginBase):  # type: ignore[misc]
     ) -> ActionStatusInfo:
         started = time.monotonic()
         self._set_deployment_info(deployment_info)
-        try:
-            outcome = self._handle(action)
-        except BridgeError as error:
-            log.error("%s: %s", action, error)
-            outcome = agent.failure(error, action)
-        except (KeyboardInterrupt, SystemExit):
-            outcome = agent.failure(agent.interrupted(action), action)
-        except Exception as error:
-            log.exception("%s ended in a fault of gitops-bridge", action)
-            outcome = agent.failure(agent.fault(error), action)
+        runners = signal.getsignal(signal.SIGTERM)
+        outcome = agent.answer(action, lambda: self._handle(action))
         status = agent.status(outcome, action, duration=time.monotonic() - started, now=time.time())
         if status_file:
             agent.write_status(Path(status_file), status)
+        agent.on_sigterm(runners)
         return _info(status)
 
     def plugin_start(self) -> ActionStatusInfo:

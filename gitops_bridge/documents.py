@@ -8,6 +8,7 @@ any YAML reader might take for something else. People's files go through ruamel 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ except ImportError:  # pragma: no cover - a PyYAML built without libyaml
 
 _PLAIN = re.compile(r"[A-Za-z/.][A-Za-z0-9 /._-]*[A-Za-z0-9/]|[A-Za-z]")
 _DEPTH_LIMIT = 200
+_MERGE = "tag:yaml.org,2002:merge"
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"}
 
 
@@ -88,6 +90,38 @@ def load_verbatim(text: str | bytes) -> Any:
 def load_all(text: str | bytes) -> list[Any]:
     """Every document in `text` that is not empty. Raises InvalidYaml."""
     return [document for document in _all(text, _PlainLoader) if document is not None]
+
+
+def repeated_keys(text: str | bytes) -> list[str]:
+    """The keys that a mapping in `text` holds twice, each with its line. YAML forbids them, yet
+    most readers, kustomize among them, take one of the two without a word. Raises InvalidYaml."""
+    try:
+        _refuse_depth(text)
+        return [found for root in yaml.compose_all(text, Loader=_Loader) for found in _twice(root)]
+    except yaml.YAMLError as error:
+        raise _invalid(error) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidYaml(str(error)) from None
+
+
+def _twice(root: yaml.Node | None) -> Iterator[str]:
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue  # an alias leads to a node that was seen
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
+        keys = set()
+        for key, value in node.value:
+            waiting.append(value)
+            if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+                continue
+            if key.value in keys:
+                yield f"{key.value!r:.60} (line {key.start_mark.line + 1})"
+            keys.add(key.value)
 
 
 def _one(text: str | bytes, loader: type[_PlainLoader]) -> Any:

@@ -53,6 +53,13 @@ def test_plugin_start_of_an_agent_that_sends_no_environment():
     assert parse("plugin_start", plain).environment_id == ENVIRONMENT
 
 
+@pytest.mark.parametrize("wrong", [[ENVIRONMENT], ENVIRONMENT, True])
+def test_an_environment_of_the_wrong_shape_is_told(wrong):
+    data = {"pluginConfig": {"MLOPS_BOSUN_PRED_ENV_ID": ENVIRONMENT}, "peInfo": wrong}
+    with pytest.raises(RequestError, match=r"peInfo is .+ not a mapping"):
+        parse("plugin_start", data)
+
+
 @pytest.mark.parametrize("shape", [lambda i: i, lambda i: {"id": i, "modelId": "x"}])
 def test_known_deployments_come_in_two_shapes(shape):
     data = document()

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitops_bridge.agent import read_config
 from gitops_bridge.config import load
 from gitops_bridge.errors import ConfigError
 
@@ -170,3 +171,10 @@ def test_any_document_is_a_configuration_or_a_config_error(data):
         load(data, "f")
     except ConfigError:
         pass
+
+
+def test_a_key_that_stands_twice_in_the_file_is_told_with_its_line(tmp_path):
+    file = tmp_path / "gitops-bridge.yaml"
+    file.write_text("repository: {url: a}\nlimits:\n  removals: 3\n  removals: 30\n")
+    with pytest.raises(ConfigError, match=r"says twice 'removals' \(line 4\)"):
+        read_config(file)

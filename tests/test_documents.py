@@ -36,7 +36,7 @@ def test_a_lone_equals_sign_is_text():
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 50_000, "? " * 100_000])
 def test_deep_nesting_is_refused_not_a_crash(text):
-    with pytest.raises(documents.InvalidYaml, match="nested"):
+    with pytest.raises(documents.InvalidYaml, match="nest"):  # newer libyaml says nesting
         documents.load(text)
 
 
@@ -52,3 +52,14 @@ def test_any_input_is_data_or_invalid_yaml(content):
         documents.load_verbatim(content)
     except documents.InvalidYaml:
         pass
+
+
+def test_keys_that_stand_twice_are_found_wherever_they_are():
+    text = "a: 1\nb:\n- {c: 1, 'c': 2}\n- x: {y: 1}\nb: 3\n---\na: 1\n? [1]\n: 1\n? [1]\n: 2\n"
+    assert documents.repeated_keys(text) == ["'b' (line 5)", "'c' (line 3)"]
+
+
+def test_merges_and_aliases_are_no_repetition():
+    nested = "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(60))
+    assert documents.repeated_keys("a0: &a0 {x: 1}\n" + nested) == []
+    assert documents.repeated_keys("a: &a {x: 1}\nb: &b {y: 1}\nc:\n  <<: *a\n  <<: *b\n") == []

@@ -1,5 +1,7 @@
 """Every action through both doors: the agent's own runner with our plugin, and our own runner."""
 
+import logging
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gitops_bridge import agent
+from gitops_bridge.errors import RequestError
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
 
 SCALED = {"minReplicas": "2", "maxReplicas": "4"}
@@ -184,31 +188,59 @@ def test_exit_codes_and_shown_status(door, team):
     assert finished.returncode == 0
 
 
-SAMPLES = [  # the runner's own samples, where it has a valid one
-    "deployment_start",
-    "deployment_stop",
-    "deployment_status",
-    "deployment_list",
-    "pe_status",
-]
+PE, OTHER = "60623e3b36066bf8561aea86", "5fac774e714c79018f6d309e"
+SAMPLES = {  # the runner's own samples, put right where they are not valid
+    "plugin_start": lambda sample: sample.update(peInfo={"id": PE}),
+    "plugin_stop": lambda sample: sample.update(peInfo={"id": PE}),
+    "deployment_list": None,
+    "deployment_start": None,
+    "deployment_status": None,
+    "pe_status": None,
+    "deployment_replace_model": lambda sample: sample["deploymentInfo"].update(newModelId=OTHER),
+    "deployment_relaunch": None,
+    "deployment_stop": None,
+    "endpoint_update": None,
+    "endpoint_status": None,
+}
+SAMPLE_OF = {"deployment_relaunch": "deployment_start", "endpoint_status": "endpoint_update"}
+"""For an action without a sample of its own, the action whose sample has the same sections."""
 
 
 @pytest.mark.parametrize("door", [ours, theirs])
-@pytest.mark.parametrize("action", SAMPLES)
-def test_the_runners_own_samples(door, action, team):
-    sample = team.folder / "sample.yaml"
-    subprocess.run(
-        [BIN / "bosun-plugin-runner", "--action", action, "--gen-config", sample],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    environment = yaml.safe_load(sample.read_text())["peInfo"]["id"]
+def test_the_runners_own_samples(door, team):
     config = yaml.safe_load(team.config.read_text())
-    config["environments"] = {environment: next(iter(config["environments"].values()))}
+    config["environments"] = {PE: next(iter(config["environments"].values()))}
     team.config.write_text(yaml.safe_dump(config))
-    _, status = run(door(team, action, sample), team)
-    assert status["status"] in {"passing", "unknown"}
-    commits = {"deployment_start": 2}
-    assert len(team.log()) == commits.get(action, 1)
+    answers = {}
+    for action, put_right in SAMPLES.items():
+        file = team.folder / f"{action}.yaml"
+        subprocess.run(
+            [BIN / "bosun-plugin-runner", "--action", SAMPLE_OF.get(action, action),
+             "--gen-config", file],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        sample = yaml.safe_load(file.read_text())
+        if sample["deploymentInfo"]:  # all of one deployment, one after the other
+            sample["deploymentInfo"]["id"] = DEPLOYMENT
+        if put_right:
+            put_right(sample)
+        file.write_text(yaml.safe_dump(sample))
+        _, status = run(door(team, action, file), team)
+        answers[action] = status["status"], status["state"]
+    assert answers == {
+        "plugin_start": ("passing", None),
+        "plugin_stop": ("passing", None),
+        "deployment_list": ("passing", None),
+        "deployment_start": ("passing", "launching"),
+        "deployment_status": ("unknown", "unknown"),
+        "pe_status": ("warning", None),  # its list does not name our deployment
+        "deployment_replace_model": ("passing", "replacingModel"),
+        "deployment_relaunch": ("passing", "launching"),
+        "deployment_stop": ("passing", "stopped"),
+        "endpoint_update": ("failing", "errored"),
+        "endpoint_status": ("failing", "errored"),
+    }
+    assert len(team.log()) == 5
 
 
 def broken_command_lines(team):
@@ -243,12 +275,42 @@ def test_our_runner_writes_a_status_in_every_case(team):
     assert team.log() == ["Set up"]
 
 
-def test_a_status_file_that_cannot_be_written_is_an_error_with_its_path(team):
+@pytest.mark.parametrize("door", [ours, theirs])
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("/nowhere/at/all.yaml", "No such file"), ("/tmp", "directory"), ("/dev/full", "No space")],
+)
+def test_a_status_file_that_cannot_be_written_is_an_error_with_its_path(team, door, path, told):
     config = action_file(team.folder)
-    command = [*ours(team, "plugin_stop", config), "--status-file", "/nowhere/at/all.yaml"]
+    command = [*door(team, "plugin_stop", config, "--exit-codes"), "--status-file", path]
     finished = subprocess.run(command, cwd=team.folder, capture_output=True, text=True)
-    assert finished.returncode == 2
-    assert "/nowhere/at/all.yaml" in finished.stderr
+    assert finished.returncode == 1
+    assert f"status file {path}: " in finished.stderr
+    assert told in finished.stderr
+
+
+@pytest.fixture
+def signalled():
+    """SIGTERM at every line that is logged, so also while an error is being told."""
+
+    class Sender(logging.Handler):
+        def emit(self, record):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    sender, before = Sender(), signal.getsignal(signal.SIGTERM)
+    agent.log.addHandler(sender)
+    yield
+    agent.log.removeHandler(sender)
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("error", [RequestError("bad"), ValueError("bad"), SystemExit(1)])
+def test_a_signal_at_any_moment_is_answered_once(signalled, error):
+    def work():
+        raise error
+
+    outcome = agent.answer("deployment_start", work)
+    assert "told to end" in outcome.message
 
 
 @pytest.mark.parametrize("door", [ours, theirs])

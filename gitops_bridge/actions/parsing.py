@@ -89,8 +89,10 @@ def _mapping(value: object, key: str, hint: str) -> Mapping[str, Any]:
 
 def _environment(action: Action, top: Mapping[str, Any], plugin: Mapping[str, Any]) -> str:
     pe_info = top.get("peInfo")
-    if isinstance(pe_info, Mapping) and pe_info.get("id") is not None:
-        return _identifier(pe_info.get("id"), "peInfo.id")
+    if pe_info is not None:
+        pe_info = _mapping(pe_info, "peInfo", "the prediction environment as the agent writes it")
+        if pe_info.get("id") is not None:
+            return _identifier(pe_info["id"], "peInfo.id")
     if plugin.get("MLOPS_BOSUN_PRED_ENV_ID") is not None:
         return _identifier(
             plugin["MLOPS_BOSUN_PRED_ENV_ID"], "pluginConfig.MLOPS_BOSUN_PRED_ENV_ID"
@@ -163,7 +165,7 @@ def _deployment(info: Mapping[str, Any]) -> Deployment:
     identifier = _identifier(info.get("id"), "deploymentInfo.id")
     name = info.get("name")
     if name is not None and not isinstance(name, (str, int, float)):
-        raise RequestError(f"deploymentInfo.name is {shown(name)}", hint="text")
+        raise RequestError(f"deploymentInfo.name is {shown(name)}", hint="it must be text")
     current = info.get("modelId")
     return Deployment(
         id=identifier,
@@ -237,7 +239,9 @@ def _scale(info: Mapping[str, Any]) -> Scale:
     config = info.get("keyValueConfig")
     config = {} if config is None else config
     if not isinstance(config, Mapping):
-        raise RequestError(f"deploymentInfo.keyValueConfig is {shown(config)}", hint="a mapping")
+        raise RequestError(
+            f"deploymentInfo.keyValueConfig is {shown(config)}", hint="it must be a mapping"
+        )
     scale = Scale(
         replicas=_count(config, "replicas", 1),
         minimum=_count(config, "minReplicas", 0),

@@ -80,7 +80,7 @@ def _as_data(decision: Planned, files: list[str], manifests: list[str]) -> dict[
 
 def _guessed(path: Path) -> str:
     """A file with a new model is a replacement; otherwise the file alone does not tell."""
-    document = agent.read_yaml(path, RequestError, "action file", verbatim=True)
+    document = agent.read_yaml(path, RequestError, "action file")
     info = document.get("deploymentInfo") if isinstance(document, dict) else None
     if isinstance(info, dict) and info.get("newModelId"):
         return Action.DEPLOYMENT_REPLACE_MODEL.value

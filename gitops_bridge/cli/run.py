@@ -9,27 +9,20 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
 from gitops_bridge.cli import EXIT_PROBLEM
-from gitops_bridge.errors import BridgeError, RequestError
+from gitops_bridge.errors import RequestError
 
-log = logging.getLogger("gitops_bridge")
 _SHOWN = 4096  # characters of the status that --show-status prints
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-class _Terminated(BaseException):
-    """SIGTERM arrived; not an Exception, so that nothing on the way takes it for one."""
 
 
 class _StatusInAnyCase(click.Command):
@@ -89,7 +82,9 @@ def run(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
     started = time.monotonic()
-    outcome = _carried_out(config, action, status_file, private_config, dry_run)
+    outcome = agent.answer(
+        action or "run", lambda: _handled(config, action, status_file, private_config, dry_run)
+    )
     if status_file is not None:
         _write(status_file, outcome, action, started=started)
     if show_status and status_file is not None:
@@ -100,40 +95,20 @@ def run(
         sys.exit(agent.EXIT_CODES[outcome.status])
 
 
-def _carried_out(
+def _handled(
     config: Path | None,
     action: str | None,
     status_file: Path | None,
     private_config: Path,
     dry_run: bool,
 ) -> Outcome:
-    name = action or "run"
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        if config is None or action is None or status_file is None:
-            raise RequestError("--config, --action and --status-file are required")
-        from gitops_bridge.bridge import handle, open_workshop
+    if config is None or action is None or status_file is None:
+        raise RequestError("--config, --action and --status-file are required")
+    from gitops_bridge.bridge import handle, open_workshop
 
-        request = agent.read_request(action, config)
-        shop = open_workshop(agent.read_config(private_config), os.environ)
-        outcome = handle(shop, request, dry_run=dry_run)
-        log.info("%s: %s: %s", action, outcome.status.value, outcome.message)
-        return outcome
-    except BridgeError as error:
-        log.error("%s: %s", name, error)
-        return agent.failure(error, name)
-    except (_Terminated, KeyboardInterrupt):
-        log.error("%s: told to end", name)
-        return agent.failure(agent.interrupted(name), name)
-    except Exception as error:
-        log.exception("%s: fault", name)
-        return agent.failure(agent.fault(error), name)
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the status file is written next
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
+    request = agent.read_request(action, config)
+    shop = open_workshop(agent.read_config(private_config), os.environ)
+    return handle(shop, request, dry_run=dry_run)
 
 
 def _write(path: Path, outcome: Outcome, action: str | None, *, started: float) -> None:
