@@ -42,6 +42,11 @@ def patch(team, path, value):
         file.write(PATCH.format(path=path, value=value))
 
 
+def append(team, text):
+    with (team.clone / HOME / "kustomization.yaml").open("a") as file:
+        file.write(text)
+
+
 def problems(team, *arguments):
     finished = bridge(team, "check", team.clone, "--output", "json", *arguments, check=False)
     found = json.loads(finished.stdout)
@@ -93,6 +98,21 @@ def faults():
         lambda t: edit(t, COMPONENT, f"/deployments/{DEPLOYMENT}(", "/deployments/deployment-id("),
         "deployment-id",
     )
+    yield (
+        "target",
+        lambda t: append(t, "patches:\n- target: {kind: Ingress, name: mlop}\n  patch: '[]'\n"),
+        f"{HOME}: the patch with the target {{kind: Ingress, name: mlop}} changes nothing",
+    )
+    yield (
+        "repeated",
+        lambda t: append(t, "components: []\n"),
+        f"{HOME}/kustomization.yaml says twice 'components' (line 9)",
+    )
+    yield (
+        "namespace",
+        lambda t: append(t, "namespace: elsewhere\n"),
+        f"{HOME}: remove `namespace:`: Argo CD's Application sets it",
+    )
     yield "yaml", lambda t: (t.clone / COMPONENT).write_text("kind: ["), "is not YAML"
     yield (
         "record",
@@ -133,6 +153,27 @@ def test_a_placeholder_in_the_builder_is_refused(served, left):
     edit(served, builder, f"images:\n{named}  newTag: 0.1.0\n", f"images:\n{left}" if left else "")
     found, _ = problems(served)
     assert "bridge-image is still the placeholder" in found["overlays/prod/environment"][0]
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "told"),
+    [
+        ("monitoring", "kind: Deployment", "kind: Ingres", "changes nothing"),
+        ("monitoring", "/monitoring-agent", "/nowhere", "is not in the repository"),
+        ("autoscaling", "kind: Component", "kind: Component\nkind: Component", "twice 'kind'"),
+        (
+            "builder",
+            "kind: Kustomization",
+            "kind: Kustomization\nkind: Kustomization",
+            "twice 'kind'",
+        ),
+    ],
+)
+def test_a_part_of_the_environment_that_no_deployment_uses_yet(served, part, old, new, told):
+    edit(served, f"overlays/prod/environment/{part}/kustomization.yaml", old, new)
+    found, _ = problems(served)
+    assert list(found) == ["overlays/prod/environment"]
+    assert told in found["overlays/prod/environment"][0]
 
 
 def test_removing_many_deployments_needs_a_yes(served):

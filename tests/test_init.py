@@ -170,10 +170,18 @@ def test_what_does_not_render_is_not_committed(remote: Remote) -> None:
     private = remote.folder / "private.yaml"
     private.write_text("ppsAnnotations: {'a b': c}\nkanikoTolerations: []\n")
     remote.init(*NEEDED, "--values", str(values), "--plugin-config", str(private))
-    remote.commit({"overlays/prod/environment/serving/kustomization.yaml": "patches: [{}]\n"})
+    remote.commit({"base/components/ingress-nginx/ingress.yaml": None})
 
     said = remote.refused("--environment", "stage=65b0", *NEEDED[2:], "--yes")
-    assert "overlays/prod/probe does not render" in said
+    assert "overlays/stage/environment" in said
+    assert "ingress.yaml" in said
+
+
+def test_an_environment_that_a_person_broke_does_not_keep_another_one_away(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    remote.commit({"overlays/prod/environment/serving/kustomization.yaml": "patches: [{}]\n"})
+    remote.init("--environment", "stage=65b0", *NEEDED[2:], "--yes")
+    assert "overlays/stage/environment/serving/kustomization.yaml" in remote.files()
 
 
 def test_what_init_writes_passes_the_check_of_its_own_workflow(remote: Remote) -> None:

@@ -166,13 +166,39 @@ def test_a_newer_file_where_people_have_one_is_a_conflict(older: Remote) -> None
     assert NEW in older.refused("--upgrade", "--yes")
 
 
+SERVING = "overlays/prod/environment/serving/kustomization.yaml"
+
+
+def needing(older: Remote, pointer: str) -> str:
+    """The environment's file with a patch that only passes where `pointer` is there."""
+    return older.read(SERVING) + (
+        "- target: {kind: Deployment, name: mlops}\n  patch: |\n"
+        f"    - {{op: test, path: {pointer}, value: 5}}\n"
+    )
+
+
 def test_a_newer_base_that_an_environment_does_not_render_with_is_refused(older: Remote) -> None:
-    path = "overlays/prod/environment/serving/kustomization.yaml"
-    broken = older.read(path) + "- target: {kind: Deployment, name: mlops}\n  patch: |\n" + (
-        "    - {op: test, path: /spec/nowhere, value: 1}\n"
-    )  # fmt: skip
-    older.commit({path: broken})
-    assert "overlays/prod/probe" in older.refused("--upgrade", "--yes")
+    text = older.read(DEPLOYMENT).replace("\nspec:", "\nspec:\n  minReadySeconds: 5", 1)
+    listed = documents.load_verbatim(older.read(MANIFEST))
+    listed["files"][DEPLOYMENT] = blob_id(text.encode())
+    serving = needing(older, "/spec/minReadySeconds")
+    older.commit({DEPLOYMENT: text, MANIFEST: documents.dump(listed), SERVING: serving})
+    assert "overlays/prod/environment" in older.refused("--upgrade", "--yes")
+
+
+def test_what_did_not_hold_before_does_not_keep_a_newer_base_away(older: Remote) -> None:
+    older.commit({SERVING: needing(older, "/spec/nowhere")})
+    older.init("--upgrade", "--yes")
+    assert older.read(SERVICE).encode() == shipped.folders()[SERVICE]
+
+
+def test_a_file_of_base_that_is_gone_is_told_though_nothing_is_new_in_it(older: Remote) -> None:
+    gone = "base/components/disruption-budget/pod-disruption-budget.yaml"
+    older.commit({gone: None})
+    done = older.init("--upgrade", "--yes", "--dry-run")
+    assert gone in done["kept"]
+    shown = older.run("--upgrade", "--dry-run").stdout
+    assert f"! {gone} was removed here and stays away" in shown
 
 
 def test_an_argocd_that_lost_its_shape_is_told(older: Remote) -> None:

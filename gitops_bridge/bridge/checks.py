@@ -21,6 +21,7 @@ from gitops_bridge.desired import overlay, proof
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.reach import removed_overlays, too_many
 from gitops_bridge.desired.rollout import RECORD
+from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError
 from gitops_bridge.git import removed
 from gitops_bridge.kustomize import Kustomize
@@ -69,10 +70,14 @@ def check(root: Path, kustomize: Kustomize) -> Iterator[Finding]:
     """A Finding for each environment and each deployment of the checkout at `root`."""
     reader = Reader(Folder(root))
     names = sorted(path.name for path in (root / "overlays").glob("*") if path.is_dir())
+    targets = Targets()
     for name in names:
-        yield _environment(reader, name, kustomize)
+        found = environments.problems(reader, name, kustomize, targets)
+        yield Finding(environments.folder(name), tuple(found))
     with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        checked = pool.map(lambda some: _checked(reader, some, kustomize), chunks(overlays(root)))
+        checked = pool.map(
+            lambda some: _checked(reader, some, kustomize, targets), chunks(overlays(root))
+        )
         for findings in checked:
             yield from findings
 
@@ -83,17 +88,11 @@ def chunks(folders: Sequence[str]) -> Iterator[Sequence[str]]:
         yield folders[start : start + _TOGETHER]
 
 
-def _environment(reader: Reader, name: str, kustomize: Kustomize) -> Finding:
-    try:
-        environments.facts(reader, name, kustomize)
-        return Finding(environments.folder(name), ())
-    except BridgeError as error:
-        return Finding(environments.folder(name), (str(error),))
-
-
-def _checked(reader: Reader, folders: Sequence[str], kustomize: Kustomize) -> list[Finding]:
+def _checked(
+    reader: Reader, folders: Sequence[str], kustomize: Kustomize, targets: Targets
+) -> list[Finding]:
     return [
-        _verified(folder, used, rendered)
+        _verified(folder, used, rendered, targets)
         if isinstance(used, Sources) and isinstance(rendered, list)
         else Finding(folder, (str(used if isinstance(used, BridgeError) else rendered),))
         for folder, used, rendered in render(reader, folders, kustomize)
@@ -164,7 +163,10 @@ def _alone(used: Sources, folder: str, kustomize: Kustomize) -> list[proof.Manif
         return error
 
 
-def _verified(folder: str, used: Sources, objects: list[proof.Manifest]) -> Finding:
+def _verified(
+    folder: str, used: Sources, objects: list[proof.Manifest], targets: Targets
+) -> Finding:
+    """What would be refused in a rollout, and what kustomize takes though nobody can mean it."""
     deployment = posixpath.basename(folder)
     found = proof.problems(
         objects,
@@ -172,7 +174,27 @@ def _verified(folder: str, used: Sources, objects: list[proof.Manifest]) -> Find
         image=proof.pinned(used.kustomizations.get(f"{folder}/model", {})),
         kustomizations=used.kustomizations.values(),
     )
-    return Finding(folder, (*found, *_of_record(folder, used, deployment)))
+    own = {path: text for path, text in used.files.items() if path.startswith(f"{folder}/")}
+    return Finding(
+        folder,
+        (
+            *found,
+            *_of_record(folder, used, deployment),
+            *targets.missed(folder, used.files, used.kustomizations),
+            *environments.repeated(own),
+            *_namespaces(used),
+        ),
+    )
+
+
+def _namespaces(used: Sources) -> Iterator[str]:
+    """Argo CD's Application says where a deployment goes."""
+    for where, kustomization in used.kustomizations.items():
+        if kustomization.get("namespace"):
+            yield (
+                f"{where}: remove `namespace:`: Argo CD's Application sets it, and kustomize would "
+                "lose an autoscaler's reference to its Deployment"
+            )
 
 
 def _of_record(folder: str, used: Sources, deployment: str) -> Iterable[str]:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkstemp
 
-from gitops_bridge import __version__
+from gitops_bridge import __version__, documents
 from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources, Tree
 from gitops_bridge.desired import build, overlay, proof
-from gitops_bridge.errors import ConfigError, RenderError
+from gitops_bridge.desired.targets import Targets
+from gitops_bridge.errors import BridgeError, ConfigError, RenderError
 from gitops_bridge.kustomize import Kustomize
 
 _PROBE = "gitops-bridge-probe"
+_FURTHER = ("monitoring", "autoscaling")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,43 @@ def _read(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
         said = error.message.replace(probe, f"{home}/serving")
         raise RenderError(said if home in said else f"{home}: {said}", hint=error.hint) from None
     return Facts(seams, builder, {key: value for key, value in roots.items() if key != probe})
+
+
+def problems(reader: Reader, environment: str, kustomize: Kustomize, targets: Targets) -> list[str]:
+    """Why the environment's folder, or base/, would not hold for a deployment that uses every part
+    of it. Empty when it does."""
+    try:
+        facts(reader, environment, kustomize)
+        used = _whole(reader, environment)
+        probe = f"overlays/{environment}/{_PROBE}"
+        _rendered(used, probe, kustomize)
+    except BridgeError as error:
+        return [str(error).replace(_PROBE, "environment")]
+    shared = {path: text for path, text in used.files.items() if not path.startswith(f"{probe}/")}
+    return [*targets.missed(probe, used.files, used.kustomizations), *repeated(shared)]
+
+
+def _whole(reader: Reader, environment: str) -> Sources:
+    home, probe = folder(environment), f"overlays/{environment}/{_PROBE}"
+    parts = [part for part in _FURTHER if reader.tree.id(f"{home}/{part}") is not None]
+    return reader.sources(probe, {KUSTOMIZATION: overlay.whole_probe(parts).encode()})
+
+
+def repeated(files: Mapping[str, bytes]) -> list[str]:
+    """The keys that stand twice in one mapping of a YAML file, of which kustomize takes one."""
+    return [
+        f"{path} says twice {key}: keep one of the two"
+        for path, content in files.items()
+        if path.endswith((".yaml", ".yml"))
+        for key in _twice(content)
+    ]
+
+
+def _twice(content: bytes) -> list[str]:
+    try:
+        return documents.repeated_keys(content)
+    except documents.InvalidYaml:
+        return []  # told by whoever reads it as what it should be
 
 
 def _noted(note: Path | None, reader: Reader) -> Facts | None:

@@ -1,4 +1,5 @@
-"""An edit of an environment's folder to what it does to the deployments there; `plan` shows it.
+"""An edit of an environment's folder, or of base/, to what it does to the deployments there; `plan`
+and `init` show it.
 
 Everything an environment sets reaches all its deployments at once, so before it is merged people
 want to know which of them restart.
@@ -6,7 +7,7 @@ want to know which of them restart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from gitops_bridge.bridge.sources import Reader
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import proof
+from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError, RequestError
 from gitops_bridge.git import Snapshot
+from gitops_bridge.kustomize import Kustomize
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,21 @@ def impacts(shop: Workshop, environment: Environment, edited: Path) -> Iterator[
     home = environments.folder(environment.name)
     after = Reader(_Edited(snapshot, home, checks.Folder(edited).files("")))
     before = Reader(snapshot)
-    try:
-        environments.facts(after, environment.name, replace(shop.kustomize, cache=None))
-    except BridgeError as error:
-        yield Impact(home, False, (), str(error))
+    uncached = replace(shop.kustomize, cache=None)
+    problems = environments.problems(after, environment.name, uncached, Targets())
+    if problems:
+        yield Impact(home, False, (), "; ".join(problems))
     folders = [folder(environment.name, name) for name in deployments(snapshot, environment)]
+    yield from compared(before, after, folders, shop.kustomize)
+
+
+def compared(
+    before: Reader, after: Reader, folders: Sequence[str], kustomize: Kustomize
+) -> Iterator[Impact]:
+    """Those of the folders that do not render to the same in both trees."""
     for chunk in checks.chunks(folders):
-        old = checks.render(before, chunk, shop.kustomize)
-        new = checks.render(after, chunk, shop.kustomize)
+        old = checks.render(before, chunk, kustomize)
+        new = checks.render(after, chunk, kustomize)
         for (path, _, was), (_, _, becomes) in zip(old, new, strict=True):
             impact = _impact(path, was, becomes)
             if impact.changed or impact.problem:

@@ -213,10 +213,12 @@ class _Sorter:
             self.written[path] = wanted
 
     def _keep(self, path: str, file: File, wanted: str, last: str | None) -> None:
-        """Worth telling only where there is something new for it: by version or by answers."""
-        told = file.role is Role.TEAMS or (self._upgrade and file.role is Role.OURS)
-        if told and wanted != last:
-            self.kept.append(Change(path, self._tree.read(path), file.content))
+        """Worth telling where there is something new for it, by version or by answers, and on an
+        upgrade where one of ours is gone: what it held is missing from what is rendered."""
+        here = self._tree.read(path)
+        ours = self._upgrade and file.role is Role.OURS
+        if (wanted != last and (ours or file.role is Role.TEAMS)) or (ours and here is None):
+            self.kept.append(Change(path, here, file.content))
 
 
 def _parents(path: str) -> Iterator[str]:

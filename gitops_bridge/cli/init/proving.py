@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_bridge.bridge import checks
+from gitops_bridge.bridge import checks, impact
 from gitops_bridge.bridge.sources import Reader
-from gitops_bridge.desired import proof
-from gitops_bridge.errors import BridgeError, RenderError
+from gitops_bridge.errors import RenderError
 from gitops_bridge.kustomize import Kustomize, write_tree
-from gitops_bridge.scaffold import probes
 
 _NAMED = 5  # problems worth telling at once
 
@@ -35,9 +33,6 @@ def prove(before: Mapping[str, bytes], after: Mapping[str, bytes], kustomize: Ku
 
     Raises RenderError naming each folder that has problems it did not have before.
     """
-    names = probes.environments(after)
-    for folder in probes.folders(names):
-        kustomize.build(probes.tree(after, names), folder)
     with tempfile.TemporaryDirectory(prefix="gitops-bridge-") as root:
         old, new = Path(root) / "before", Path(root) / "after"
         write_tree(old, before)
@@ -63,22 +58,9 @@ def _refuse_problems(old: Path, new: Path, kustomize: Kustomize) -> None:
 def _effect(old: Path, new: Path, kustomize: Kustomize) -> Effect:
     folders = checks.overlays(new)
     before, after = (Reader(checks.Folder(root)) for root in (old, new))
-    changed, restarts = [], []
-    for chunk in checks.chunks(folders):
-        was = checks.render(before, chunk, kustomize)
-        becomes = checks.render(after, chunk, kustomize)
-        for (folder, _, one), (_, _, other) in zip(was, becomes, strict=True):
-            objects, others = _by_name(one), _by_name(other)
-            if objects != others:
-                changed.append(folder)
-            if _pods(objects) != _pods(others):
-                restarts.append(folder)
-    return Effect(len(folders), tuple(changed), tuple(restarts))
-
-
-def _by_name(found: list[proof.Manifest] | BridgeError) -> Mapping[str, proof.Manifest]:
-    return {} if isinstance(found, BridgeError) else {proof.name(item): item for item in found}
-
-
-def _pods(objects: Mapping[str, proof.Manifest]) -> Mapping[str, object]:
-    return {name: (item.get("spec") or {}).get("template") for name, item in objects.items()}
+    found = [item for item in impact.compared(before, after, folders, kustomize) if item.changed]
+    return Effect(
+        len(folders),
+        tuple(item.folder for item in found),
+        tuple(item.folder for item in found if item.restarts),
+    )

@@ -17,7 +17,7 @@ from gitops_bridge.desired.overlay.names import (
     deployment_labels,
     object_name,
 )
-from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe, seams
+from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe, seams, whole_probe
 
 __all__ = [
     "DEPLOYMENT_LABEL",
@@ -39,4 +39,5 @@ __all__ = [
     "seams",
     "seed",
     "unresolved",
+    "whole_probe",
 ]

@@ -7,7 +7,7 @@ The route into the cluster is the team's choice (environment/serving); its objec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,14 @@ def environment_probe() -> str:
     It must lie as deep as a deployment's: `overlays/<environment>/<any name>/kustomization.yaml`.
     """
     return _PROBE
+
+
+def whole_probe(parts: Iterable[str]) -> str:
+    """As `environment_probe`, with a monitored model and every further one of the environment's
+    `parts`, as a rollout could nest them: to see that each renders."""
+    model = "../../../base/components/dedicated-model"
+    components = (model, f"{model}/monitored", *(f"../environment/{part}" for part in parts))
+    return _PROBE + "".join(f"  - {component}\n" for component in components)
 
 
 def seams(objects: list[dict[str, Any]]) -> Seams:
