@@ -136,19 +136,19 @@ class Gated(Team):
         given = {self.host: Credential(USER, PASSWORD)} if self.login else {}
         return Registry(keychain(None, "", given), Access())
 
-    def built(self, path=None, label=None):
+    def built(self, path=None, label=None, labels=None):
         """What the Job does, without its work: an image under its tag. The digest."""
         job = self.job(path)
         target = job["metadata"]["annotations"]["gitops-bridge.io/image"]
-        return self.put_image(
-            target, job["metadata"]["annotations"][KEY] if label is None else label
-        )
+        key = job["metadata"]["annotations"][KEY] if label is None else label
+        return self.put_image(target, key, labels)
 
-    def put_image(self, target, label, **more):
+    def put_image(self, target, label, labels=None, **more):
         repository = target.rpartition(":")[0]
         config = json.dumps(
             {
-                "architecture": "amd64", "os": "linux", "config": {"Labels": {KEY: label}},
+                "architecture": "amd64", "os": "linux",
+                "config": {"Labels": {KEY: label, **(labels or {})}},
                 "rootfs": {"type": "layers", "diff_ids": []}, **more,
             }
         ).encode()  # fmt: skip

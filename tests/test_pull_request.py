@@ -114,7 +114,8 @@ class TestText:
         body = compose(subject()).body
         assert f"Digest: `{DIGEST}`" in body
         assert "Build Job: `build-65f0`" in body
-        assert "checksum: not available" in body
+        assert "SHA-256: not available" in body
+        assert "Built on: not available" in body
         assert f"gitops-bridge rollback {DEPLOYMENT} --environment prod" in body
         assert machine(body) == {
             "schema": "gitops-bridge.io/rollout/v1", "change": "replace", "environment": "prod",
@@ -200,7 +201,7 @@ class TestNoUserTextSteers:
         side = replace(change.champion, metrics={"AUC": comment}, drift=comment, use=comment)
         return replace(
             change, champion=side, rollout=replace(change.rollout, replaces=person),
-            build=Build(IMAGE, DIGEST, comment, comment, gated=True),
+            build=Build(IMAGE, DIGEST, comment, comment, comment, gated=True),
         )  # fmt: skip
 
     @pytest.mark.parametrize("text", HOSTILE)

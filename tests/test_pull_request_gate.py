@@ -3,7 +3,8 @@
 import pytest
 
 from gitops_bridge.actions import State, Status
-from tests.gated import PACKAGE_A, PACKAGE_B, Gated
+from gitops_bridge.desired.dockerfile import Provenance, labels
+from tests.gated import KEY, PACKAGE_A, PACKAGE_B, Gated
 from tests.proposing import BRANCH, Proposing
 from tests.servers import registry as servers
 from tests.servers.forges.github import GitHubServer
@@ -55,6 +56,28 @@ def test_once_the_image_is_there_it_is_proposed_by_digest(site, by):
     site.status()
     assert site.on_main()["image"].endswith(digest)
     assert BRANCH not in site.branches
+
+
+def test_what_the_image_says_it_is_made_of_is_its_provenance(site):
+    """Labels as `fetch-model` and `append-model` write them."""
+    made_of = Provenance(
+        "key", PACKAGE_A, "dedicated", "datarobot", "cd" * 32,
+        f"registry.example.com/pps:11.2.1@sha256:{'ef' * 32}",
+    )  # fmt: skip
+    site.start(package=PACKAGE_A)
+    site.team.built(labels={key: text for key, text in labels(made_of).items() if key != KEY})
+    site.status()
+    body = site.only().body
+    assert f"- Model package: `{PACKAGE_A}`; SHA-256: `{'cd' * 32}`\n" in body
+    assert f"- Built on: `registry.example.com/pps:11.2.1@sha256:{'ef' * 32}`\n" in body
+    assert f"checksum: {'cd' * 32}\n" in body
+
+
+def test_labels_of_a_stranger_s_image_steer_nothing(site):
+    site.start(package=PACKAGE_A)
+    site.team.built(labels={"gitops-bridge.io/model-sha256": "</details>\n\n# `@all` | x"})
+    site.status()
+    assert "SHA-256: `</details> # '@all' ¦ x`\n" in site.only().body
 
 
 def test_an_action_that_waits_long_enough_proposes_by_itself(site):

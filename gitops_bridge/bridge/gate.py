@@ -7,6 +7,7 @@ With `build.gate: registry` a rollout is delivered by digest and not before ther
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gitops_bridge.bridge.builds import Build
@@ -58,6 +59,17 @@ def pinned(shop: Workshop, build: Build, serving: Record | None) -> Image:
 def present(shop: Workshop, image: Image) -> bool:
     """Whether the registry has the image, by its digest where it has one."""
     return shop.registry(image.repository.split("/", 1)[0]).digest(str(image)) is not None
+
+
+def labels(shop: Workshop, image: Image) -> Mapping[str, str]:
+    """What an image says it is made of, for people: nothing without a digest or an answer."""
+    if image.digest is None:
+        return {}
+    registry = shop.registry(image.repository.split("/", 1)[0])
+    try:
+        return registry.labels(f"{image.repository}@{image.digest}")
+    except RegistryError:
+        return {}
 
 
 def found_again(shop: Workshop, image: Image) -> Image | None:

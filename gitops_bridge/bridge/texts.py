@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gitops_bridge.bridge import builds
+from gitops_bridge.bridge import builds, gate
 from gitops_bridge.bridge.rollouts import Look, Planned
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment, Gate, Mode
 from gitops_bridge.desired import comparison, pull_request
+from gitops_bridge.desired.dockerfile import BASE_DIGEST_LABEL, BASE_NAME_LABEL, SHA256_LABEL
 from gitops_bridge.desired.effect import effect
 from gitops_bridge.desired.pull_request import Build, Subject
 from gitops_bridge.desired.rollout import Change
@@ -148,9 +149,15 @@ def _build(shop: Workshop, ready: Ready) -> Build | None:
     after, look = ready.planned.rollout.after, ready.look
     if after is None:
         return None
+    gated = shop.config.build.gate is Gate.REGISTRY
+    image = look.image or (gate.parsed(after.image) if gated else None)
+    labels = gate.labels(shop, image) if gated and image else {}
+    base = "@".join(labels[key] for key in (BASE_NAME_LABEL, BASE_DIGEST_LABEL) if labels.get(key))
     return Build(
         image=after.image,
-        digest=look.image.digest if look.image else None,
+        digest=image.digest if image else None,
         job=builds.standing(shop, look.build) if look.build else None,
-        gated=shop.config.build.gate is Gate.REGISTRY,
+        checksum=labels.get(SHA256_LABEL),
+        base=base or None,
+        gated=gated,
     )

@@ -23,6 +23,9 @@ PACKAGE_FILE = "model.mlpkg"
 JAR_FILE = "model.jar"
 CLASS_LABELS_FILE = "class-labels.txt"
 KEY_LABEL = "gitops-bridge.io/content-key"
+SHA256_LABEL = "gitops-bridge.io/model-sha256"
+BASE_NAME_LABEL = "org.opencontainers.image.base.name"
+BASE_DIGEST_LABEL = "org.opencontainers.image.base.digest"
 
 _IMAGE = re.compile(
     r"(?P<name>[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5}(?=/))?(/[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*)*)"
@@ -67,15 +70,15 @@ def labels(made_of: Provenance) -> dict[str, str]:
         "gitops-bridge.io/format": made_of.format,
         "gitops-bridge.io/model": made_of.model_id,
         "gitops-bridge.io/model-package": made_of.package_id,
-        "gitops-bridge.io/model-sha256": made_of.sha256,
+        SHA256_LABEL: made_of.sha256,
         "org.opencontainers.image.title": f"DataRobot model package {made_of.package_id}",
         "org.opencontainers.image.version": made_of.package_id,
     }
     if made_of.base_image is not None:
         base = _image(made_of.base_image)
-        found["org.opencontainers.image.base.digest"] = base["digest"]
+        found[BASE_DIGEST_LABEL] = base["digest"]
         tag = f":{base['tag']}" if base["tag"] else ""
-        found["org.opencontainers.image.base.name"] = f"{base['name']}{tag}"
+        found[BASE_NAME_LABEL] = f"{base['name']}{tag}"
         if made_of.execution_type == "dedicated" and made_of.format == "datarobot":
             found["com.datarobot.ppsVersion"] = base["tag"]
     return {key: value for key, value in sorted(found.items()) if value}

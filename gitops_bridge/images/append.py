@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from gitops_bridge.desired.dockerfile import KEY_LABEL, MODEL_FOLDER, PACKAGE_FILE
+from gitops_bridge.desired.dockerfile import KEY_LABEL, MODEL_FOLDER, PACKAGE_FILE, SHA256_LABEL
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images.context import OURS, Record
 from gitops_bridge.images.layer import Layer, describe
 from gitops_bridge.rest import Content
 
-_SHA256_LABEL = "gitops-bridge.io/model-sha256"
 _LAYER_TYPES = {
     "application/vnd.oci.image.manifest.v1+json": "application/vnd.oci.image.layer.v1.tar+gzip",
     "application/vnd.docker.distribution.manifest.v2+json": (
@@ -112,9 +111,9 @@ def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
     source, target = _repository(recipe.base), _repository(recipe.target)
     config = registry.config(f"{source}@{base.digest}")
     layer = describe(model, PACKAGE_FILE)
-    if recipe.labels.get(_SHA256_LABEL, layer.sha256) != layer.sha256:
+    if recipe.labels.get(SHA256_LABEL, layer.sha256) != layer.sha256:
         raise ImageError(
-            f"the model {model} has SHA-256 {layer.sha256}, not {recipe.labels[_SHA256_LABEL]}",
+            f"the model {model} has SHA-256 {layer.sha256}, not {recipe.labels[SHA256_LABEL]}",
             hint="it was damaged or replaced after the download: fetch it again",
         )
     _log.info("model %s: %d bytes, layer %s", layer.sha256, layer.file_size, layer.digest)
@@ -128,7 +127,7 @@ def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
         "org.opencontainers.image.base.name": recipe.base.partition("@")[0],
         **recipe.labels,
         "org.opencontainers.image.base.digest": base.digest,
-        _SHA256_LABEL: layer.sha256,
+        SHA256_LABEL: layer.sha256,
         KEY_LABEL: recipe.content_key,
     }
     new_config = _encoded(_extended_config(config, layer, labels))

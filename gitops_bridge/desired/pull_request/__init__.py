@@ -179,6 +179,7 @@ def _context(parts: _Parts) -> dict[str, Any]:
         "digest": build.digest,
         "package_id": package,
         "checksum": build.checksum,
+        "base": build.base,
         "job": build.job,
         "rollback": parts_of.rollback(subject),
         "machine": parts_of.machine(subject) if parts.machine else None,

@@ -100,6 +100,7 @@ def machine(subject: Subject) -> Markdown:
         "model": after.model.id if after else None,
         "previous_model": before.model.id if before else None,
         "package": after.model.package.id if after and after.model.package else None,
+        "checksum": build.checksum,
         "image": after.image if after else None,
         "digest": build.digest,
         "job": build.job,

@@ -12,12 +12,14 @@ from gitops_bridge.desired.rollout import Rollout
 @dataclass(frozen=True)
 class Build:
     """What is known of the image. `digest` is None until the registry shows it; `gated` is False
-    where nobody looks."""
+    where nobody looks. `checksum` is the package's, sha256 in hex, and `base` the image below the
+    model, as the image's own labels tell."""
 
     image: str
     digest: str | None = None
     job: str | None = None
     checksum: str | None = None
+    base: str | None = None
     gated: bool = False
 
 
