@@ -67,6 +67,20 @@ class TestProposing(Contract):
         assert "bob" in stored.reviewers
         assert forge.look(pull.number).draft == ("draft" in forge.features)
 
+    def test_one_becomes_a_draft_and_ready_again_and_nothing_else_changes(self, server, forge):
+        """No provider merges a draft, whoever asks for it."""
+        pull = forge.create(proposal(server))
+        before = {**vars(server.pulls[1])}
+        for draft in (True, False):
+            pull = forge.set_draft(pull, draft)
+            assert pull.draft == draft
+            assert (pull.title, pull.labels) == (PROPOSAL.title, forge.look(1).labels)
+            seen = forge.look(pull.number)
+            assert (seen.draft, seen.title, seen.body) == (draft, pull.title, PROPOSAL.body)
+        after = {**vars(server.pulls[1])}
+        for field in ("title", "body", "labels", "reviewers", "state"):
+            assert after[field] == before[field]
+
     def test_new_labels_are_added_by_an_update(self, server, forge):
         forge.create(proposal(server))
         pull = forge.update(forge.find(BRANCH), proposal(server, labels=("importance/high",)))

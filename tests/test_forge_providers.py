@@ -69,6 +69,14 @@ class TestGitHub:
         assert clock.slept == [pause]
         assert len(server.pulls) == 1
 
+    def test_a_repository_without_drafts_is_told(self, running):
+        server, forge = running(GitHubServer)
+        pull = forge.create(BARE)
+        server.drafts_allowed = False
+        with pytest.raises(ForgeError, match="not supported in this repository") as raised:
+            forge.set_draft(pull, True)
+        assert "private repositories" in raised.value.hint
+
     def test_a_missing_permission_is_not_waited_for(self, running, clock):
         server, forge = running(GitHubServer)
         server.level = "unscoped"

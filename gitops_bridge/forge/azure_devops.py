@@ -89,6 +89,10 @@ class AzureDevOps:
         changed = self._ask("PATCH", f"{self._path}/{pull.number}", self._text(proposal))
         return replace(self._pull(changed), labels=(*pull.labels, *missing))
 
+    def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
+        changed = self._ask("PATCH", f"{self._path}/{pull.number}", {"isDraft": draft})
+        return replace(self._pull(changed), labels=pull.labels)
+
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         answer = self._api.ask(
             "GET", f"{self._path}/{number}", params={"api-version": _VERSION}, etag=etag

@@ -82,6 +82,10 @@ class BitbucketCloud:
         path = f"{self._path}/{pull.number}"
         return _pull(self._api.ask("PUT", path, body=self._text(proposal)).data)
 
+    def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
+        body = {"title": pull.title, "description": pull.body, "draft": draft}
+        return _pull(self._api.ask("PUT", f"{self._path}/{pull.number}", body=body).data)
+
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         answer = self._api.ask("GET", f"{self._path}/{number}", etag=etag)
         return None if answer.status == 304 else _pull(answer.data, answer.etag)

@@ -78,6 +78,16 @@ class BitbucketServer:
 
         return _pull(self._on_present_version(pull, change).data)
 
+    def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
+        """Servers before 8.18 leave it as it is."""
+
+        def change(present: PullRequest) -> Answer:
+            text = {"title": present.title, "description": present.body}
+            body = {**text, **present.native, "draft": draft}
+            return self._change("PUT", f"{self._path}/{pull.number}", body)
+
+        return _pull(self._on_present_version(pull, change).data)
+
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         answer = self._api.ask("GET", f"{self._path}/{number}", etag=etag)
         return None if answer.status == 304 else _pull(answer.data, answer.etag)

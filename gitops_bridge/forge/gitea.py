@@ -85,6 +85,11 @@ class Gitea:
             body["labels"] = [*pull.native["labels"], *self._label_ids(missing)]
         return _pull(self._api.ask("PATCH", f"{self._path}/pulls/{pull.number}", body=body).data)
 
+    def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
+        title = cut((_DRAFT if draft else "") + pull.title, self.limits.title)
+        path = f"{self._path}/pulls/{pull.number}"
+        return _pull(self._api.ask("PATCH", path, body={"title": title}).data)
+
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         answer = self._api.ask("GET", f"{self._path}/pulls/{number}", etag=etag)
         return None if answer.status == 304 else _pull(answer.data, answer.etag)

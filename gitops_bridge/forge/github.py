@@ -32,6 +32,9 @@ mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) {
   ) { clientMutationId }
 }
 """
+_SET_DRAFT = """
+mutation($id: ID!) { %s(input: {pullRequestId: $id}) { clientMutationId } }
+"""
 _METHODS = ("MERGE", "SQUASH", "REBASE")
 _METHOD_REFUSED = re.compile(r"(merge commits|squash merges|rebase merges) are not allowed", re.I)
 _PROPOSING = "fine-grained token or App: 'Pull requests' read and write; classic token: repo"
@@ -96,6 +99,16 @@ class GitHub:
         kept = tuple(label["name"] for label in issue["labels"])
         return replace(pull, title=issue["title"], body=issue["body"] or "", labels=kept, etag=None)
 
+    def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
+        name = "convertPullRequestToDraft" if draft else "markPullRequestReadyForReview"
+        answer = self._graphql(_SET_DRAFT % name, {"id": pull.native["node_id"]})
+        if answer.data.get("errors"):
+            raise ForgeError(
+                f"{pull.url}: draft: {answer.words}",
+                hint="not every plan of GitHub has drafts in private repositories",
+            )
+        return replace(pull, draft=draft, etag=None)
+
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         answer = self._api.ask("GET", f"{self._path}/pulls/{number}", etag=etag)
         return None if answer.status == 304 else _pull(answer.data, answer.etag)
@@ -141,11 +154,13 @@ class GitHub:
 
     def _auto_merge(self, pull: PullRequest, head_sha: str, method: str) -> str | None:
         variables = {"id": pull.native["node_id"], "head": head_sha, "method": method}
-        # REST lies at /api/v3/ of an Enterprise Server and GraphQL beside it at /api/graphql
-        answer = self._api.ask(
-            "POST", "../graphql", body={"query": _AUTO_MERGE, "variables": variables}
-        )
+        answer = self._graphql(_AUTO_MERGE, variables)
         return answer.words if answer.data.get("errors") else None
+
+    def _graphql(self, query: str, variables: Mapping[str, Any]) -> Answer:
+        """REST lies at /api/v3/ of an Enterprise Server and GraphQL beside it at /api/graphql."""
+        body = {"query": query, "variables": dict(variables)}
+        return self._api.ask("POST", "../graphql", body=body)
 
     def _merge(self, pull: PullRequest, head_sha: str, method: str) -> str | None:
         answer = self._api.ask(

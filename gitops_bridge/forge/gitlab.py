@@ -89,6 +89,11 @@ class GitLab:
         body = {**self._text(proposal, pull.draft), "add_labels": ",".join(proposal.labels)}
         return _pull(self._api.ask("PUT", f"{self._path}/{pull.number}", body=body).data)
 
+    def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
+        title = cut((_DRAFT if draft else "") + pull.title, self.limits.title)
+        path = f"{self._path}/{pull.number}"
+        return _pull(self._api.ask("PUT", path, body={"title": title}).data)
+
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         answer = self._api.ask("GET", f"{self._path}/{number}", etag=etag)
         return None if answer.status == 304 else _pull(answer.data, answer.etag)

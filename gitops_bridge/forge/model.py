@@ -112,6 +112,10 @@ class Forge(Protocol):
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         """Give an open one the proposal's title, body and labels; people's own labels stay."""
 
+    def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
+        """Make an open one a draft, which nobody can merge, or ready again. One that the provider
+        leaves as it is comes back so, or ForgeError is raised."""
+
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         """Its present state, by one request; None when it is unchanged since `etag`."""
 

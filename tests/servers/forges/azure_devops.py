@@ -136,10 +136,12 @@ class AzureDevOpsServer(ForgeServer):
             "status",
             "autoCompleteSetBy",
             "completionOptions",
+            "isDraft",
         }:
             raise Refused(400, f"cannot be updated: {unknown}")
         pull.title = body.get("title", pull.title)
         pull.body = body.get("description", pull.body)
+        pull.draft = body.get("isDraft", pull.draft)
         self.touch(pull)
         if body.get("status") == "abandoned":
             self.decline(pull.number, by="bridge")

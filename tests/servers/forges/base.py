@@ -110,6 +110,7 @@ class ForgeServer:
         self.people = {"ann", "bob", "bridge"}
         self.lag = 0  # lists yet to come that do not show the newest pull request
         self.auto_merge_allowed = True
+        self.drafts_allowed = True
         self.checks_pending = True
         self._faults: list[Fault] = []
         self._lock = threading.RLock()

@@ -129,6 +129,7 @@ class BitbucketCloudServer(ForgeServer):
         if pull.state != "open":
             raise Refused(400, "Only open pull requests can be mutated")
         pull.title, pull.body = request.body["title"], request.body["description"]
+        pull.draft = request.body.get("draft", pull.draft)
         self.touch(pull)
         return Reply(200, self.shape(pull, whole=True))
 

@@ -136,7 +136,8 @@ class BitbucketServerServer(ForgeServer):
         pull = self._current(number, request.body["version"])
         pull.title, pull.body = request.body["title"], request.body["description"]
         pull.reviewers = self._reviewers(request.body)
-        pull.draft = request.body.get("draft", False)
+        if self.drafts_allowed:
+            pull.draft = request.body.get("draft", False)
         self.touch(pull)
         return Reply(200, self.shape(pull))
 

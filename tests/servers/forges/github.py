@@ -2,10 +2,12 @@
 
 https://docs.github.com/en/rest/pulls/pulls · https://docs.github.com/en/rest/issues/issues
 https://docs.github.com/en/graphql/reference/mutations#enablepullrequestautomerge
+https://docs.github.com/en/graphql/reference/mutations#convertpullrequesttodraft
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, sha
@@ -223,9 +225,14 @@ class GitHubServer(ForgeServer):
 
     def graphql(self, request: Request) -> Reply:
         self.need("read")
-        assert "enablePullRequestAutoMerge" in request.body["query"]
-        given = request.body["variables"]
+        query, given = request.body["query"], request.body["variables"]
         pull = self.known(given["id"].removeprefix("PR_"))
+        (name,) = re.findall(
+            "convertPullRequestToDraft|markPullRequestReadyForReview|enablePullRequestAutoMerge",
+            query,
+        )
+        if name != "enablePullRequestAutoMerge":
+            return self._set_draft(pull, name)
         problem = None
         if self.level != "write":
             problem = "Resource not accessible by personal access token"
@@ -242,6 +249,19 @@ class GitHubServer(ForgeServer):
             return Reply(200, {"data": {"enablePullRequestAutoMerge": None}, "errors": [error]})
         pull.auto_merge = given["head"]
         return Reply(200, {"data": {"enablePullRequestAutoMerge": {"clientMutationId": None}}})
+
+    def _set_draft(self, pull: Pull, name: str) -> Reply:
+        problem = None
+        if self.level != "write":
+            problem = "Resource not accessible by personal access token"
+        elif not self.drafts_allowed:
+            problem = "Draft pull requests are not supported in this repository."
+        if problem:
+            error = {"type": "UNPROCESSABLE", "message": problem}
+            return Reply(200, {"data": {name: None}, "errors": [error]})
+        pull.draft = name == "convertPullRequestToDraft"
+        self.touch(pull)
+        return Reply(200, {"data": {name: {"clientMutationId": None}}})
 
     def shape(self, pull: Pull, listed: bool = False) -> dict[str, Any]:
         home = {"full_name": self.project}

@@ -130,7 +130,7 @@ class GitLabServer(ForgeServer):
             self.decline(pull.number, by="bridge")
             return Reply(200, self.shape(pull))
         pull.draft, pull.title = _draft(request.body["title"])
-        pull.body = request.body["description"]
+        pull.body = request.body.get("description", pull.body)
         self._act(pull.body)
         added = [name for name in request.body.get("add_labels", "").split(",") if name]
         pull.labels = [*pull.labels, *(name for name in added if name not in pull.labels)]
