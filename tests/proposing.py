@@ -104,13 +104,14 @@ class Proposing:
     ) -> None:
         self.team = team or Team(folder, environments)
         self.folder = folder
-        (folder / "team").mkdir()
-        (folder / "team" / "models.git").symlink_to(self.team.remote)
         if team is None:
             git(self.team.remote, "branch", "builds", "main")
         if protected:
             self.rule(_PROTECTION)
         self.forge = live(kind)(Branches(self.team.remote))
+        served = folder / self.forge.remote
+        served.parent.mkdir(parents=True)
+        served.symlink_to(self.team.remote)
         self.git = GitServer(folder, users={"bridge": PASSWORD})
         self.environ = {
             "PATH": os.environ["PATH"], "HOME": str(folder),
@@ -141,7 +142,7 @@ class Proposing:
 
     def configure(self, **sections: object) -> None:
         self.team.write_config(
-            self._environments, url=self.git.url("team/models.git"), username="bridge",
+            self._environments, url=self.git.url(self.forge.remote), username="bridge",
             password={"env": "GIT_PASSWORD"},
         )  # fmt: skip
         config = yaml.safe_load(self.team.config.read_text())

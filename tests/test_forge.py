@@ -81,6 +81,38 @@ class TestProposing(Contract):
         for field in ("title", "body", "labels", "reviewers", "state"):
             assert after[field] == before[field]
 
+    def test_an_update_needs_no_look_before_it(self, server, forge):
+        """What people did since the pull request was last seen stays."""
+        seen = forge.create(proposal(server, draft=True))
+        stored = server.pulls[seen.number]
+        stored.labels.append("needs-discussion")
+        stored.reviewers.append("bob")
+        server.mark_ready(1)
+        server.push(BRANCH, sha("second"))
+        title = "Newer" if "title" in forge.unseen else PROPOSAL.title
+        server.log.clear()
+        pull = forge.update(seen, proposal(server, title=title, body="newer"))
+        assert len(server.log) <= (2 if server.versioned else 1)
+        assert (pull.number, pull.title, pull.body, pull.state) == (1, title, "newer", "open")
+        assert (stored.title, stored.body, stored.draft) == (title, "newer", False)
+        if "labels" in forge.features:
+            assert stored.labels == [*PROPOSAL.labels, "needs-discussion"]
+        assert "bob" in stored.reviewers
+
+    @pytest.mark.parametrize("ending", ["merge", "decline"])
+    def test_an_update_of_one_that_has_ended_meanwhile_tells_so(self, server, forge, ending):
+        """And the text that people have merged or rejected is not replaced by a newer one."""
+        seen = forge.create(proposal(server))
+        before = server.pulls[1].title, server.pulls[1].body
+        getattr(server, ending)(1)
+        server.log.clear()
+        pull = forge.update(seen, proposal(server, title="Newer", body="newer"))
+        assert pull.state == ("merged" if ending == "merge" else "closed")
+        assert pull.is_at(sha("first"))
+        assert (server.pulls[1].title, server.pulls[1].body) == before
+        assert (pull.title, pull.body) == (seen.title, seen.body)
+        assert len(server.log) <= 3
+
     def test_new_labels_are_added_by_an_update(self, server, forge):
         forge.create(proposal(server))
         pull = forge.update(forge.find(BRANCH), proposal(server, labels=("importance/high",)))

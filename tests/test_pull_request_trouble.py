@@ -4,7 +4,6 @@ import json
 import logging
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import yaml
@@ -215,81 +214,6 @@ class TestAtOnce:
         pull = site.only()
         assert (pull.state, pull.head) == ("open", site.branches[BRANCH])
         assert pull.comments == []
-
-
-class TestCalls:
-    """No more requests to the API than it takes; git's own are not counted."""
-
-    def counted(self, site):
-        found = list(site.forge.log)
-        site.forge.log.clear()
-        return found
-
-    def test_a_new_proposal_is_found_and_created_and_one_for_each_feature_not_taken(self, site):
-        site.start()
-        features = 1 if site.forge.provider == "github" else 0  # its labels
-        assert len(self.counted(site)) == 2 + features
-
-    def test_a_status_is_one_request_also_in_a_new_process(self, site):
-        site.start()
-        self.counted(site)
-        for _ in range(2):
-            site.status()
-            assert len(self.counted(site)) == 1
-        assert site.forge.log == []
-
-    def test_a_replay_is_one_and_an_update_two(self, site):
-        site.start()
-        self.counted(site)
-        site.start()
-        assert len(self.counted(site)) == 1
-        site.start(MODEL_B)
-        assert len(self.counted(site)) == 2
-
-    def test_merged_and_closed_are_told_once(self, site):
-        site.serving()
-        self.counted(site)
-        site.status()
-        assert self.counted(site) == []
-        site.replace()
-        site.forge.decline(2)
-        site.status()
-        self.counted(site)
-        site.status()
-        site.replace()
-        assert self.counted(site) == []
-
-    def test_without_pull_requests_nobody_is_asked(self, tmp_path):
-        with Proposing(tmp_path, GitHubServer, protected=False, delivery="push") as site:
-            site.start()
-            site.status()
-            assert site.forge.log == []
-
-    def test_fifty_are_looked_at_with_lists(self, tmp_path):
-        ids = [f"65a0000000000000000001{number:02}" for number in range(50)]
-        with Proposing(tmp_path, GitHubServer) as site:
-            for identifier in ids:
-                site.start(id=identifier)
-            assert len(site.forge.pulls) == 50
-            site.forge.decline(7, comment="no")
-            site.merge(8, "squash")
-            self.counted(site)
-            document = yaml.safe_load(Path(action_file(site.folder)).read_text())
-            document["peInfo"]["deployments"] = ids
-            path = site.folder / "all.yaml"
-            path.write_text(yaml.safe_dump(document))
-            from gitops_bridge import agent
-            from gitops_bridge.bridge import handle
-
-            outcome = handle(site.shop(), agent.read_request("pe_status", path))
-            calls = self.counted(site)
-            assert len(calls) <= 6, calls  # two lists; who closed one, and why
-            assert sum(call.endswith("/pulls") for call in calls) == 2
-            said = {key: item.message for key, item in outcome.deployments.items()}
-            assert "was rejected by ann" in said[ids[6]]
-            assert f"Git wants model {MODEL_A}" in said[ids[7]]
-            waiting = [text for text in said.values() if "waiting for pull request" in text]
-            assert len(waiting) == 48
 
 
 def test_no_secret_anywhere(site, caplog):

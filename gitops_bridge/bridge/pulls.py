@@ -63,13 +63,22 @@ class Pulls:
             found = self._forge().find(branch)
             return self._remembered(branch, found, memory) if found else None
         try:
-            found = self._forge().look(memory.pull.number, memory.pull.etag)
+            found = self._forge().look(memory.pull.number, memory.pull.etag) or memory.pull
         except ForgeError as error:
             if error.status != 404:
                 raise
-            found = self._forge().find(branch)  # another repository's number: the cache was moved
-            return self._remembered(branch, found, None) if found else None
-        return memory.pull if found is None else self._remembered(branch, found, memory)
+            found = None
+        if found is None or found.branch != branch:  # the repository was made anew, its numbers too
+            memory, found = None, self._forge().find(branch)
+        return self._remembered(branch, found, memory) if found else None
+
+    def unseen(self, branch: str, commit: str) -> PullRequest | None:
+        """The pull request that was open when last seen and has to be written for `commit` anyway:
+        the answer to that will tell what became of it."""
+        memory = self._memory(branch)
+        if memory is None or memory.pull.state != "open" or branch in self._listed:
+            return None
+        return None if self.is_written_for(memory.pull, commit) else memory.pull
 
     def is_written_for(self, pull: PullRequest, commit: str) -> bool:
         """Whether the text of the pull request is about the proposal at `commit`."""
@@ -77,12 +86,27 @@ class Pulls:
         known = memory is not None and memory.pull.number == pull.number
         return commit in pull.body or (known and memory is not None and memory.commit == commit)
 
-    def write(self, pull: PullRequest | None, proposal: Proposal, commit: str) -> PullRequest:
-        """Open the pull request, or give the one that is open this text."""
+    def write(
+        self, pull: PullRequest | None, proposal: Proposal, commit: str, *, unseen: bool = False
+    ) -> PullRequest:
+        """Open the pull request, or give the one that is open this text. An `unseen` one is looked
+        at first where the provider could not change it otherwise without undoing people's changes.
+
+        One that turns out to have ended at `commit` is returned as it ended; where it ended at an
+        older commit, the newer one gets a pull request of its own.
+        """
+        written = None
         if pull is not None and pull.state == "open":
+            if unseen and not _changes(pull, proposal) <= self._forge().unseen:
+                pull = self._forge().look(pull.number) or pull
             written = self._forge().update(pull, proposal)
-        else:
+        if written is None or (written.state != "open" and not written.is_at(commit)):
             written = self._forge().create(proposal)
+        if written.state != "open" and not written.is_at(commit):
+            raise ForgeError(
+                f"{written.url} was ended by somebody while it was written",
+                hint="the next look opens another one by itself", retry=True,
+            )  # fmt: skip
         self._keep(proposal.branch, _Memory(written, commit))
         return written
 
@@ -124,6 +148,11 @@ class Pulls:
             temporary.replace(path)
         except (OSError, TypeError):
             return
+
+
+def _changes(pull: PullRequest, proposal: Proposal) -> set[str]:
+    changes = {"title"} if proposal.title != pull.title else set()
+    return changes if set(proposal.labels) <= set(pull.labels) else changes | {"labels"}
 
 
 def _rank(pull: PullRequest) -> tuple[bool, int]:

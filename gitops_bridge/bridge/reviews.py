@@ -61,6 +61,7 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
         return Review(None, rejection=rejection)
     if found and is_foreign(shop, found):
         return left_alone(shop, found)
+    is_new = found is None
     if found is None or not _still_holds(shop, found, ready):
         edit = ready.planned.edit
         _vouch(shop, environment.name, deployment)
@@ -71,7 +72,7 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
     if rejection:
         notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
     try:
-        return _shown(shop, environment, found, ready)
+        return _shown(shop, environment, found, ready, is_new)
     except ForgeError as error:
         if not error.retry:
             raise
@@ -133,9 +134,14 @@ def _still_holds(shop: Workshop, found: Proposal, ready: Ready) -> bool:
 # -- the pull request
 
 
-def _shown(shop: Workshop, environment: Environment, found: Proposal, ready: Ready) -> Review:
+def _shown(
+    shop: Workshop, environment: Environment, found: Proposal, ready: Ready, is_new: bool
+) -> Review:
+    """A branch that is `is_new` has no pull request yet, or the provider says so when asked for
+    one: none is looked for."""
     pulls = shop.pulls()
-    pull = pulls.look(found.branch)
+    unseen = pulls.unseen(found.branch, found.commit)
+    pull = unseen if unseen or is_new else pulls.look(found.branch)
     if pull and pull.state != "open" and pull.is_at(found.commit):
         return _ended(shop, found, pull)
     if found.adrift:  # somebody removed the branch and the provider kept the pull request
@@ -147,7 +153,9 @@ def _shown(shop: Workshop, environment: Environment, found: Proposal, ready: Rea
         wanted, warning = texts.proposal(
             shop, shop.forge(), environment, found.deployment, found.branch, ready, found.commit
         )
-        pull = pulls.write(pull, wanted, found.commit)
+        pull = pulls.write(pull, wanted, found.commit, unseen=unseen is not None)
+        if pull.state != "open":
+            return _ended(shop, found, pull)
         said += [*pull.warnings, *([warning] if warning else [])]
     built = ready.look.image is None or gate.is_open(shop, ready.look.image)
     if built and shop.config.pull_request.auto_merge:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
-from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
-from gitops_bridge.forge.creation import found_again, post
+from gitops_bridge.forge.change import changed
+from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
     Limits,
@@ -24,6 +25,7 @@ from gitops_bridge.forge.model import (
     Right,
     State,
     cut,
+    moved,
     newest,
 )
 
@@ -42,6 +44,7 @@ class AzureDevOps:
     provider = "azure-devops"
     limits = Limits(title=400, body=4_000)
     features = frozenset({"draft", "labels", "reviewers", "auto-merge"})
+    unseen = frozenset({"title", "labels"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         203: _TOKEN,
@@ -83,11 +86,22 @@ class AzureDevOps:
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         """Labels are not part of a change: each new one is a request."""
-        missing = [name for name in proposal.labels if name not in pull.labels]
-        for name in missing:
-            self._ask("POST", f"{self._path}/{pull.number}/labels", {"name": name})
-        changed = self._ask("PATCH", f"{self._path}/{pull.number}", self._text(proposal))
-        return replace(self._pull(changed), labels=(*pull.labels, *missing))
+        path = f"{self._path}/{pull.number}"
+
+        def write(wanted: Proposal) -> PullRequest:
+            written = self._pull(self._ask("PATCH", path, self._text(wanted)))
+            labels, warnings = list(pull.labels), list[str]()
+
+            def add(name: str) -> None:
+                self._ask("POST", f"{path}/labels", {"name": name})
+                labels.append(name)
+
+            for name in wanted.labels:
+                if name not in labels:
+                    tried(warnings, "labels", partial(add, name))
+            return replace(written, labels=tuple(labels), warnings=tuple(warnings))
+
+        return changed(write, self.look, pull, proposal)
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         changed = self._ask("PATCH", f"{self._path}/{pull.number}", {"isDraft": draft})
@@ -132,10 +146,7 @@ class AzureDevOps:
 
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
         if not pull.is_at(head_sha):
-            raise ForgeError(
-                f"{pull.url}: auto-merge: the branch is not at {head_sha}",
-                hint="the branch moved: look again", retry=True,
-            )  # fmt: skip
+            raise moved(pull, head_sha)
         body = {
             "autoCompleteSetBy": {"id": pull.native["author"]},
             "completionOptions": {"deleteSourceBranch": False},

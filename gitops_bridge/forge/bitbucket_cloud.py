@@ -14,6 +14,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
+from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post
 from gitops_bridge.forge.model import (
     Closing,
@@ -40,6 +41,7 @@ class BitbucketCloud:
     provider = "bitbucket-cloud"
     limits = Limits(title=255, body=32_768)
     features = frozenset({"draft", "reviewers"})
+    unseen = frozenset({"title"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         401: f"the Bitbucket token is wrong or has expired; {_SCOPES}",
@@ -79,8 +81,11 @@ class BitbucketCloud:
         return replace(_pull(answer.data), warnings=warnings)
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        path = f"{self._path}/{pull.number}"
-        return _pull(self._api.ask("PUT", path, body=self._text(proposal)).data)
+        def write(wanted: Proposal) -> PullRequest:
+            path = f"{self._path}/{pull.number}"
+            return _pull(self._api.ask("PUT", path, body=self._text(wanted)).data)
+
+        return changed(write, self.look, pull, proposal)
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         body = {"title": pull.title, "description": pull.body, "draft": draft}

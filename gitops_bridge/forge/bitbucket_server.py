@@ -1,7 +1,9 @@
 """Bitbucket Data Center. https://developer.atlassian.com/server/bitbucket/rest/
 
-No labels or assignees. Every change names the version it is based on; a stale one is refused and
-made once more on the present version. Reviewers not named in a change would be removed by it.
+No labels or assignees. Every change names the version it is based on; a stale one, as it is after
+each push, is refused and made once more on the present version, which the refusal tells.
+https://support.atlassian.com/bitbucket-data-center/kb/bitbucket-server-rest-api-for-merging-pull-request-fails/
+Reviewers not named in a change would be removed by it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
+from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post
 from gitops_bridge.forge.model import (
     Closing,
@@ -21,6 +24,7 @@ from gitops_bridge.forge.model import (
     Right,
     State,
     cut,
+    moved,
     newest,
 )
 
@@ -33,6 +37,7 @@ class BitbucketServer:
     provider = "bitbucket-server"
     limits = Limits(title=255, body=32_768)
     features = frozenset({"draft", "reviewers", "auto-merge"})
+    unseen = frozenset({"title"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         401: f"the Bitbucket token is wrong, has expired or lacks a right; it takes {_PERMISSION}",
@@ -72,11 +77,14 @@ class BitbucketServer:
         return replace(_pull(answer.data), warnings=warnings)
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        def change(present: PullRequest) -> Answer:
-            body = {**self._text(proposal), **present.native, **_draft(present.draft)}
-            return self._change("PUT", f"{self._path}/{pull.number}", body)
+        def write(wanted: Proposal) -> PullRequest:
+            def change(present: PullRequest) -> Answer:
+                body = {**self._text(wanted), **present.native, **_draft(present.draft)}
+                return self._change("PUT", f"{self._path}/{pull.number}", body)
 
-        return _pull(self._on_present_version(pull, change).data)
+            return _pull(self._on_present_version(pull, change).data)
+
+        return changed(write, self.look, pull, proposal)
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         """Servers before 8.18 leave it as it is."""
@@ -125,10 +133,7 @@ class BitbucketServer:
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
         """Since 8.15. Pinned to the version, which a push to the branch changes."""
         if not pull.is_at(head_sha):
-            raise ForgeError(
-                f"{pull.url}: auto-merge: the branch is not at {head_sha}",
-                hint="the branch moved: look again", retry=True,
-            )  # fmt: skip
+            raise moved(pull, head_sha)
         body = {"autoMerge": True, "version": pull.native["version"]}
         answer = self._change("POST", f"{self._path}/{pull.number}/merge", body)
         if answer.problem is not None:
@@ -157,18 +162,19 @@ class BitbucketServer:
     def _on_present_version(
         self, pull: PullRequest, change: Callable[[PullRequest], Answer]
     ) -> Answer:
+        """The refusal of a stale version carries the pull request as it is."""
         answer = change(pull)
         if answer.problem is not None and "OutOfDate" in str(answer.data):
-            answer = change(_pull(self._api.get(f"{self._path}/{pull.number}")))
+            told = _carried(answer, "pullRequest")
+            answer = change(_pull(told or self._api.get(f"{self._path}/{pull.number}")))
         if answer.problem is not None:
             raise answer.problem
         return answer
 
     def _existing(self, branch: str, answer: Answer) -> PullRequest:
         """The refusal carries it whole."""
-        for error in answer.data["errors"]:
-            if existing := error.get("existingPullRequest"):
-                return _pull(existing)
+        if existing := _carried(answer, "existingPullRequest"):
+            return _pull(existing)
 
         def opened() -> PullRequest | None:
             pull = self.find(branch)
@@ -188,6 +194,11 @@ class BitbucketServer:
             "title": cut(proposal.title, self.limits.title),
             "description": cut(proposal.body, self.limits.body),
         }
+
+
+def _carried(answer: Answer, key: str) -> Mapping[str, Any] | None:
+    """The pull request that a refusal tells of."""
+    return next((error[key] for error in answer.data["errors"] if key in error), None)
 
 
 def _draft(draft: bool) -> dict[str, bool]:

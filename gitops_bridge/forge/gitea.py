@@ -13,6 +13,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, rows, understood
+from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
@@ -22,6 +23,7 @@ from gitops_bridge.forge.model import (
     Right,
     State,
     cut,
+    moved,
     newest,
 )
 
@@ -36,6 +38,7 @@ class Gitea:
     provider = "gitea"
     limits = Limits(title=255, body=65_536)
     features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
+    unseen: frozenset[str] = frozenset()
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         401: "the Gitea token is wrong or was deleted",
@@ -72,18 +75,28 @@ class Gitea:
             {"assignees": list(proposal.assignees)}, _exists,
         )  # fmt: skip
         if answer.problem is not None:
-            existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
-            return self.update(existing, proposal)
+            return self.update(self._existing(proposal.branch, answer), proposal)
         pull = _pull(answer.data)
         if proposal.reviewers:
             tried(warnings, "reviewers", lambda: self._ask_review(pull.number, proposal.reviewers))
         return replace(pull, warnings=(*refused, *warnings))
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        body: dict[str, Any] = self._text(proposal, pull.draft)
-        if missing := [label for label in proposal.labels if label not in pull.labels]:
-            body["labels"] = [*pull.native["labels"], *self._label_ids(missing)]
-        return _pull(self._api.ask("PATCH", f"{self._path}/pulls/{pull.number}", body=body).data)
+        path = f"{self._path}/pulls/{pull.number}"
+
+        def write(wanted: Proposal) -> PullRequest:
+            body: dict[str, Any] = self._text(wanted, pull.draft)
+            if proposal.title == pull.title:  # it carries the draft mark
+                del body["title"]
+            warnings, ids = list[str](), list[int]()
+            if missing := [label for label in wanted.labels if label not in pull.labels]:
+                tried(warnings, "labels", lambda: ids.extend(self._label_ids(missing)))
+            if ids:
+                body["labels"] = [*pull.native["labels"], *ids]
+            written = _pull(self._api.ask("PATCH", path, body=body).data)
+            return replace(written, warnings=tuple(warnings))
+
+        return changed(write, self.look, pull, proposal)
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         title = cut((_DRAFT if draft else "") + pull.title, self.limits.title)
@@ -119,7 +132,11 @@ class Gitea:
         self._api.ask("PATCH", f"{self._path}/pulls/{pull.number}", body={"state": "closed"})
 
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
-        """In the repository's default style; 409 to a moved head, and to one already scheduled."""
+        """In the repository's default style. Gitea holds `head_commit_id` only against a merge that
+        is made at once, so that the head is looked at here; 409 also to one already scheduled.
+        https://github.com/go-gitea/gitea/blob/main/routers/api/v1/repo/pull.go"""
+        if not pull.is_at(head_sha):
+            raise moved(pull, head_sha)
         body = {
             "Do": pull.native["style"], "head_commit_id": head_sha,
             "merge_when_checks_succeed": True,
@@ -154,6 +171,14 @@ class Gitea:
             Right("propose pull requests", probe.status not in {403, 404}, f"{_SCOPES}"),
             Right("set labels", push and nothing.status != 403, "scope write:issue, write access"),
         )
+
+    def _existing(self, branch: str, answer: Answer) -> PullRequest:
+        """Gitea's refusal names it: "… already exists for these targets [… issue_id: 12, …"."""
+        if named := re.search(r"issue_id: (\d+)", answer.words):
+            pull = _pull(self._api.get(f"{self._path}/pulls/{named[1]}"))
+            if pull.branch == branch:
+                return pull
+        return found_again(self._api, lambda: self._open(branch), answer)
 
     def _open(self, branch: str) -> PullRequest | None:
         for page in self._api.pages(f"{self._path}/pulls", **_listing("open")):

@@ -13,6 +13,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, rows, understood
+from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
@@ -45,6 +46,7 @@ class GitHub:
     provider = "github"
     limits = Limits(title=256, body=65_536)
     features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
+    unseen = frozenset({"title"})
     headers: Mapping[str, str] = {
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",
@@ -93,11 +95,19 @@ class GitHub:
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         """By the issue behind the pull request: that takes title, body and labels at once."""
-        labels = tuple(dict.fromkeys(pull.labels + proposal.labels))
-        body = {**self._text(proposal), "labels": list(labels)}
-        issue = self._api.ask("PATCH", f"{self._path}/issues/{pull.number}", body=body).data
-        kept = tuple(label["name"] for label in issue["labels"])
-        return replace(pull, title=issue["title"], body=issue["body"] or "", labels=kept, etag=None)
+
+        def write(wanted: Proposal) -> PullRequest:
+            body: dict[str, Any] = self._text(wanted)
+            if not set(wanted.labels) <= set(pull.labels):
+                body["labels"] = list(dict.fromkeys(pull.labels + wanted.labels))
+            issue = self._api.ask("PATCH", f"{self._path}/issues/{pull.number}", body=body).data
+            return replace(
+                pull, title=issue["title"], body=issue["body"] or "", etag=None,
+                state="open" if issue["state"] == "open" else "closed",
+                labels=tuple(label["name"] for label in issue["labels"]),
+            )  # fmt: skip
+
+        return changed(write, self.look, pull, proposal)
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         name = "convertPullRequestToDraft" if draft else "markPullRequestReadyForReview"

@@ -14,6 +14,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, rows, understood
+from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
@@ -40,6 +41,7 @@ class GitLab:
     provider = "gitlab"
     limits = Limits(title=255, body=1_048_576)
     features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
+    unseen = frozenset({"labels"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         401: f"the GitLab token is wrong, has expired or lacks the scope; it takes {_SCOPE}",
@@ -86,8 +88,13 @@ class GitLab:
         return replace(_pull(answer.data), warnings=(*refused, *warnings))
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        body = {**self._text(proposal, pull.draft), "add_labels": ",".join(proposal.labels)}
-        return _pull(self._api.ask("PUT", f"{self._path}/{pull.number}", body=body).data)
+        def write(wanted: Proposal) -> PullRequest:
+            body = {**self._text(wanted, pull.draft), "add_labels": ",".join(wanted.labels)}
+            if proposal.title == pull.title:  # it carries the draft mark
+                del body["title"]
+            return _pull(self._api.ask("PUT", f"{self._path}/{pull.number}", body=body).data)
+
+        return changed(write, self.look, pull, proposal)
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         title = cut((_DRAFT if draft else "") + pull.title, self.limits.title)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from gitops_bridge.errors import ForgeError
+
 State = Literal["open", "merged", "closed"]
 
 
@@ -99,6 +101,9 @@ class Forge(Protocol):
     limits: Limits
     features: frozenset[str]
     """Of draft, labels, reviewers, assignees, auto-merge."""
+    unseen: frozenset[str]
+    """Of title and labels: what `update` may change without a look before it and undo nothing that
+    people did meanwhile."""
 
     def find(self, branch: str) -> PullRequest | None:
         """The pull request of head `branch`: the open one, else the newest merged or closed."""
@@ -110,7 +115,11 @@ class Forge(Protocol):
         """
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        """Give an open one the proposal's title, body and labels; people's own labels stay."""
+        """Give an open one the proposal's title, body and labels; people's own labels stay.
+
+        `pull` may be out of date, but for what is not `unseen`. One that has ended meanwhile is
+        returned as it ended, and keeps the text of `pull`.
+        """
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         """Make an open one a draft, which nobody can merge, or ready again. One that the provider
@@ -137,6 +146,14 @@ class Forge(Protocol):
 
     def rights(self) -> tuple[Right, ...]:
         """What the token may do, found out without changing anything."""
+
+
+def moved(pull: PullRequest, head_sha: str) -> ForgeError:
+    """The refusal to hand another commit to auto-merge than the one the bridge has proposed."""
+    return ForgeError(
+        f"{pull.url}: auto-merge: the branch is not at {head_sha}",
+        hint="the branch moved: look again", retry=True,
+    )  # fmt: skip
 
 
 def newest(pulls: Iterable[PullRequest], branch: str) -> PullRequest | None:

@@ -47,6 +47,10 @@ class AzureDevOpsServer(ForgeServer):
         return f"{name}@example.com"
 
     @property
+    def remote(self) -> str:
+        return "org/team/_git/models"
+
+    @property
     def sent_token(self) -> str:
         return base64.b64encode(f":{self.token}".encode()).decode()
 
@@ -139,6 +143,8 @@ class AzureDevOpsServer(ForgeServer):
             "isDraft",
         }:
             raise Refused(400, f"cannot be updated: {unknown}")
+        if pull.state != "open":
+            raise Refused(400, "TF401181: The pull request cannot be edited due to its state.")
         pull.title = body.get("title", pull.title)
         pull.body = body.get("description", pull.body)
         pull.draft = body.get("isDraft", pull.draft)

@@ -91,6 +91,7 @@ class ForgeServer:
     username: str | None = None
     separate_features = 0  # requests for labels, reviewers and assignees together
     completes_later = False  # by requests after the creation
+    versioned = False  # a change must name the version that the last push made
     names_existing = False  # the refusal of a second one names the first
     ignores_strangers = False  # an unknown reviewer is left out without a word
     token = "canary-0123456789"
@@ -156,6 +157,11 @@ class ForgeServer:
         pull.events.append(("close", by, ""))
         self.touch(pull)
 
+    def mark_ready(self, number: int) -> None:
+        """It is no draft any more."""
+        self.pulls[number].draft = False
+        self.touch(self.pulls[number])
+
     def say(self, pull: Pull, who: str, text: str) -> None:
         pull.comments.append((who, text))
         pull.events.append(("comment", who, text))
@@ -183,6 +189,11 @@ class ForgeServer:
     def location(self) -> str:
         """The project as `locate` gives it."""
         return self.project
+
+    @property
+    def remote(self) -> str:
+        """The repository's path in the addresses for git."""
+        return f"{self.project}.git"
 
     @property
     def sent_token(self) -> str:

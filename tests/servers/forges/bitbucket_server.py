@@ -19,6 +19,7 @@ class BitbucketServerServer(ForgeServer):
     provider = "bitbucket-server"
     api_path = "/rest/api/latest"
     project = "TEAM/models"
+    versioned = True
     names_existing = True
     routes: ClassVar[dict[str, str]] = {
         f"GET {_REPO}": "repository",
@@ -32,6 +33,10 @@ class BitbucketServerServer(ForgeServer):
         rf"POST {_PULLS}/(\d+)/comments": "add_comment",
         rf"GET {_PULLS}/(\d+)/activities": "activities",
     }
+
+    @property
+    def remote(self) -> str:
+        return f"scm/{self.project}.git"
 
     def authorized(self, request: Request) -> bool:
         return request.headers.get("Authorization") == f"Bearer {self.token}"
@@ -127,6 +132,13 @@ class BitbucketServerServer(ForgeServer):
             raise Refused(
                 409, "You are attempting to modify a pull request based on out-of-date information",
                 exceptionName=f"{_PULL_ERRORS}PullRequestOutOfDateException",
+                currentVersion=pull.version, expectedVersion=int(version),
+                pullRequest=self.shape(pull),
+            )  # fmt: skip
+        if pull.state != "open":
+            raise Refused(
+                409, f"This pull request has already been {_STATES[pull.state].lower()}",
+                exceptionName=f"{_PULL_ERRORS}IllegalPullRequestStateException",
             )  # fmt: skip
         return pull
 

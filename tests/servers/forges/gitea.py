@@ -18,6 +18,7 @@ class GiteaServer(ForgeServer):
     page_size = 50
     separate_features = 2  # the labels' ids, reviewers
     completes_later = True
+    names_existing = True
     description = "gitea.json"
     routes: ClassVar[dict[str, str]] = {
         f"GET {_REPO}": "repository",
@@ -41,6 +42,10 @@ class GiteaServer(ForgeServer):
     def have_labels(self, names: tuple[str, ...]) -> None:
         for name in names:
             self._label(name)
+
+    def mark_ready(self, number: int) -> None:
+        self.pulls[number].title = self.pulls[number].title.removeprefix("WIP: ")
+        self.touch(self.pulls[number])
 
     def authorized(self, request: Request) -> bool:
         return request.headers.get("Authorization") == f"token {self.token}"
@@ -79,10 +84,11 @@ class GiteaServer(ForgeServer):
         head, base = body["head"], body["base"]
         if head not in self.branches or base not in self.branches:
             raise Refused(404, "branch does not exist")
-        if self.open_pull(head, base):
+        if existing := self.open_pull(head, base):
             raise Refused(
                 409,
-                "pull request already exists for these targets [id: 0, issue_id: 9, "
+                "pull request already exists for these targets "
+                f"[id: {1000 + existing.number}, issue_id: {existing.number}, "
                 f"head_repo_id: 1, base_repo_id: 1, head_branch: {head}, base_branch: {base}]",
             )
         if head == base:
@@ -117,13 +123,13 @@ class GiteaServer(ForgeServer):
         pull = self.known(number)
         if request.body["Do"] != self.style or not self.auto_merge_allowed:
             raise Refused(405, f"{request.body['Do']} is not allowed an allowed merge style")
+        if self.checks_pending and request.body["merge_when_checks_succeed"]:
+            if pull.auto_merge:
+                raise Refused(409, "pull request is already scheduled to be auto merged")
+            pull.auto_merge = pull.head  # whatever head_commit_id says
+            return Reply(201)
         if request.body["head_commit_id"] != pull.head:
             raise Refused(409, "head out of date")
-        if pull.auto_merge:
-            raise Refused(409, "pull request is already scheduled to be auto merged")
-        if self.checks_pending and request.body["merge_when_checks_succeed"]:
-            pull.auto_merge = pull.head
-            return Reply(201)
         self.merge(pull.number, by="bridge", how=self.style)
         return Reply(200)
 

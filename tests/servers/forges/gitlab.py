@@ -129,7 +129,8 @@ class GitLabServer(ForgeServer):
         if request.body.get("state_event") == "close":
             self.decline(pull.number, by="bridge")
             return Reply(200, self.shape(pull))
-        pull.draft, pull.title = _draft(request.body["title"])
+        if "title" in request.body:
+            pull.draft, pull.title = _draft(request.body["title"])
         pull.body = request.body.get("description", pull.body)
         self._act(pull.body)
         added = [name for name in request.body.get("add_labels", "").split(",") if name]

@@ -1,0 +1,146 @@
+"""No more requests to a provider than it takes, over every provider; git's own are not counted."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gitops_bridge import agent
+from gitops_bridge.bridge import handle
+from tests.proposing import BRANCH, Proposing
+from tests.servers.forges.bitbucket_cloud import BitbucketCloudWithPassword
+from tests.servers.forges.contract import SERVERS
+from tests.servers.forges.github import GitHubServer
+from tests.team import MODEL_A, MODEL_B, action_file
+
+PROVIDERS = [kind for kind in SERVERS if kind is not BitbucketCloudWithPassword]
+LABELS = ("models", "env/prod", "change/start", "change/replace", "change/stop")
+
+
+@pytest.fixture(params=PROVIDERS, ids=lambda kind: kind.provider)
+def site(request, tmp_path):
+    server = request.param()
+    wanted = {
+        "labels": ["models"],
+        "reviewers": [server.person("ann")],
+        "assignees": [server.person("bob")],
+    }
+    with Proposing(tmp_path, request.param, pull_request=wanted) as site:
+        site.forge.have_labels(LABELS)
+        yield site
+
+
+def counted(site):
+    found = list(site.forge.log)
+    site.forge.log.clear()
+    return found
+
+
+def test_a_new_proposal_is_found_and_created_and_one_for_each_feature_not_taken(site):
+    site.start()
+    assert len(counted(site)) <= 2 + site.forge.separate_features
+    pull = site.only()
+    assert pull.head == site.branches[BRANCH]
+
+
+def test_a_status_is_one_request_also_in_a_new_process(site):
+    site.start()
+    counted(site)
+    for _ in range(2):
+        site.status()
+        assert len(counted(site)) == 1
+
+
+def test_a_replay_is_one(site):
+    site.start()
+    counted(site)
+    site.start()
+    assert len(counted(site)) == 1
+
+
+def test_an_update_is_one_when_its_number_is_known_else_two(site):
+    site.start()
+    counted(site)
+    site.start(MODEL_B)
+    assert len(counted(site)) == (2 if site.forge.versioned else 1)
+    assert MODEL_B in site.only().body
+    shutil.rmtree(site.folder / "cache")
+    site.start(MODEL_A)
+    assert len(counted(site)) == 2
+    assert MODEL_A in site.only().body
+
+
+def test_closed_in_the_moment_of_an_update(site):
+    """The newer request gets a pull request of its own; the closed one stays as it was."""
+    site.start()
+    text = site.only().title, site.only().body
+    site.forge.decline(1, comment="Not this one")
+    assert "waiting for pull request 2" in site.start(MODEL_B).message
+    closed, newer = site.forge.pulls.values()
+    assert (closed.state, closed.title, closed.body) == ("closed", *text)
+    assert (newer.state, newer.head) == ("open", site.branches[BRANCH])
+    assert MODEL_B in newer.body
+
+
+def test_merged_in_the_moment_of_a_look_is_delivered(site):
+    """What people have merged keeps its text, although a crash had left an older one on it."""
+    site.start()
+    memory = {path: path.read_bytes() for path in memories(site)}
+    site.start(MODEL_B)
+    for path, content in memory.items():
+        path.write_bytes(content)
+    text = site.only().body
+    site.merge(1)
+    assert f"wants model {MODEL_B}" in site.status().message
+    assert len(site.forge.pulls) == 1
+    assert site.forge.pulls[1].body == text
+
+
+def memories(site):
+    return list((site.folder / "cache" / "pull-requests").rglob("*.json"))
+
+
+def test_merged_and_closed_are_told_once(site):
+    site.serving()
+    counted(site)
+    site.status()
+    assert counted(site) == []
+    site.replace()
+    site.forge.decline(2)
+    site.status()
+    counted(site)
+    site.status()
+    site.replace()
+    assert counted(site) == []
+
+
+def test_without_pull_requests_nobody_is_asked(tmp_path):
+    with Proposing(tmp_path, GitHubServer, protected=False, delivery="push") as site:
+        site.start()
+        site.status()
+        assert site.forge.log == []
+
+
+def test_fifty_are_looked_at_with_lists(tmp_path):
+    ids = [f"65a0000000000000000001{number:02}" for number in range(50)]
+    with Proposing(tmp_path, GitHubServer) as site:
+        for identifier in ids:
+            site.start(id=identifier)
+        assert len(site.forge.pulls) == 50
+        site.forge.decline(7, comment="no")
+        site.merge(8, "squash")
+        counted(site)
+        document = yaml.safe_load(Path(action_file(site.folder)).read_text())
+        document["peInfo"]["deployments"] = ids
+        path = site.folder / "all.yaml"
+        path.write_text(yaml.safe_dump(document))
+        outcome = handle(site.shop(), agent.read_request("pe_status", path))
+        calls = counted(site)
+        assert len(calls) <= 6, calls  # two lists; who closed one, and why
+        assert sum(call.endswith("/pulls") for call in calls) == 2
+        said = {key: item.message for key, item in outcome.deployments.items()}
+        assert "was rejected by ann" in said[ids[6]]
+        assert f"Git wants model {MODEL_A}" in said[ids[7]]
+        waiting = [text for text in said.values() if "waiting for pull request" in text]
+        assert len(waiting) == 48
