@@ -61,6 +61,23 @@ def test_a_self_hosted_one_is_named(url, provider, api, project):
     assert "set provider" in raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("url", "api", "project"),
+    [
+        ("https://az.example.com/tfs/Coll/P/_git/R", "https://az.example.com/tfs/Coll", "P/R"),
+        ("https://az.example.com/tfs/Coll/_git/R", "https://az.example.com/tfs/Coll", "R/R"),
+        ("https://az.example.com/Coll/P/_git/R", "https://az.example.com:8443/Coll", "P/R"),
+        ("ssh://az.example.com:22/tfs/Coll/P/_git/R", "https://other.example.com/x/Coll", "P/R"),
+        ("https://dev.azure.com/o/p/_git/r", "https://dev.azure.com/o", "p/r"),
+        ("git@ssh.dev.azure.com:v3/o/p/r", "https://dev.azure.com/o", "p/r"),
+    ],
+)
+def test_the_address_of_azure_devops_holds_the_collection(url, api, project):
+    assert locate(url, "azure-devops", api) == Location(
+        "azure-devops", locate(url, "azure-devops").host, api, project
+    )
+
+
 def test_the_settings_win():
     url = "https://git.example.com/gitlab/g/r.git"
     api = "https://git.example.com/gitlab/api/v4"

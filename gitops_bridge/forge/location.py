@@ -62,7 +62,7 @@ def locate(url: str, provider: str | None = None, api_url: str | None = None) ->
     chosen = _chosen(provider) if provider else _guessed(remote, url)
     segments = remote.segments
     if api_url:
-        segments = _below(segments, api_url)
+        segments = _below(segments, api_url, chosen)
     try:
         default, project = _DOORS[chosen](remote, segments)
     except (ValueError, IndexError):
@@ -119,10 +119,12 @@ def _guessed(remote: _Remote, url: str) -> str:
     )
 
 
-def _below(segments: tuple[str, ...], api_url: str) -> tuple[str, ...]:
-    """Without the path that a server under a sub-path has in front of its API and its remotes."""
+def _below(segments: tuple[str, ...], api_url: str, provider: str) -> tuple[str, ...]:
+    """Without the path that a server under a sub-path has in front of its API and its remotes. The
+    API of Azure DevOps ends in the organisation or collection, which is part of the remote."""
     before = re.split(r"/(?:rest/)?api(?:/|$)", urlsplit(api_url).path)[0]
     root = tuple(part for part in before.split("/") if part)
+    root = root[:-1] if provider == "azure-devops" else root
     return segments[len(root) :] if root and segments[: len(root)] == root else segments
 
 
