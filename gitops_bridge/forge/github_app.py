@@ -1,7 +1,7 @@
 """A GitHub App's private key to installation tokens, minted anew before they expire.
 
 https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
-Used as the `token` of `forge.connect`, and for git over https with the user `x-access-token`.
+Used as the `token` of `forge.connect`; git has credentials of its own.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ _GIT = "2e9eb7ed-3c0a-47d4-87c1-0222a7b2d9d1"
 class AzureDevOpsServer(ForgeServer):
     provider = "azure-devops"
     api_path = "/org"
+    description = "azure-devops.json"
     routes: ClassVar[dict[str, str]] = {
         f"GET {_REPO}": "repository",
         rf"GET /_apis/permissions/{_GIT}/(\d+)": "permission",

@@ -18,6 +18,7 @@ _PULL_ERRORS = "com.atlassian.bitbucket.pull."
 class BitbucketServerServer(ForgeServer):
     provider = "bitbucket-server"
     api_path = "/rest/api/latest"
+    description = "bitbucket-server.json"
     project = "TEAM/models"
     versioned = True
     names_existing = True
@@ -205,7 +206,11 @@ class BitbucketServerServer(ForgeServer):
                 "latestCommit": pull.head,
                 "repository": self._repository(pull.fork),
             },
-            "toRef": {"id": f"refs/heads/{pull.base}", "repository": self._repository()},
+            "toRef": {
+                "id": f"refs/heads/{pull.base}",
+                "latestCommit": self.branches[pull.base],
+                "repository": self._repository(),
+            },
             "reviewers": [{"user": {"name": name}, "approved": False} for name in pull.reviewers],
             "properties": {"mergeCommit": {"id": pull.commit}} if merged else {},
             "links": {"self": [{"href": page}]},

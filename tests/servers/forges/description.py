@@ -1,4 +1,5 @@
-"""Requests and answers held against a provider's published API description.
+"""Requests and answers held against a provider's API description, as it publishes it or, where that
+cannot be had, as it was written after its documentation; each file's `source` tells.
 
 The files of tests/schemas give, per path and method, the query parameters, the body and the answers
 as JSON schemas; what they do not name is a violation. A refused request's body is not held: tests
@@ -21,7 +22,9 @@ class Description:
     """`file` None describes nothing; `loose` are parameters described in prose only."""
 
     def __init__(self, file: str | None, loose: frozenset[str], violations: list[str]) -> None:
-        self._paths = json.loads((_SCHEMAS / file).read_text())["paths"] if file else {}
+        described = json.loads((_SCHEMAS / file).read_text()) if file else {"paths": {}}
+        self._paths = described["paths"]
+        self._shared = {"$defs": described.get("$defs", {})}
         self._loose = loose
         self._violations = violations
 
@@ -57,5 +60,6 @@ class Description:
         return None
 
     def _hold(self, where: str, value: Any, schema: Any) -> None:
-        for error in jsonschema.Draft202012Validator(schema).iter_errors(value):
+        validator = jsonschema.Draft202012Validator({**schema, **self._shared})
+        for error in validator.iter_errors(value):
             self._violations.append(f"{where}: {error.json_path}: {error.message:.300}")

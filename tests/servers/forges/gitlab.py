@@ -19,6 +19,7 @@ _STATES = {"open": "opened", "merged": "merged", "closed": "closed"}
 class GitLabServer(ForgeServer):
     provider = "gitlab"
     api_path = "/api/v4"
+    description = "gitlab.json"
     etags = True
     separate_features = 1  # one query for the ids of reviewers and assignees
     names_existing = True
@@ -34,9 +35,6 @@ class GitLabServer(ForgeServer):
         "GET /personal_access_tokens/self": "own_token",
         "POST /api/graphql": "graphql",
     }
-    parameters = frozenset(
-        {"source_branch", "state", "order_by", "sort", "per_page", "page"}
-    )  # fmt: skip
 
     def __init__(self, branches: Any = None) -> None:
         super().__init__(branches)
@@ -79,8 +77,6 @@ class GitLabServer(ForgeServer):
 
     def list(self, request: Request) -> Reply:
         self.need("read")
-        if unknown := set(request.query) - self.parameters:
-            self.violations.append(f"list: {unknown}")
         state = request.one("state", "all")
         pulls = [p for p in self.listed() if state == "all" or _STATES[p.state] == state]
         if branch := request.one("source_branch"):
@@ -164,8 +160,9 @@ class GitLabServer(ForgeServer):
     def add_note(self, request: Request, number: str) -> Reply:
         self.need("write")
         self._act(request.body["body"])
-        self.say(self.known(number), "bridge", request.body["body"])
-        return Reply(201, {"body": request.body["body"]})
+        body = request.body["body"]
+        self.say(self.known(number), "bridge", body)
+        return Reply(201, {"body": body, "author": {"username": "bridge"}, "system": False})
 
     def graphql(self, request: Request) -> Reply:
         self.need("read")
