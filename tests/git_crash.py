@@ -3,25 +3,29 @@
     python git_crash.py URL CACHE NAME COUNT     prints one line for each acknowledged delivery
 
 Delivery N of NAME writes N into the file `overlays/prod/NAME/record.yaml`, if it holds less, so
-that a run after a crash goes on where the last one had got to, as the bridge does.
+that a run after a crash goes on where the last one had got to, as the bridge does. A ref of NAME's
+own moves along, to the commit of main that the delivery was planned on.
 """
 
 import sys
 from pathlib import Path
 
 from gitops_bridge.errors import BridgeError
-from gitops_bridge.git import Edit
+from gitops_bridge.git import Edit, Update
 from tests.git_team import ME, open_repository
 
 
-def count_up(name, number):
+def count_up(repository, name, number):
     path = f"overlays/prod/{name}/record.yaml"
+    ref = f"refs/gitops-bridge/proposed/prod/{name}"
 
     def plan(snapshot):
         if int(snapshot.read(path) or 0) >= number:
             return "done"
         content = {path: str(number).encode()}
-        return Edit(content, {path: snapshot.id(path)}, f"Count {name} {number}", ME)
+        there = repository.branches(ref, fetch=False).get(ref, "")
+        along = (Update(ref, there, snapshot.commit),)
+        return Edit(content, {path: snapshot.id(path)}, f"Count {name} {number}", ME, along)
 
     return plan
 
@@ -31,7 +35,7 @@ def main(url, cache, name, count):
     for number in range(1, int(count) + 1):
         while True:
             try:
-                repository.deliver("main", count_up(name, number))
+                repository.deliver("main", count_up(repository, name, number))
             except BridgeError as error:
                 if not error.retry:
                     raise

@@ -100,6 +100,35 @@ def open_repository(url, cache, log=lambda _: None, sign=None, **remote):
     return Repository(where, cache, clock=time.time, committer=ME, sign=sign, log=log)
 
 
+class _Interrupted(Repository):
+    meanwhile = None
+
+    def _happens(self):
+        happening, self.meanwhile = self.meanwhile, None
+        if happening:
+            happening()
+
+    def deliver(self, branch, plan, *, create=False):
+        def planned(snapshot):
+            answer = plan(snapshot)
+            if branch == "main" and isinstance(answer, Edit):
+                self._happens()
+            return answer
+
+        return super().deliver(branch, planned, create=create)
+
+    def _swap(self, branch, new, expected):
+        self._happens()
+        return super()._swap(branch, new, expected)
+
+
+def interrupted(repository):
+    """What is set as its `meanwhile` happens once, after the next plan or decision and before the
+    push that it leads to."""
+    repository.__class__ = _Interrupted
+    return repository
+
+
 def put(path, content, message=None):
     """A plan: the file at `path` shall hold `content`, unless it does already."""
 

@@ -59,7 +59,23 @@ def assert_each_once(team, names, count):
         assert [line for line in subjects(team) if f" {name} " in line] == [
             f"Count {name} {n}" for n in range(count, 0, -1)
         ]
+        assert_moved_along(team, name, count)
     git(team, "fsck", "--strict")
+
+
+def assert_moved_along(team, name, count):
+    """The ref moved with the last delivery: it is at a commit after the one before, up to it."""
+    made = {
+        subject: commit
+        for commit, subject in (
+            line.split(" ", 1) for line in git(team, "log", "--format=%H %s", "main").splitlines()
+        )
+    }
+    there = git(team, "rev-parse", f"refs/gitops-bridge/proposed/prod/{name}")
+    assert there != made[f"Count {name} {count}"]
+    git(team, "merge-base", "--is-ancestor", there, made[f"Count {name} {count}"])
+    before = made.get(f"Count {name} {count - 1}", made["Begin"])
+    git(team, "merge-base", "--is-ancestor", before, there)
 
 
 def test_many_processes_deliver_everything_once(url, team, tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_bridge.errors import PushRejected, RepositoryError
-from gitops_bridge.git import Edit, Signature
+from gitops_bridge.git import Edit, Signature, Update
 from gitops_bridge.git.queue import Intent, Reply, submitted, waiting
 from tests.git_team import ME
 
@@ -24,6 +24,7 @@ edits = st.builds(
     guards=st.dictionaries(texts, st.none() | texts, max_size=3),
     message=texts,
     author=st.builds(Signature, texts, texts),
+    along=st.lists(st.builds(Update, texts, texts, texts), max_size=2).map(tuple),
 )
 
 

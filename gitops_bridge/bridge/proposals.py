@@ -2,8 +2,10 @@
 
 Such a branch holds one commit on top of main's head as it was: the overlay as it would be, with the
 record from which the action can be planned again. It is never merged nor rebased. When its time has
-come, the action is planned anew on main; when something newer comes, the branch is replaced or
-deleted, always by compare-and-swap. A build that failed is told by one more, empty commit on top.
+come, the action is planned anew on main, and the branch goes in the same push; when something newer
+comes, it is replaced or deleted. All of that is compare-and-swap, so that of a delivery and what
+supersedes it one comes first and the other one looks again. A build that failed is told by one
+more, empty commit on top.
 `stages` makes, finds and withdraws proposals; `builds` and `reports` list them.
 """
 
@@ -22,7 +24,7 @@ from gitops_bridge.desired import record as records
 from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import RECORD, Touch
 from gitops_bridge.errors import RenderError
-from gitops_bridge.git import Commit, Edit, Snapshot
+from gitops_bridge.git import Commit, Edit, Snapshot, Update
 
 PREFIX = "gitops-bridge/"
 
@@ -148,6 +150,16 @@ def give_up(shop: Workshop, proposal: Proposal, reason: str) -> Proposal:
 def withdraw(shop: Workshop, proposal: Proposal) -> None:
     """Delete the branch: its rollout was delivered or superseded. Raises StaleBase."""
     shop.repository.delete_branch(proposal.branch, proposal.commit)
+
+
+def withdrawn(shop: Workshop, proposal: Proposal | None) -> tuple[Update, ...]:
+    """`withdraw` as part of a delivery. While it is under review the branch has but to be where it
+    was: it goes after its pull request was told."""
+    if proposal is None or proposal.adrift:
+        return ()
+    where = proposal.environment, proposal.deployment
+    under_review = notes.find(shop.repository, Note.PROPOSED, *where) is not None
+    return (Update(proposal.branch, proposal.commit, proposal.commit if under_review else ""),)
 
 
 def read(shop: Workshop, environment: str, deployment: str, head: str) -> Proposal:

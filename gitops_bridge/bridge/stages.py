@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitops_bridge.actions import Action, Outcome, Request, State, Status
 from gitops_bridge.bridge import (
@@ -82,6 +82,7 @@ class _Action:
         self._plan = planner(shop, request, environment)
         self._reviewed = texts.reviewed(shop)
         self._look: Look | None = None
+        self._seen = ""  # the commit of main that was planned on last
         self._ordered: set[Image] = set()
 
     def previewed(self) -> Outcome:
@@ -110,7 +111,7 @@ class _Action:
                     self._clear_away(result)
                     return self._told(result)
                 proposal = self._proposed(result)
-            except StaleBase:  # another process has moved the proposal: look again
+            except StaleBase:  # another process has moved or delivered the proposal: look again
                 self._shop.repository.fetch()
                 continue
             return self._waited(result, proposal)
@@ -136,7 +137,8 @@ class _Action:
         return result
 
     def _answer(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
-        look = self._look = self._plan(snapshot)
+        look, self._seen = self._plan(snapshot), snapshot.commit
+        self._look = look
         if look.decision is None:
             return _Unchanged(snapshot.commit)
         if isinstance(look.decision, Hold):
@@ -149,7 +151,7 @@ class _Action:
             return Missing(snapshot, look.decision, look)
         if self._reviewed(look.decision):
             return Ready(snapshot, look.decision, look)
-        return look.decision.edit
+        return replace(look.decision.edit, along=proposals.withdrawn(self._shop, self._found()))
 
     def _found(self) -> Proposal | None:
         return proposals.find(self._shop, self._environment.name, self._deployment)
@@ -174,7 +176,8 @@ class _Action:
 
     def _clear_away(self, result: Commit | Hold | _Unchanged | None) -> None:
         """Whatever waited for this deployment is delivered or superseded now; but a replay of what
-        main holds is older than what waits, and leaves it."""
+        main holds is older than what waits, and leaves it. Raises StaleBase when that was moved or
+        delivered meanwhile, so that what this action found on main is not true any more."""
         found = self._found()
         if found is None or isinstance(result, Hold) or self._look is None:
             return
@@ -184,8 +187,14 @@ class _Action:
             waits = found.record.asked if found.record else None
             if last and last.record and last.record.asked == asked != waits:
                 return
-        with suppress(StaleBase, ForgeError, ConfigError):  # else the next look clears away
+        is_delivered = isinstance(result, Commit)
+        passing = (StaleBase,) if is_delivered else ()
+        with suppress(ForgeError, ConfigError, *passing):  # then the next look clears away
             reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
+        main = self._shop.config.repository.branch
+        head = self._shop.repository.snapshot(main, fetch=False).commit
+        if not is_delivered and head != self._seen:
+            raise StaleBase(f"{main} has moved while {found.branch} was withdrawn", retry=True)
 
     def _proposed(self, missing: Missing) -> Proposal:
         """The standing proposal of this action, else a new one with the Job that builds for it."""

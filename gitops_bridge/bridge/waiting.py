@@ -2,14 +2,14 @@
 is one to take.
 
 A status, a `reconcile` or the action's own wait calls it. Each step is planned anew on main as it
-is, and each effect is one ref moved: the Job on `builds`, then the proposal, then main, then the
-proposal gone. So whatever is cut off between two of them, the next look leads to the same end.
+is, and each effect is one push: the Job on `builds`, then the proposal, then main with the proposal
+gone. So whatever is cut off between two of them, the next look leads to the same end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitops_bridge.bridge import builds, gate, people, proposals, reviews, texts
 from gitops_bridge.bridge.known import folder, known
@@ -73,6 +73,8 @@ def look(shop: Workshop, environment: Environment, proposal: Proposal) -> Progre
     result = shop.repository.deliver(
         shop.config.repository.branch, _next_edit(shop, environment, proposal)
     )
+    if isinstance(result, Commit) and not _is_there(shop, proposal):
+        return Progress(None, commit=result)
     if isinstance(result, _Stuck):
         review = reviews.left_alone(shop, proposal) if reviews.is_foreign(shop, proposal) else None
         return Progress(review.proposal if review else proposal, review=review)
@@ -121,8 +123,7 @@ def _next_edit(
     plan = _plan(shop, environment, proposal)
 
     def edit(snapshot: Snapshot) -> Edit | Hold | Missing | Ready | _Gone | _Stuck:
-        now = proposals.find(shop, environment.name, proposal.deployment)
-        if now is None or now.commit != proposal.commit:
+        if not _is_there(shop, proposal):
             return _Gone(superseded=False)
         if snapshot.id(home) == proposed:
             return _Gone(superseded=True)
@@ -140,13 +141,14 @@ def _next_edit(
             return Missing(snapshot, seen.decision, seen)
         if reviewed(seen.decision):
             return Ready(snapshot, seen.decision, seen)
-        shop.repository.fetch()  # a newer action may have taken the proposal's place meanwhile
-        now = proposals.find(shop, environment.name, proposal.deployment)
-        if now is None or now.commit != proposal.commit:
-            return _Gone(superseded=False)
-        return seen.decision.edit
+        return replace(seen.decision.edit, along=proposals.withdrawn(shop, proposal))
 
     return edit
+
+
+def _is_there(shop: Workshop, proposal: Proposal) -> bool:
+    now = proposals.find(shop, proposal.environment, proposal.deployment)
+    return now is not None and now.commit == proposal.commit
 
 
 def _still_missing(

@@ -5,7 +5,7 @@ the `git` program; pygit2 is imported with the first use of a repository, not wi
 """
 
 from gitops_bridge.git.checkout import removed
-from gitops_bridge.git.commits import Commit, Edit, Sign, Signature
+from gitops_bridge.git.commits import Commit, Edit, Sign, Signature, Update
 from gitops_bridge.git.remote import Remote
 from gitops_bridge.git.repository import Repository
 from gitops_bridge.git.signing import gpg_signer, ssh_signer
@@ -19,6 +19,7 @@ __all__ = [
     "Sign",
     "Signature",
     "Snapshot",
+    "Update",
     "gpg_signer",
     "removed",
     "ssh_signer",

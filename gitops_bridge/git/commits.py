@@ -1,4 +1,4 @@
-"""The values that travel: Signature, Edit, Commit; and the one place where a commit is written.
+"""The values that travel: Signature, Edit, Update, Commit; and the one place that writes a commit.
 
 An Edit and a parent become a commit object here, for `delivery` (which pushes it) and `repository`.
 """
@@ -26,19 +26,30 @@ class Signature:
 
 
 @dataclass(frozen=True)
+class Update:
+    """Move `branch` from the commit `old` to `new`; "" is a branch that is not there."""
+
+    branch: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
 class Edit:
     """One commit to be: what changes, what must not have changed meanwhile, and why.
 
     `changes`: path -> new content; None removes that file or folder, if it is there. What is
     removed goes first, so one edit can replace a folder whole. `guards`: path -> id of the tree or
     blob that was there when the edit was planned; None = nothing was there; the path "" is the
-    whole tree.
+    whole tree. `along`: branches of ours that move with the commit, or it does not arrive; a server
+    that cannot promise that gets the commit alone, so look afterwards whether they have moved.
     """
 
     changes: Mapping[str, bytes | None]
     guards: Mapping[str, str | None]
     message: str
     author: Signature
+    along: tuple[Update, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,21 @@
 leads: it answers for all. What the leader does is safe to be cut off anywhere, because only the
 server's acceptance makes a commit count, and because an intent that is found in the history since
 it was planned is answered with that commit and not applied again, even if somebody has reverted it
-since.
+since. What moves along with commits goes in the same transaction of the server.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, failures, network, queue, trees
-from gitops_bridge.git.commits import Sign, Signature
+from gitops_bridge.git.commits import Sign, Signature, Update
 from gitops_bridge.git.mirror import Mirror
-from gitops_bridge.git.network import End, Patience, Result, Update
+from gitops_bridge.git.network import End, Patience, Result
 from gitops_bridge.git.queue import Intent, Reply, Waiting
 from gitops_bridge.git.remote import where
 
@@ -32,20 +32,26 @@ STALE, NO_CHANGE = Reply(stale=True), Reply()
 
 @dataclass
 class Draft:
-    """What intents become on one branch: commits from `head` to `tip`, one for each of `made`, and
-    a reply for all of them."""
+    """What intents become on one branch: commits from `head` to `tip`, one for each of `made`, what
+    moves along with them, by branch, and a reply for all of them."""
 
     branch: str
     head: str
     tip: str
     replies: list[tuple[Waiting, Reply]] = field(default_factory=list)
     made: list[Waiting] = field(default_factory=list)
+    along: dict[str, Update] = field(default_factory=dict)
     _since: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Commit -> the commits after it, by message."""
+
+    @property
+    def update(self) -> Update:
+        return Update(self.branch, self.head, self.tip)
 
     def add(self, item: Waiting, commit: str) -> None:
         self.tip = commit
         self.made.append(item)
+        self.along |= {update.branch: update for update in item.intent.edit.along}
         for messages in self._since.values():
             messages.setdefault(commits.normal(item.intent.edit.message), []).append(commit)
 
@@ -101,7 +107,7 @@ class Delivery:
         while batch := _open(waiting)[: 1 if alone else None]:
             repository = self._mirror.open()
             drafts = [self._draft(repository, *branch) for branch in _by_branch(batch)]
-            results = self._push(drafts)
+            results = self._push(repository, drafts)
             for draft in drafts:
                 result = results[draft.branch]
                 seen[draft.branch, draft.head] += result.end is End.MOVED
@@ -143,6 +149,10 @@ class Delivery:
         gone = not tip and not (intent.create and intent.base == "")
         if gone or any(trees.find(root, path) != there for path, there in edit.guards.items()):
             return STALE
+        if self._moved(repository, edit.along) or any(
+            it.branch in draft.along for it in edit.along
+        ):
+            return STALE
         after = trees.edited(repository, root.id if root else None, edit.changes)
         if root is not None and after == root.id:
             return NO_CHANGE
@@ -151,16 +161,48 @@ class Delivery:
             committer=self._committer, time=self._clock(), sign=self._sign,
         )  # fmt: skip
 
-    def _push(self, drafts: list[Draft]) -> dict[str, Result]:
-        news = [Update(draft.branch, draft.head, draft.tip) for draft in drafts if draft.made]
+    def _moved(self, repository: pygit2.Repository, updates: Iterable[Update]) -> bool:
+        """Whether one of the branches is elsewhere, as last seen, than its update expects."""
+        return any(self._mirror.head(repository, item.branch) != item.old for item in updates)
+
+    def _push(self, repository: pygit2.Repository, drafts: list[Draft]) -> dict[str, Result]:
         results = {draft.branch: Result(End.ACCEPTED) for draft in drafts}
-        if news:
-            results |= network.push(self._mirror.git, self._mirror.path, news)
+        news = [draft for draft in drafts if draft.made]
+        if alone := [draft.update for draft in news if not draft.along]:
+            results |= network.push(self._mirror.git, self._mirror.path, alone)
+        for draft in news:
+            if draft.along:
+                results[draft.branch] = self._push_as_one(repository, draft)
         return results
 
+    def _push_as_one(self, repository: pygit2.Repository, draft: Draft) -> Result:
+        """Push the commits and what moves along with them, all or nothing.
+
+        A server without transactions, and one that refuses for good to move the rest, gets the
+        commits alone after a fresh look: a rollout counts more than what is cleared away behind
+        it. What is then between two pushes of ours is for whoever planned it to look after.
+        """
+        git, path = self._mirror.git, self._mirror.path
+        told = network.push(git, path, [draft.update, *draft.along.values()], as_one=True)
+        result = told.pop(draft.branch)
+        refused = next((other for other in told.values() if other.end is End.DECLINED), None)
+        if result.end is End.HELD:
+            if refused is None:
+                return Result(End.MOVED, restless(", ".join(told)))
+            if len(draft.made) > 1:
+                return refused
+        elif result.end is not End.UNABLE:
+            return result
+        self._mirror.refresh()
+        if self._moved(repository, draft.along.values()):
+            return Result(End.MOVED, restless(", ".join(told)))
+        draft.along.clear()
+        return network.push(git, path, [draft.update])[draft.branch]
+
     def _accept(self, repository: pygit2.Repository, draft: Draft) -> None:
-        if draft.made:
-            self._mirror.saw(repository, draft.branch, draft.tip)
+        moved = [draft.update] if draft.made else []
+        for update in (*moved, *draft.along.values()):
+            self._mirror.saw(repository, update.branch, update.new)
         for item, reply in draft.replies:
             item.answer(reply)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git import failures
+from gitops_bridge.git.commits import Update
 from gitops_bridge.git.program import Git
 from gitops_bridge.git.remote import where
 
@@ -34,15 +35,8 @@ class End(Enum):
     MOVED = "the branch was not where it was expected"
     DECLINED = "the server refuses, and would again"
     UNCLEAR = "the connection ended before the server had answered"
-
-
-@dataclass(frozen=True)
-class Update:
-    """Move `branch` from the commit `old` to `new`; "" is a branch that is not there."""
-
-    branch: str
-    old: str
-    new: str
+    HELD = "nothing was wrong with it, but with another one of the same push"
+    UNABLE = "the server takes no several branches as one, so nothing was sent"
 
 
 @dataclass(frozen=True)
@@ -94,22 +88,29 @@ def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
 
 
 def push(
-    git: Git, repository: Path, updates: Sequence[Update], *, rehearsal: bool = False
-) -> dict[str, Result]:
+    git: Git, repository: Path, updates: Sequence[Update], *,
+    as_one: bool = False, rehearsal: bool = False,
+) -> dict[str, Result]:  # fmt: skip
     """Push all `updates` at once; each branch comes back with its own end.
 
-    A `rehearsal` ends before anything is sent: the server has let us in to write, its hooks and
-    rules for branches were not asked. Raises RepositoryError when the failure is about the remote
-    and no other try would help.
+    `as_one`: all of them or none, as one transaction of the server. Azure DevOps and CodeCommit,
+    among others, have none (https://github.com/your-tools/tbump/issues/161,
+    https://github.com/ef-labs/stash-hook-mirror/issues/57): all come back as UNABLE. A `rehearsal`
+    ends before anything is sent: the server has let us in to write, its hooks and rules for
+    branches were not asked. Raises RepositoryError when the failure is about the remote and no
+    other try would help.
     """
     answer = git.run(
         "-c", "pack.threads=1",  # a handful of objects: starting threads takes longer than packing
-        "push", "--porcelain", "--no-verify", *(["--dry-run"] if rehearsal else []),
+        "push", "--porcelain", "--no-verify",
+        *(["--atomic"] if as_one else []), *(["--dry-run"] if rehearsal else []),
         *(f"--force-with-lease={remote_ref(update.branch)}:{update.old}" for update in updates),
         git.remote.address,
         *(f"{update.new}:{remote_ref(update.branch)}" for update in updates),
         repository=repository,
     )  # fmt: skip
+    if as_one and "does not support --atomic" in answer.err:
+        return {update.branch: Result(End.UNABLE) for update in updates}
     found = map(_STATUS.fullmatch, answer.out.decode(errors="replace").splitlines())
     told = {match["branch"]: (match["flag"], match["summary"]) for match in found if match}
     results = {
@@ -128,6 +129,8 @@ def _result(git: Git, branch: str, told: tuple[str, str] | None, said: str) -> R
         return Result(End.ACCEPTED)
     if summary.startswith("[remote failure]"):
         return Result(End.UNCLEAR, failures.explain(said, where(git.remote), pushing=True))
+    if "atomic push fail" in summary:  # git's own words end with "ed", its server's with "ure"
+        return Result(End.HELD)
     words = re.findall(r"^remote: *(.*\S)", said, re.MULTILINE)
     reason = git.redact(" / ".join([summary, *words])[:500])
     problem = failures.rejected(branch, reason, where(git.remote))

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_bridge.errors import BridgeError, PushRejected, RepositoryError, StaleBase
-from gitops_bridge.git.commits import Edit, Signature
+from gitops_bridge.git.commits import Edit, Signature, Update
 
 _ABANDONED = 3600
 """Seconds after which a file that never became an intent is swept away."""
@@ -145,6 +145,7 @@ def _plain(intent: Intent) -> dict[str, Any]:
         "guards": dict(intent.edit.guards),
         "message": intent.edit.message,
         "author": asdict(intent.edit.author),
+        "along": [asdict(update) for update in intent.edit.along],
     }
     return {
         "branch": intent.branch, "base": intent.base, "create": intent.create, "edit": edit
@@ -161,7 +162,13 @@ def _intent(plain: dict[str, Any]) -> Intent:
         branch=plain["branch"],
         base=plain["base"],
         create=plain["create"],
-        edit=Edit(changes, edit["guards"], edit["message"], Signature(**edit["author"])),
+        edit=Edit(
+            changes,
+            edit["guards"],
+            edit["message"],
+            Signature(**edit["author"]),
+            tuple(Update(**update) for update in edit["along"]),
+        ),
     )
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, history, network, trees
-from gitops_bridge.git.commits import Commit, Edit, Sign, Signature
+from gitops_bridge.git.commits import Commit, Edit, Sign, Signature, Update
 from gitops_bridge.git.delivery import Delivery, restless
 from gitops_bridge.git.mirror import Mirror
-from gitops_bridge.git.network import End, Patience, Update
+from gitops_bridge.git.network import End, Patience
 from gitops_bridge.git.queue import Intent
 from gitops_bridge.git.remote import Remote, where
 from gitops_bridge.git.snapshot import Snapshot

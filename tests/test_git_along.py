@@ -1,0 +1,254 @@
+"""A delivery and what moves along with it: both or neither, whatever comes in between."""
+
+import dataclasses
+import threading
+
+import pytest
+
+from gitops_bridge.errors import PushRejected
+from gitops_bridge.git import Commit, Edit, Update
+from tests.git_team import (
+    ME,
+    bare,
+    commit,
+    git,
+    held,
+    hook,
+    interrupted,
+    open_repository,
+    put,
+    subjects,
+    wait_until,
+)
+from tests.servers.git_http import GitServer
+
+PROPOSED = "gitops-bridge/prod/a"
+NOTE = "refs/gitops-bridge/proposed/prod/a"
+
+
+@pytest.fixture
+def team(tmp_path):
+    return bare(tmp_path, {"README.md": b"hello\n"})
+
+
+@pytest.fixture(params=["http", "local"])
+def url(request, team, tmp_path):
+    if request.param == "local":
+        yield str(team)
+        return
+    with GitServer(tmp_path) as server:
+        yield server.url()
+
+
+def proposed(repository, name=PROPOSED, text=b"1"):
+    main = repository.snapshot("main", fetch=True)
+    made = repository.commit(main, Edit({"a": text}, {}, "Propose", ME))
+    repository.replace_branch(name, made, None)
+    return made.id
+
+
+def delivery(repository, path="a", name=PROPOSED):
+    """A plan as the bridge's are: deliver what waits, unless it does not wait any more."""
+
+    def plan(snapshot):
+        there = repository.branches(name, fetch=False).get(name)
+        edit = put(path, b"1")(snapshot)
+        if there is None or isinstance(edit, str):
+            return "gone"
+        return dataclasses.replace(edit, along=(Update(name, there, ""),))
+
+    return plan
+
+
+def refs(team):
+    return git(team, "for-each-ref", "--format=%(refname)").splitlines()
+
+
+def test_both_go_in_one_push(team, tmp_path):
+    with GitServer(tmp_path) as server:
+        repository = open_repository(server.url(), tmp_path / "cache")
+        proposed(repository)
+        proposed(repository, NOTE)
+        server.requests.clear()
+        plan = delivery(repository)
+
+        def with_note(snapshot):
+            edit = plan(snapshot)
+            there = repository.branches(NOTE, fetch=False)[NOTE]
+            return dataclasses.replace(edit, along=(*edit.along, Update(NOTE, there, "")))
+
+        assert isinstance(repository.deliver("main", with_note), Commit)
+        assert [method for method, _, _ in server.requests] == ["GET", "POST"]
+    assert refs(team) == ["refs/heads/main"]
+    assert repository.branches(fetch=False).keys() == {"main"}
+
+
+@pytest.mark.parametrize("by_then", ["gone", "elsewhere"])
+def test_nothing_arrives_when_what_should_move_has_moved(url, team, tmp_path, by_then):
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    other = open_repository(url, tmp_path / "other")
+    waits = proposed(repository)
+
+    def meanwhile():
+        if by_then == "gone":
+            other.delete_branch(PROPOSED, waits)
+        else:
+            main = other.snapshot("main", fetch=True)
+            newer = other.commit(main, Edit({"a": b"2"}, {}, "Propose", ME))
+            other.replace_branch(PROPOSED, newer, waits)
+
+    repository.meanwhile = meanwhile
+    seen = []
+
+    def plan(snapshot):
+        seen.append(repository.branches(PROPOSED, fetch=False).get(PROPOSED))
+        return delivery(repository)(snapshot) if seen[-1] in (None, waits) else "another waits"
+
+    answer = repository.deliver("main", plan)
+    assert answer == {"gone": "gone", "elsewhere": "another waits"}[by_then]
+    assert len(set(seen)) == 2, "it was planned again on what is there now"
+    assert subjects(team) == ["Begin"]
+
+
+def test_what_happens_on_the_server_while_it_takes_the_push_counts_too(url, team, tmp_path):
+    """Between git's look at the leases and the server's transaction somebody removes the branch."""
+    repository = open_repository(url, tmp_path / "cache")
+    proposed(repository)
+    hook(
+        team, "update",
+        f'case "$1" in */main) git update-ref -d refs/heads/{PROPOSED};; esac; exit 0',
+    )  # fmt: skip
+    assert repository.deliver("main", delivery(repository)) == "gone"
+    assert subjects(team) == ["Begin"]
+
+
+def test_a_moved_main_takes_nothing_along(url, team, tmp_path):
+    """The first push is refused for main; what moves along goes with the second, not before."""
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    proposed(repository)
+    repository.meanwhile = lambda: commit(team, {"b": b"1"}, "Meanwhile")
+    assert isinstance(repository.deliver("main", delivery(repository)), Commit)
+    assert subjects(team) == ["Put a", "Meanwhile", "Begin"]
+    assert refs(team) == ["refs/heads/main"]
+
+
+def test_a_branch_that_stays_is_asked_for_all_the_same(url, team, tmp_path):
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    other = open_repository(url, tmp_path / "other")
+    waits = proposed(repository)
+
+    def plan(snapshot):
+        if PROPOSED not in repository.branches(fetch=False):
+            return "gone"
+        return dataclasses.replace(
+            put("a", b"1")(snapshot), along=(Update(PROPOSED, waits, waits),)
+        )
+
+    repository.meanwhile = lambda: other.delete_branch(PROPOSED, waits)
+    assert repository.deliver("main", plan) == "gone"
+    waits = proposed(other)
+    repository.fetch()
+    assert isinstance(repository.deliver("main", plan), Commit)
+    assert git(team, "rev-parse", PROPOSED) == waits
+
+
+def test_others_that_wait_arrive_though_one_has_lost_what_it_takes_along(team, tmp_path):
+    """Group commit: one push for all that is there; who is late plans again, the others are in."""
+    with GitServer(tmp_path) as server:
+        repository = open_repository(server.url(), tmp_path / "cache")
+        other = open_repository(server.url(), tmp_path / "other")
+        names = ["a", "b", "c"]
+        branches = {name: f"gitops-bridge/prod/{name}" for name in names}
+        waits = {name: proposed(repository, branches[name]) for name in names}
+        repository.fetch()
+        ends = {}
+
+        def deliver(name):
+            ends[name] = repository.deliver("main", delivery(repository, name, branches[name]))
+
+        threads = [threading.Thread(target=deliver, args=(name,)) for name in names]
+        with held(tmp_path / "cache") as queue:
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: len(list(queue.glob("*.intent"))) == len(names))
+            other.fetch()
+            other.delete_branch(branches["b"], waits["b"])
+            server.requests.clear()
+        for thread in threads:
+            thread.join()
+        assert ends.pop("b") == "gone"
+        assert all(isinstance(end, Commit) for end in ends.values())
+        assert len([1 for method, path, _ in server.requests if "receive-pack" in path
+                    and method == "POST"]) == 1  # fmt: skip
+    assert sorted(subjects(team)) == ["Begin", "Put a", "Put c"]
+    assert refs(team) == ["refs/heads/main"]
+
+
+def test_two_that_take_the_same_along_are_one(url, team, tmp_path):
+    """The same delivery planned by two who look at once: one commit, and both are told it."""
+    repository = open_repository(url, tmp_path / "cache")
+    proposed(repository)
+    ends = []
+
+    def deliver():
+        ends.append(repository.deliver("main", delivery(repository)))
+
+    threads = [threading.Thread(target=deliver) for _ in range(2)]
+    with held(tmp_path / "cache") as queue:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(list(queue.glob("*.intent"))) == 2)
+    for thread in threads:
+        thread.join()
+    assert ends[0] == ends[1]
+    assert subjects(team) == ["Put a", "Begin"]
+
+
+def test_a_server_without_transactions_gets_the_commit_alone(url, team, tmp_path):
+    git(team, "config", "receive.advertiseAtomic", "false")
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    waits = proposed(repository)
+    assert isinstance(repository.deliver("main", delivery(repository)), Commit)
+    assert repository.branches(PROPOSED, fetch=False) == {PROPOSED: waits}, "whoever planned looks"
+    repository.delete_branch(PROPOSED, waits)
+    other = open_repository(url, tmp_path / "other")
+    waits = proposed(repository, text=b"2")
+    other.fetch()
+    repository.meanwhile = lambda: other.delete_branch(PROPOSED, waits)
+    assert repository.deliver("main", delivery(repository, "b")) == "gone"
+    assert subjects(team) == ["Put a", "Begin"]
+
+
+@pytest.mark.parametrize("refusal", ["hook", "configuration"])
+def test_a_server_that_lets_nothing_be_deleted_gets_the_commit_alone(url, team, tmp_path, refusal):
+    repository = open_repository(url, tmp_path / "cache")
+    waits = proposed(repository)
+    if refusal == "hook":
+        hook(team, "update", 'case "$1" in */gitops-bridge/*) exit 1;; esac')
+    else:
+        git(team, "config", "receive.denyDeletes", "true")
+    ends = []
+    works = [
+        lambda: repository.deliver("main", delivery(repository)),
+        lambda: repository.deliver("main", put("b", b"1")),
+    ]
+    threads = [threading.Thread(target=lambda work=work: ends.append(work())) for work in works]
+    with held(tmp_path / "cache") as queue:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(list(queue.glob("*.intent"))) == 2)
+    for thread in threads:
+        thread.join()
+    assert all(isinstance(end, Commit) for end in ends)
+    assert sorted(subjects(team)) == ["Begin", "Put a", "Put b"]
+    with pytest.raises(PushRejected):
+        repository.delete_branch(PROPOSED, waits)
+
+
+def test_a_main_that_is_protected_keeps_what_should_move(url, team, tmp_path):
+    repository = open_repository(url, tmp_path / "cache")
+    waits = proposed(repository)
+    hook(team, "update", 'case "$1" in */main) echo "not for you" >&2; exit 1;; esac')
+    with pytest.raises(PushRejected, match="not for you"):
+        repository.deliver("main", delivery(repository))
+    assert git(team, "rev-parse", PROPOSED) == waits
