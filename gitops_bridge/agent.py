@@ -149,14 +149,14 @@ def _fault(error: Exception) -> BridgeError:
 
 def failure(error: BridgeError, action: str) -> Outcome:
     """The answer to an action that ended in an error. A replacement that failed on its way left
-    the repository as it was, so the old model stays in use."""
+    the repository as it was, so the old model stays in use, unless none was there."""
     under_way = not isinstance(error, (RequestError, ConfigError))
     replacing = action == Action.DEPLOYMENT_REPLACE_MODEL.value
     return Outcome(
         Status.FAILING,
         State.ERRORED,
         str(error),
-        old_model_in_use=True if replacing and under_way else None,
+        old_model_in_use=True if replacing and under_way and error.serving is not False else None,
     )
 
 

@@ -26,6 +26,7 @@ class BridgeError(Exception):
         self.hint = hint
         self.retry = retry
         self.status: int | None = None  # of the HTTP answer behind it, when there was one
+        self.serving: bool | None = None  # whether main held the deployment, where that was seen
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

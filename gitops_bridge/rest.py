@@ -28,7 +28,6 @@ _BUSY = frozenset({429, 503})
 _PASSING = _BUSY | {500, 502, 504}
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS = 5
-_LONGEST_WAIT = 60.0
 _WORDS_LIMIT = 64 * 1024
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it logs queries, and those sign uploads
 
@@ -56,7 +55,7 @@ class _Patience(Retry):
         response, error = options.get("response"), options.get("error")
         if isinstance(error, urllib3.exceptions.SSLError):
             raise urllib3.exceptions.MaxRetryError(None, None, error)  # type: ignore[arg-type]
-        if response is not None and (self.get_retry_after(response) or 0) > _LONGEST_WAIT:
+        if response is not None and (self.get_retry_after(response) or 0) > self.backoff_max:
             raise urllib3.exceptions.MaxRetryError(None, None)  # type: ignore[arg-type]
         return super().increment(*arguments, **options)
 
@@ -74,6 +73,7 @@ class Rest:
     `authorize` returns the headers that authenticate a request and is asked anew each time, so that
     tokens may be refreshed; they are sent to the origin of `base_url` (scheme, host and port)
     alone, never after a redirect to another. `secrets` are blanked out in every message.
+    `longest_wait`: seconds between two tries; who asks for more has its answer handed back.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Rest:
         timeout: tuple[float, float] = (10.0, 60.0),
         retries: int = 4,
         backoff: float = 0.5,
+        longest_wait: float = 60.0,
     ) -> None:
         self.base_url = base_url if base_url.endswith("/") else base_url + "/"
         self._error = error
@@ -98,7 +99,7 @@ class Rest:
         self._verify = (ca_file or True) if verify else False
         self._session = requests.Session()
         patience = _Patience(
-            total=retries, backoff_factor=backoff, backoff_max=30, raise_on_status=False,
+            total=retries, backoff_factor=backoff, backoff_max=longest_wait, raise_on_status=False,
             allowed_methods=IDEMPOTENT, redirect=0,
         )  # fmt: skip
         for scheme in ("https://", "http://"):

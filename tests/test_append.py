@@ -9,14 +9,13 @@ import signal
 import subprocess
 import sys
 import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from gitops_bridge.desired.dockerfile import KEY_LABEL
 from gitops_bridge.errors import ImageError, RegistryError
-from gitops_bridge.images.append import Appended, Recipe, append, append_context, pps_version
+from gitops_bridge.images.append import Appended, Recipe, append, pps_version
 from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.client import INDEXES, MANIFESTS, Registry
 from gitops_bridge.registry.credentials import Credential, keychain
@@ -189,15 +188,25 @@ def test_the_same_inputs_give_the_same_digest_in_another_registry(host, model, t
     assert len(json.loads(copied)["Layers"]) == 3
 
 
-def test_a_registry_that_refuses_mounts(front, model):
+@pytest.mark.parametrize("status", [202, 401, 403, 404, 405])
+def test_a_registry_that_refuses_mounts(front, model, status):
+    """Whether it opens an upload instead, as the specification has it, or just says no."""
+    target = f"unmounted-{status}/models:1"
     with client() as registry:
-        front.faults = [
-            Fault(
-                r"POST .*mount=", times=9, status=202, headers={"Location": "/v2/x/blobs/uploads/y"}
-            )
-        ]
-        made = append(registry, recipe(front.host, "unmounted/models:1"), model)
-        assert registry.digest(f"{front.host}/unmounted/models:1") == made.digest
+        location = {"Location": "/v2/x/blobs/uploads/y"} if status == 202 else {}
+        front.faults = [Fault(r"POST .*mount=", times=9, status=status, headers=location)]
+        made = append(registry, recipe(front.host, target), model)
+        assert registry.digest(f"{front.host}/{target}") == made.digest
+
+
+def test_a_model_that_is_not_the_one_of_the_labels(host, model):
+    labels = {**LABELS, "gitops-bridge.io/model-sha256": "0" * 64}
+    wanted = Recipe(f"{host}/datarobot/pps:11.1.0", f"{host}/mlops/models:odd", "3f9c", labels)
+    with client() as registry:
+        with pytest.raises(ImageError, match="not 0000") as caught:
+            append(registry, wanted, model)
+        assert registry.digest(wanted.target) is None
+    assert "fetch it again" in str(caught.value)
 
 
 def test_an_index_as_base(host, model):
@@ -293,62 +302,6 @@ def test_with_a_password(tmp_path, model):
     assert "wrong-canary" not in str(caught.value)
 
 
-_FETCH_MODEL = "from gitops_bridge.cli.fetch_model import fetch_model; fetch_model()"
-
-
-def fetched(folder, *arguments, member="model.bin"):
-    """A build context as the command fetch-model writes it."""
-    package = folder / "source.mlpkg"
-    with zipfile.ZipFile(package, "w") as archive:
-        archive.writestr(member, b"weights" * 5000)
-    subprocess.run(
-        [sys.executable, "-c", _FETCH_MODEL, "--execution-type", "dedicated",
-         "--model-package-id", "65a000000000000000000022", "--content-key", "3f9c", "--source",
-         str(package), "--out", str(folder / "context"), *arguments],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
-    return folder / "context"
-
-
-def test_the_context_that_fetch_model_wrote(host, tmp_path):
-    base = f"{host}/datarobot/pps:11.1.0"
-    context = fetched(tmp_path, "--format", "datarobot", "--pps-image", base)
-    given = {"base": base, "target": f"{host}/mlops/models:fetched", "content_key": "3f9c"}
-    with client() as registry:
-        assert append_context(registry, context, **given).is_new
-        labels = registry.labels(given["target"])
-        with pytest.raises(ImageError, match="content key '3f9c', not 'other'"):
-            append_context(registry, context, **{**given, "content_key": "other"})
-        given["target"] = f"{host}/mlops/models:fetched-again"
-        package = context / "model.mlpkg"
-        package.write_bytes(package.read_bytes() + b"!")
-        with pytest.raises(ImageError, match="SHA-256") as caught:
-            append_context(registry, context, **given)
-        assert registry.digest(given["target"]) is None
-    assert "fetch it again" in str(caught.value)
-    assert labels["gitops-bridge.io/model-package"] == "65a000000000000000000022"
-    assert labels["com.datarobot.ppsVersion"] == "11.1.0"
-    assert labels["org.opencontainers.image.base.name"] == base
-    assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
-
-
-def test_folders_that_are_no_context_for_us(host, tmp_path):
-    given = {"base": f"{host}/datarobot/pps:11.1.0", "target": f"{host}/m:1", "content_key": "3f9c"}
-    with client() as registry:
-        for content in (None, "{", "[]", '{"record": {}}', '{"order": {}}'):
-            (tmp_path / ".gitops-bridge").mkdir(exist_ok=True)
-            if content is not None:
-                (tmp_path / ".gitops-bridge" / "record.json").write_text(content)
-            with pytest.raises(ImageError, match="no finished build context"):
-                append_context(registry, tmp_path, **given)
-        context = fetched(
-            tmp_path, "--format", "datarobotScoringCode", "--pps-image", "datarobot/java:1.0",
-            member="META-INF/MANIFEST.MF",
-        )  # fmt: skip
-        with pytest.raises(ImageError, match="not the context of a dedicated model"):
-            append_context(registry, context, **given)
-
-
 def test_bases_that_do_not_hold(host, model):
     with client() as registry:
         with pytest.raises(RegistryError, match="not in the registry"):
@@ -360,6 +313,11 @@ def test_bases_that_do_not_hold(host, model):
         registry.put_manifest(f"{host}/odd/pps:1.0.1", content, OCI)
         with pytest.raises(ImageError, match="same layers"):
             append(registry, recipe(host, "mlops/models:b", "odd/pps:1.0.1"), model)
+        broken = json.loads(registry.manifest(f"{host}/odd/pps@{digest}").content)
+        del broken["layers"][0]["size"]
+        registry.put_manifest(f"{host}/odd/pps:1.0.2", json.dumps(broken).encode(), OCI)
+        with pytest.raises(ImageError, match="without a size"):
+            append(registry, recipe(host, "mlops/models:b", "odd/pps:1.0.2"), model)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,13 @@ from gitops_bridge.registry.credentials import Credential, keychain
 from tests.gated import BRANCH, HOME, KEY, Gated
 from tests.servers import registry as servers
 from tests.servers.datarobot import DataRobotServer
-from tests.servers.packages import MODEL, PACKAGE, dedicated_package, jar
+from tests.servers.packages import MODEL, PACKAGE, custom_package, dedicated_package, jar
 from tests.servers.registry import PASSWORD, USER
 from tests.team import git
 from tests.test_append import make_base
 
 VERSION = "11.2.1"
+CUSTOM = "custom_inference_model"
 PPS = f"datarobot/datarobot-portable-prediction-api:{VERSION}"
 
 
@@ -57,7 +58,7 @@ def fetched(server, out, host, key="3f9c2a71d0", **changes):
     }  # fmt: skip
     done = command(
         "fetch-model",
-        *(f"--{name}={value}" for name, value in flags.items()),
+        *(f"--{name}={value}" for name, value in flags.items() if value),
         MLOPS_API_TOKEN=server.token,
     )
     assert done.returncode == 0, done.stderr
@@ -145,6 +146,18 @@ def test_scoring_code_is_not_for_the_append_builder(host, tmp_path):
         fetched(server, tmp_path / "out", host, format="datarobotScoringCode")
     done = append(tmp_path / "out", host)
     assert done.returncode == 65
+    assert "Kaniko" in done.stderr
+
+
+def test_a_custom_model_is_not_for_the_append_builder(host, tmp_path):
+    with DataRobotServer() as server:
+        server.add_package(PACKAGE, content=custom_package(), model_id=MODEL, execution_type=CUSTOM)
+        server.trouble.build_polls = 0
+        flags = {"execution-type": CUSTOM, "format": "", "pps-image": ""}
+        fetched(server, tmp_path / "out", host, **flags)
+    done = append(tmp_path / "out", host, name="custom")
+    assert done.returncode == 65, done.stderr
+    assert CUSTOM in done.stderr
     assert "Kaniko" in done.stderr
 
 

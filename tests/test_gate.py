@@ -228,6 +228,22 @@ def test_a_start_whose_build_fails_has_no_old_model(gated):
     assert said(retried) == ("passing", "launching")
 
 
+def test_an_old_model_is_in_use_only_where_one_serves(gated):
+    """The registry has something else under the tag: that is an error before anything is built."""
+    gated.act("deployment_start", PACKAGE_A)
+    replace(gated)
+    (path,) = [path for path in gated.jobs() if PACKAGE_B in path]
+    gated.built(path, label="0" * 64)
+    failed = replace(gated, id=OTHER)
+    assert failed.status.value == "failing"
+    assert failed.old_model_in_use is None
+    gated.built(gated.jobs()[0])
+    gated.act("deployment_start", PACKAGE_A)
+    failed = replace(gated)
+    assert "is not what it should be made of" in failed.message
+    assert (failed.status.value, failed.old_model_in_use) == ("failing", True)
+
+
 def test_the_same_action_after_a_failure_is_a_new_attempt_in_one_commit(serving):
     replace(serving)
     (first,) = set(serving.jobs()) - {path for path in serving.jobs() if PACKAGE_A in path}
@@ -458,6 +474,24 @@ def test_a_registry_that_dies_while_we_wait(tmp_path):
         assert status.status.value == "warning"
         assert "cannot be looked at" in status.message
     assert BRANCH in team.refs()
+
+
+def test_a_registry_that_does_not_answer_ends_with_the_budget(tmp_path, host):
+    """Without that, one action would take the better part of an hour."""
+    front = servers.Front(host)
+    with front.running() as address:
+        team = Gated(tmp_path, address)
+        team.configure(actions={"budget": 1})
+        assert said(team.act("deployment_start", PACKAGE_A)) == ("passing", "launching")
+        front.faults = [servers.Fault("/manifests/", times=99, stall=True)]
+        status = team.status()
+        assert said(status) == ("warning", "launching")
+        assert "cannot be looked at" in status.message
+        front.faults = [servers.Fault("/v2/", times=99, stall=True)]
+        outcome = team.act("deployment_start", PACKAGE_B, id=OTHER, modelId=MODEL_B)
+        assert said(outcome) == ("failing", "errored")
+        assert "timed out" in outcome.message.lower()
+    assert len(team.jobs()) == 1
 
 
 def test_a_registry_with_users_and_canaries_nowhere(tmp_path):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gitops_bridge.errors import RegistryError
-from gitops_bridge.registry.access import Access
+from gitops_bridge.registry.access import Access, Patience
 from gitops_bridge.registry.client import INDEXES, MANIFESTS, Registry
 from gitops_bridge.registry.credentials import Credential, keychain
 from tests.servers import registry as servers
@@ -121,6 +121,11 @@ def test_mounts_and_refused_mounts(plain, front):
         assert registry.has_blob(f"{plain}/mount/target", sha256(CONTENT))
         assert not registry.mount_blob(f"{plain}/mount/x", sha256(b"no"), f"{plain}/mount/source")
         assert not registry.mount_blob(f"{plain}/mount/x", sha256(CONTENT), "h.io/mount/source")
+        for status in (400, 401, 403, 404, 405):
+            front.faults = [Fault("POST .*mount=", times=2, status=status)]
+            assert not registry.mount_blob(
+                f"{front.host}/mount/y", sha256(CONTENT), f"{front.host}/mount/source"
+            )
 
 
 def test_an_index_stands_for_linux_amd64(plain):
@@ -188,6 +193,43 @@ def test_an_identity_token_is_exchanged(bearer, token_server):
     ):
         registry.digest(f"{bearer}/identity/app:1")
     assert "old-canary" not in str(caught.value)
+
+
+def test_a_helper_is_asked_once_and_anew_after_a_refusal(guarded, tmp_path, monkeypatch):
+    program = tmp_path / "docker-credential-counting"
+    program.write_text(f"#!/bin/sh\necho >> {tmp_path}/asked\ncat {tmp_path}/answer\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def answer(password):
+        (tmp_path / "answer").write_text(json.dumps({"Username": USER, "Secret": password}))
+
+    def asked():
+        return len((tmp_path / "asked").read_text().splitlines())
+
+    answer(PASSWORD)
+    found = keychain(json.dumps({"credHelpers": {guarded: "counting"}}), "config.json")
+    with Registry(found, Access()) as registry:
+        push_image(registry, f"{guarded}/helped/app:1")
+        assert asked() == 1
+    answer("expired-canary")
+    with Registry(found, Access()) as registry:
+        with pytest.raises(RegistryError, match="401"):
+            registry.digest(f"{guarded}/helped/app:1")
+        answer(PASSWORD)
+        assert registry.digest(f"{guarded}/helped/app:1")
+    assert asked() == 3
+
+
+def test_a_registry_that_is_open_at_its_root_only(guarded):
+    """As Artifactory and Nexus can be: `/v2/` answers anybody, a repository wants to know who."""
+    state = servers.Front(guarded)
+    state.faults = [Fault("GET /v2/$", times=99, status=200, body=b"{}")]
+    with state.running() as host, client(host, KNOWN) as registry:
+        assert registry.ping(host) == ""
+        assert push_image(registry, f"{host}/rooted/app:1") == registry.digest(
+            f"{host}/rooted/app:1"
+        )
 
 
 def test_an_expired_token_is_renewed(bearer, token_server, monkeypatch):
@@ -276,6 +318,74 @@ def test_head_without_a_digest_reads_the_manifest(front):
         assert registry.digest(f"{front.host}/quirk/app:1") == digest
         front.faults = [Fault("HEAD", status=405)]
         assert registry.digest(f"{front.host}/quirk/app:1") == digest
+        for told in ("sha512:" + "0" * 128, "sha256:1", "none"):
+            front.faults = [Fault("HEAD", headers={"Docker-Content-Digest": told})]
+            assert registry.digest(f"{front.host}/quirk/app:1") == digest
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_registry_that_is_busy_for_a_moment(front, status):
+    with client() as registry:
+        digest = push_image(registry, f"{front.host}/busy/app:1")
+        front.faults = [Fault("HEAD", status=status, headers={"Retry-After": "0"})]
+        assert registry.digest(f"{front.host}/busy/app:1") == digest
+        front.faults = [Fault("HEAD", times=2, lose_answer=True)]
+        assert registry.digest(f"{front.host}/busy/app:1") == digest
+        assert not any(fault.times for fault in front.faults)
+
+
+@pytest.mark.parametrize("where", ["GET /v2/$", "HEAD .*/manifests/"])
+def test_a_registry_that_does_not_answer(front, where):
+    """Without an end to its patience this test would take twenty minutes."""
+    patience = Patience(connect=0.5, answer=0.5, pause=0.5, retries=1)
+    front.faults = [Fault(where, times=9, stall=True)]
+    with client(patience=patience) as registry, pytest.raises(RegistryError) as caught:
+        registry.digest(f"{front.host}/silent/app:1")
+    assert "timed out" in str(caught.value).lower()
+    assert caught.value.retry
+
+
+def test_a_registry_that_redirects_to_its_storage(plain, tmp_path):
+    """A manifest, looked for or read, from another place; what is looked for there is not ours."""
+    with client() as registry:
+        digest = push_image(registry, f"{plain}/moved/app:1")
+        state = servers.Front(plain)
+        with state.running() as host:
+            location = {"Location": f"http://{plain}/v2/moved/app/manifests/1"}
+            state.faults = [Fault("/manifests/", times=2, status=307, headers=location)]
+            assert registry.digest(f"{host}/a/b:1") == digest
+            assert registry.manifest(f"{host}/a/b:1").digest == digest
+            state.faults = [Fault("HEAD", times=99, status=307, headers={"Location": "/v2/loop"})]
+            with pytest.raises(RegistryError, match="307"):
+                registry.digest(f"{host}/a/b:1")
+
+
+def test_an_index_whose_type_a_proxy_has_lost(front):
+    with client() as registry:
+        digest = push_image(registry, f"{front.host}/typed/app:1", {"a": "b"})
+        size = len(registry.manifest(f"{front.host}/typed/app:1").content)
+        item = {"mediaType": MANIFESTS[0], "digest": digest, "size": size,
+                "platform": {"os": "linux", "architecture": "amd64"}}  # fmt: skip
+        attestation = {**item, "platform": None}
+        index = {"schemaVersion": 2, "mediaType": INDEXES[0], "manifests": [attestation, item]}
+        registry.put_manifest(f"{front.host}/typed/app:2", json.dumps(index).encode(), INDEXES[0])
+        guessed = {"Content-Type": "application/json"}
+        front.faults = [Fault("GET .*/manifests/", times=9, headers=guessed)]
+        assert registry.image(f"{front.host}/typed/app:2").digest == digest
+        assert registry.labels(f"{front.host}/typed/app:2") == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"nonsense", b"{}", b'{"manifests": 1}', b'{"manifests": [1]}', b"[" * 9999]
+)
+@pytest.mark.parametrize("media_type", [INDEXES[0], MANIFESTS[0]])
+def test_a_registry_that_talks_nonsense(front, content, media_type):
+    front.faults = [
+        Fault("/manifests/", times=9, status=200, body=content,
+              headers={"Content-Type": media_type})
+    ]  # fmt: skip
+    with client() as registry, pytest.raises(RegistryError):
+        registry.labels(f"{front.host}/odd/app:1")
 
 
 def test_an_altered_answer_is_refused(front):

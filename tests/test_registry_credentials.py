@@ -1,5 +1,6 @@
 import base64
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -57,8 +58,14 @@ def test_password_with_colons_and_identity_tokens():
             "a.io": auth("me", "a:b:c"),
             "b.io": {"username": "me", "password": SECRET},
             "c.io": {**auth("00000000-0000-0000-0000-000000000000", ""), "identitytoken": SECRET},
+            "d.io": {"auth": "\n".join(auth("me", SECRET * 9)["auth"][i : i + 76]
+                                       for i in range(0, 400, 76)) + "\n"},
+            "e.io/team/v2": auth("path"),
         }
-    )
+    )  # fmt: skip
+    assert found.credential("d.io", "x").password == SECRET * 9, "wrapped, as `base64` prints it"
+    assert found.credential("e.io", "team/v2/x").username == "path"
+    assert found.credential("e.io", "team/other") is None
     assert found.credential("a.io", "x").password == "a:b:c"
     assert found.credential("b.io", "x") == Credential("me", SECRET)
     assert found.credential("c.io", "x").identity_token == SECRET
@@ -87,14 +94,53 @@ def test_helpers(helper):
     assert found.credential("other.io", "a") is None
 
 
-def test_a_helper_that_fails(helper):
-    helper("broken", f'echo \'{{"Secret": "{SECRET}"}}\'; echo no identity >&2; exit 1')
-    helper("odd", f"echo {SECRET}")
-    found = chain(credHelpers={"a.io": "broken", "b.io": "odd", "c.io": "absent"})
-    for host, words in {"a.io": "no identity", "b.io": "something else", "c.io": "PATH"}.items():
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (f'echo \'{{"Secret": "{SECRET}"}}\'; echo no identity >&2; exit 1', "no identity"),
+        ("echo aws: command not found; exit 127", "aws: command not found"),
+        ("kill -9 $$", "failed"),
+        (f"echo {SECRET}", "something else"),
+        (f"echo '[\"{SECRET}\"]'", "something else"),
+        (f'echo \'{{"Username": null, "Secret": "{SECRET}"}}\'', "something else"),
+        (f'echo \'{{"Username": "me", "Secret": ["{SECRET}"]}}\'', "something else"),
+        ("head -c 100000 /dev/urandom", "something else"),
+        ("true", "something else"),
+    ],
+)
+def test_a_helper_that_fails(helper, script, words):
+    helper("broken", script)
+    with pytest.raises(RegistryError, match=words) as caught:
+        chain(credHelpers={"a.io": "broken"}).credential("a.io", "x")
+    assert "docker-credential-broken for a.io" in str(caught.value)
+    assert caught.value.hint
+    assert not caught.value.retry
+    assert SECRET not in str(caught.value)
+
+
+def test_a_helper_that_is_not_there_or_cannot_be_run(helper, tmp_path):
+    helper("odd", "true")
+    (tmp_path / "docker-credential-odd").write_bytes(b"\x7fELF of another machine")
+    found = chain(credHelpers={"a.io": "absent", "b.io": "odd"})
+    for host, words in {"a.io": "not on PATH", "b.io": "cannot be run"}.items():
         with pytest.raises(RegistryError, match=words) as caught:
             found.credential(host, "x")
-        assert SECRET not in str(caught.value)
+        assert not caught.value.retry
+
+
+def test_a_helper_that_hangs_ends_with_all_it_has_started(helper, tmp_path):
+    helper("slow", f"sleep 600 & echo $! > {tmp_path}/child; wait")
+    text = json.dumps({"credHelpers": {"a.io": "slow"}})
+    with pytest.raises(RegistryError, match=r"gave no answer in 0\.5 s") as caught:
+        keychain(text, "config.json", patience=0.5).credential("a.io", "x")
+    assert caught.value.retry
+    state = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_helper_without_a_secret_is_one_that_knows_nothing(helper):
+    helper("empty", """echo '{"Username":"","Secret":""}'""")
+    assert chain(credHelpers={"a.io": "empty"}).credential("a.io", "x") is None
 
 
 @pytest.mark.parametrize(

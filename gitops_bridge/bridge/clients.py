@@ -24,12 +24,19 @@ if TYPE_CHECKING:
     from gitops_bridge.registry.client import Registry
 
 
-def registries(settings: config.Registry, environ: Mapping[str, str]) -> Callable[[str], Registry]:
-    """A maker of one client for each host. It raises ConfigError for what cannot be read."""
+def registries(
+    settings: config.Registry, environ: Mapping[str, str], budget: float
+) -> Callable[[str], Registry]:
+    """A maker of one client for each host. It raises ConfigError for what cannot be read.
+
+    An action looks at the image some times within its `budget`, in seconds, so one answer that is
+    long in coming may take but a part of that.
+    """
+    wait = max(2.0, budget / 12)
 
     @cache
     def registry(host: str) -> Registry:
-        from gitops_bridge.registry.access import Access
+        from gitops_bridge.registry.access import Access, Patience
         from gitops_bridge.registry.client import Registry
         from gitops_bridge.registry.credentials import Credential, keychain
 
@@ -39,9 +46,11 @@ def registries(settings: config.Registry, environ: Mapping[str, str]) -> Callabl
             plain_http=frozenset(settings.insecure),
             unverified=frozenset(settings.skip_tls_verify),
             ca_files={host: settings.ca_file} if settings.ca_file else {},
+            patience=Patience(connect=wait, answer=wait, pause=wait, retries=1),
         )
         path = settings.docker_config
-        return Registry(keychain(_content(path), f"registry.docker_config {path}", given), access)
+        source = f"registry.docker_config {path}"
+        return Registry(keychain(_content(path), source, given, patience=wait), access)
 
     return registry
 

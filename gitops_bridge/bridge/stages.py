@@ -21,6 +21,7 @@ from gitops_bridge.bridge import (
     texts,
     waiting,
 )
+from gitops_bridge.bridge.known import folder
 from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.proposals import Proposal
 from gitops_bridge.bridge.reviews import Review
@@ -32,7 +33,7 @@ from gitops_bridge.config import Environment
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.desired.rollout import Hold
-from gitops_bridge.errors import ConfigError, ForgeError, RegistryError, StaleBase
+from gitops_bridge.errors import BridgeError, ConfigError, ForgeError, RegistryError, StaleBase
 from gitops_bridge.git import Commit, Edit, Snapshot
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 15.0  # seconds between two questions to the registry
@@ -78,11 +79,12 @@ class _Action:
     ) -> None:
         self._shop, self._request, self._environment = shop, request, environment
         self._deployment = request.deployment.id if request.deployment else ""
+        self._home = folder(environment.name, self._deployment)
         self._until = until
         self._plan = planner(shop, request, environment)
         self._reviewed = texts.reviewed(shop)
         self._look: Look | None = None
-        self._seen = ""  # the commit of main that was planned on last
+        self._snapshot: Snapshot | None = None  # of main, that was planned on last
         self._ordered: set[Image] = set()
 
     def previewed(self) -> Outcome:
@@ -100,6 +102,14 @@ class _Action:
         return Outcome(Status.PASSING, answers.unseen_state(self._request), said)
 
     def carried_out(self) -> Outcome:
+        try:
+            return self._carried_out()
+        except BridgeError as error:
+            if self._snapshot:
+                error.serving = self._snapshot.id(self._home) is not None
+            raise
+
+    def _carried_out(self) -> Outcome:
         for _ in range(_RACES):
             result = self._delivered()
             try:
@@ -137,8 +147,8 @@ class _Action:
         return result
 
     def _answer(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
-        look, self._seen = self._plan(snapshot), snapshot.commit
-        self._look = look
+        self._snapshot = snapshot
+        look = self._look = self._plan(snapshot)
         if look.decision is None:
             return _Unchanged(snapshot.commit)
         if isinstance(look.decision, Hold):
@@ -193,7 +203,7 @@ class _Action:
             reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
         main = self._shop.config.repository.branch
         head = self._shop.repository.snapshot(main, fetch=False).commit
-        if not is_delivered and head != self._seen:
+        if not is_delivered and self._snapshot and head != self._snapshot.commit:
             raise StaleBase(f"{main} has moved while {found.branch} was withdrawn", retry=True)
 
     def _proposed(self, missing: Missing) -> Proposal:

@@ -91,7 +91,7 @@ def open_workshop(
         config,
         repository,
         find(environ.get("PATH"), cache / "rendered"),
-        clients.registries(config.registry, environ),
+        clients.registries(config.registry, environ, config.actions.budget),
         clients.datarobot(config.datarobot, environ, monotonic, sleep),
         forge,
         clients.pulls(forge, seen),

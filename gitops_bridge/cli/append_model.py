@@ -114,6 +114,12 @@ def _recipe(options: dict[str, Any]) -> tuple[Recipe, Path]:
     from gitops_bridge.images.append import Recipe
 
     order, record = context.finished(options["context"])
+    if record.file is None or not _is_dedicated(order):
+        raise ImageError(
+            f"{options['context']} is no dedicated model's: {order.execution_type} "
+            f"{order.format or ''}".rstrip(),
+            hint="custom models and scoring code need the Kaniko builder",
+        )
     for flag, given, noted in (
         ("--content-key", options["content_key"], order.content_key),
         ("--pps-image", options["pps_image"], order.base_image),
@@ -124,12 +130,6 @@ def _recipe(options: dict[str, Any]) -> tuple[Recipe, Path]:
                 f"{noted!r:.200}",
                 hint="give both commands the same flags",
             )
-    if record.file is None or not _is_dedicated(order):
-        raise ImageError(
-            f"{options['context']} is no dedicated model's: {order.execution_type} "
-            f"{order.format or ''}".rstrip(),
-            hint="custom models and scoring code need the Kaniko builder",
-        )
     model = options["context"] / record.file
     if not model.is_file():
         raise RequestError(f"{model} is missing", hint="run fetch-model again")

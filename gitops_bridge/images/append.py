@@ -2,7 +2,7 @@
 
 No Dockerfile, no root, no unpacking: base layers are mounted or copied, one layer is uploaded,
 configuration and manifest are rewritten. The same inputs give the same digest. The door calls
-`append_context` with the registry's client and the folder that `fetch-model` filled.
+`append` with the registry's client, the model that `fetch-model` wrote and the labels it noted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from gitops_bridge.desired.dockerfile import KEY_LABEL, MODEL_FOLDER, PACKAGE_FILE, SHA256_LABEL
 from gitops_bridge.errors import ImageError
-from gitops_bridge.images.context import OURS, Record
 from gitops_bridge.images.layer import Layer, describe
 from gitops_bridge.rest import Content
 
@@ -73,25 +72,6 @@ class Appended:
     digest: str
     is_new: bool
     """False when the tag held this image already, and nothing was pushed."""
-
-
-def append_context(
-    registry: Registry, context: Path, *, base: str, target: str, content_key: str
-) -> Appended:
-    """`append` for the model and the labels in the build context that `images.context` finished.
-
-    Raises ImageError too when the folder holds no finished context of a dedicated model, or one
-    that was made for another content key.
-    """
-    record = _recorded(context)
-    if record.labels.get(KEY_LABEL) != content_key:
-        raise ImageError(
-            f"{context} was made for content key {record.labels.get(KEY_LABEL)!r}, "
-            f"not {content_key!r}",
-            hint="run fetch-model into an empty folder with the same --content-key",
-        )
-    recipe = Recipe(base, target, content_key, record.labels)
-    return append(registry, recipe, context / PACKAGE_FILE)
 
 
 def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
@@ -155,22 +135,6 @@ def pps_version(base: str) -> str:
     return match["version"]
 
 
-def _recorded(context: Path) -> Record:
-    try:
-        record = Record(**json.loads((context / OURS / "record.json").read_bytes())["record"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ImageError(
-            f"{context} holds no finished build context", hint="run fetch-model first"
-        ) from None
-    if record.file != PACKAGE_FILE:
-        raise ImageError(
-            f"{context} is not the context of a dedicated model",
-            hint="the append builder puts a model package onto the prediction server, no more; "
-            "build this one by Kaniko",
-        )
-    return record
-
-
 def _existing(registry: Registry, recipe: Recipe) -> str | None:
     digest = registry.digest(recipe.target)
     if digest is None:
@@ -195,6 +159,9 @@ def _layers(base: Manifest, config: Mapping[str, Any], name: str) -> list[dict[s
     listed = (config.get("rootfs") or {}).get("diff_ids")
     if not isinstance(layers, list) or not isinstance(listed, list) or len(layers) != len(listed):
         raise ImageError(f"{name}: manifest and configuration do not list the same layers")
+    for layer in layers:
+        if not isinstance(layer, dict) or not isinstance(layer.get("size"), int):
+            raise ImageError(f"{name}: the manifest lists a layer without a size")
     return layers
 
 

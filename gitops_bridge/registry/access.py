@@ -1,5 +1,5 @@
-"""How registries are reached: plain HTTP, TLS trust, mirrors. The bridge fills it from its
-configuration and hands it to `client.Registry`."""
+"""How registries are reached: plain HTTP, TLS trust, mirrors, patience. The doors and the bridge
+fill it from flags and configuration and hand it to `client.Registry`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ _HUB_API = "registry-1.docker.io"
 
 
 @dataclass(frozen=True)
+class Patience:
+    """Seconds to wait for a connection, for an answer, and at most between two tries; how many
+    tries after the first. As it stands it suits uploads: a registry verifies a large blob before it
+    answers."""
+
+    connect: float = 30.0
+    answer: float = 300.0
+    pause: float = 60.0
+    retries: int = 3
+
+
+@dataclass(frozen=True)
 class Access:
     """`plain_http` and `unverified` name hosts (with port), `ca_files` the CA bundle of a host.
     `mirrors` maps a host to `host[/prefix]` that is read first. A loopback host speaks plain HTTP
@@ -22,6 +34,7 @@ class Access:
     unverified: frozenset[str] = frozenset()
     ca_files: Mapping[str, str] = field(default_factory=dict)
     mirrors: Mapping[str, str] = field(default_factory=dict)
+    patience: Patience = Patience()
 
     def base_url(self, host: str) -> str:
         """The root of the host's API, with the closing slash."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ _ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
 _PLATFORM = {"os": "linux", "architecture": "amd64"}
 _DOCUMENT_LIMIT = 8 << 20
 _OK = frozenset({200})
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MOUNTED_OR_NOT = frozenset({201, 202, *range(400, 500)}) - {429}
 _FOUND_OR_NOT = frozenset({200, 404})
 
 
@@ -80,8 +83,8 @@ class Registry:
         )  # fmt: skip
         if answer.status_code == 404:
             return None
-        told = answer.headers.get("Docker-Content-Digest")
-        if answer.status_code == 200 and told:
+        told = answer.headers.get("Docker-Content-Digest", "")
+        if answer.status_code == 200 and _DIGEST.fullmatch(told):
             return _checked(told, wanted)
         found = self._read_manifest(wanted)
         return found.digest if found else None
@@ -108,10 +111,13 @@ class Registry:
         found = self.manifest(reference)
         if found.media_type not in INDEXES:
             return found
-        for item in found.document.get("manifests", []):
-            platform = item.get("platform", {})
-            if all(platform.get(key) == value for key, value in _PLATFORM.items()):
-                return self.manifest(f"{parse(reference).name}@{item['digest']}")
+        try:
+            for item in found.document["manifests"]:
+                platform = item.get("platform") or {}
+                if all(platform.get(key) == value for key, value in _PLATFORM.items()):
+                    return self.manifest(f"{parse(reference).name}@{item['digest']}")
+        except (AttributeError, KeyError, TypeError):
+            raise RegistryError(f"{reference}: the index lists no images") from None
         raise RegistryError(f"{reference} is an index without an image for linux/amd64")
 
     def config(self, reference: str) -> dict[str, Any]:
@@ -129,7 +135,9 @@ class Registry:
 
     def labels(self, reference: str) -> Mapping[str, str]:
         """The labels of the image; empty when it has none."""
-        return (self.config(reference).get("config") or {}).get("Labels") or {}
+        settings = self.config(reference).get("config")
+        labels = settings.get("Labels") if isinstance(settings, dict) else None
+        return labels if isinstance(labels, dict) else {}
 
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         """The blob in pieces, from the host's mirror when it has it. Raises RegistryError after
@@ -156,7 +164,8 @@ class Registry:
         return has_blob(self._endpoint(wanted.host), wanted.repository, digest)
 
     def mount_blob(self, repository: str, digest: str, source: str) -> bool:
-        """Whether the registry took the blob over from its repository `source` without a copy."""
+        """Whether the registry took the blob over from its repository `source` without a copy. One
+        that does not know how, or may not with this credential, leaves it to be uploaded."""
         wanted, origin = parse(f"{repository}@{digest}"), parse(source)
         if wanted.host != origin.host:
             return False
@@ -164,7 +173,7 @@ class Registry:
         answer = endpoint.send(
             "POST", f"v2/{wanted.repository}/blobs/uploads/", wanted.repository, push=True,
             also_pull=origin.repository, params={"mount": digest, "from": origin.repository},
-            expected=frozenset({201, 202}),
+            expected=_MOUNTED_OR_NOT,
         )  # fmt: skip
         if answer.status_code == 202 and "Location" in answer.headers:
             endpoint.send(  # the upload it opened instead; what it says to that does not matter
@@ -220,11 +229,21 @@ class Registry:
             if len(content) > _DOCUMENT_LIMIT:
                 raise RegistryError(f"{wanted}: a manifest over {_DOCUMENT_LIMIT} bytes is refused")
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        if media_type not in (*MANIFESTS, *INDEXES):  # a proxy's guess; the content knows better
+            media_type = _own_type(content) or media_type
         return Manifest(_checked(_sha256(content), wanted), media_type, content)
 
 
 def _manifest_path(reference: Reference) -> str:
     return f"v2/{reference.repository}/manifests/{reference.selector}"
+
+
+def _own_type(content: bytes) -> str | None:
+    try:
+        found = json.loads(content)["mediaType"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _sha256(content: bytes) -> str:
@@ -252,7 +271,7 @@ def _verified(chunks: Iterator[bytes], name: str, digest: str, size: int) -> Ite
 def _mapping(content: bytes, what: str) -> dict[str, Any]:
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise RegistryError(f"{what} is no JSON mapping")

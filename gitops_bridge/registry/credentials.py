@@ -11,7 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +24,9 @@ from gitops_bridge.registry.reference import DOCKER_HUB, canonical_host
 
 _HUB_SERVER = "https://index.docker.io/v1/"
 _IDENTITY_USER = "<token>"
+_UNKNOWN = "credentials not found"
+"""What every helper says of a host that it does not know, in the words of their common library."""
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_HELPER_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Keychain:
     entries: Mapping[str, Credential] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
     store: str | None = None
+    patience: float = 30.0
 
     def credential(self, host: str, repository: str) -> Credential | None:
         """The credential for `repository` on `host`; None to go anonymously.
@@ -62,7 +66,7 @@ class Keychain:
         if host in self.given:
             return self.given[host]
         helper = self.helpers.get(host, self.store)
-        found = _ask(helper, host) if helper else None
+        found = _ask(helper, host, self.patience) if helper else None
         if found:
             return found
         return next(
@@ -71,9 +75,14 @@ class Keychain:
 
 
 def keychain(
-    docker_config: str | bytes | None, source: str, given: Mapping[str, Credential] | None = None
+    docker_config: str | bytes | None,
+    source: str,
+    given: Mapping[str, Credential] | None = None,
+    *,
+    patience: float = 30.0,
 ) -> Keychain:
-    """A keychain over the text of a Docker config file, read from `source`.
+    """A keychain over the text of a Docker config file, read from `source`; `patience`: seconds a
+    credential helper may take.
 
     Raises RegistryError when it is not one; the message never quotes the file.
     """
@@ -95,6 +104,7 @@ def keychain(
         {server: item for server, item in read.items() if item},
         {_key(server): _helper(name, source) for server, name in helpers.items()},
         _helper(data["credsStore"], source) if data.get("credsStore") else None,
+        patience,
     )
 
 
@@ -102,7 +112,7 @@ def _key(server: str) -> str:
     """`https://host/v1/` and `host` are one server; a path such as `host/team` stays."""
     bare = re.sub(r"^https?://", "", server).rstrip("/")
     host, _, path = bare.partition("/")
-    path = re.sub(r"(^|/)v[12]$", "", path)
+    path = "" if path in {"v1", "v2"} else path
     return f"{canonical_host(host)}/{path}".rstrip("/")
 
 
@@ -117,7 +127,8 @@ def _entry(server: str, item: Any, source: str) -> Credential | None:
     username, password = str(item.get("username") or ""), str(item.get("password") or "")
     if item.get("auth"):
         try:
-            decoded = base64.b64decode(str(item["auth"]), validate=True).decode()
+            packed = "".join(str(item["auth"]).split())  # as `base64` wraps its lines
+            decoded = base64.b64decode(packed, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise _malformed(
                 source, f"auths.{server}.auth is not base64 of user:password"
@@ -133,47 +144,69 @@ def _helper(name: Any, source: str) -> str:
     return name
 
 
-def _ask(helper: str, host: str) -> Credential | None:
+def _ask(helper: str, host: str, patience: float) -> Credential | None:
     """`docker-credential-<helper> get`, the server on stdin, the secret on stdout alone."""
     program = f"docker-credential-{helper}"
     server = _HUB_SERVER if host == DOCKER_HUB else host
-    try:
-        done = subprocess.run(
-            [program, "get"], input=server.encode(), capture_output=True, timeout=_HELPER_TIMEOUT,
-            check=False,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise RegistryError(
-            f"the credential helper {program} for {host} is not on PATH",
-            hint="install it, or use a Docker config file with auths",
-        ) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RegistryError(
-            f"the credential helper {program} for {host}: {type(error).__name__}", retry=True
-        ) from None
-    if done.returncode:
-        said = b"" if b'"Secret"' in done.stdout else done.stdout  # errors come on stdout too
-        words = (said + done.stderr).decode("utf-8", "replace").strip()
-        if "not found" in words.lower():
+    code, out, err = _run(program, server, patience)
+    if code:
+        said = b"" if b'"Secret"' in out else out  # errors come on stdout too
+        words = (said + err).decode("utf-8", "replace").strip()
+        if _UNKNOWN in words.lower():
             return None
         raise RegistryError(
             f"the credential helper {program} for {host} failed: {words:.300}",
             hint="run it by hand in the same environment: the cloud's identity may be missing",
         )
-    return _answer(program, host, done.stdout)
+    return _answer(program, host, out)
 
 
-def _answer(program: str, host: str, output: bytes) -> Credential:
+def _run(program: str, server: str, patience: float) -> tuple[int, bytes, bytes]:
+    """Exit code, stdout and stderr; the helper and what it started end with this call."""
+    try:
+        process = subprocess.Popen(
+            [program, "get"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise RegistryError(
+            f"the credential helper {program} for {server} is not on PATH",
+            hint="install it, or use a Docker config file with auths",
+        ) from None
+    except OSError as error:
+        raise RegistryError(
+            f"the credential helper {program} for {server} cannot be run: {error.strerror}",
+            hint="check its rights, and that it is made for this machine",
+        ) from None
+    try:
+        out, err = process.communicate(server.encode(), timeout=patience)
+    except BaseException as interruption:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        if not isinstance(interruption, subprocess.TimeoutExpired):
+            raise
+        raise RegistryError(
+            f"the credential helper {program} for {server} gave no answer in {patience:g} s",
+            hint="run it by hand in the same environment: it may wait for a network or a person",
+            retry=True,
+        ) from None
+    return process.returncode, out, err
+
+
+def _answer(program: str, host: str, output: bytes) -> Credential | None:
     try:
         answer = json.loads(output)
-        username, secret = str(answer["Username"]), str(answer["Secret"])
-    except (ValueError, KeyError, TypeError):
+        username, secret = answer["Username"], answer["Secret"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        username = secret = None
+    if not isinstance(username, str) or not isinstance(secret, str):
         raise RegistryError(
-            f"the credential helper {program} for {host} answered something else than a credential"
-        ) from None
+            f"the credential helper {program} for {host} answered something else than a credential",
+            hint="run it by hand: it must print a JSON mapping with Username and Secret alone",
+        )
     if username == _IDENTITY_USER:
         return Credential(username, identity_token=secret)
-    return Credential(username, secret)
+    return Credential(username, secret) if secret else None
 
 
 def _malformed(source: str, reason: str) -> RegistryError:

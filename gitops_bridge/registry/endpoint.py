@@ -14,8 +14,6 @@ from gitops_bridge.registry.tokens import Challenge, fetch_token, parse_challeng
 from gitops_bridge.rest import Headers, Response, Rest
 
 _ANY = frozenset(range(200, 600))
-_TIMEOUT = (30.0, 300.0)  # a registry verifies a large blob before it answers
-_RETRIES = 3
 _WORDS_LIMIT = 64 * 1024
 
 
@@ -29,6 +27,7 @@ class Endpoint:
         self._base = access.base_url(host)
         self._rest = self._session(self._base)
         self._challenge: Challenge | None = None
+        self._known: dict[str, Credential | None] = {}
         self._tokens: dict[tuple[Credential | None, frozenset[str]], str] = {}
 
     def close(self) -> None:
@@ -61,7 +60,7 @@ class Endpoint:
         response = self._authorized(method, path, repository, frozenset(scopes), options)
         if response.status_code in expected:
             return response
-        if response.status_code == 401 and not self._keychain.credential(self.host, repository):
+        if response.status_code == 401 and not self._known.pop(repository, None):
             hint = f"no credential for {self.host} was found"
         raise self._refused(f"{method} {self.host}/{repository}", response, hint=hint)
 
@@ -72,22 +71,29 @@ class Endpoint:
     def _authorized(
         self, method: str, path: str, repository: str, scopes: frozenset[str], options: Any
     ) -> Response:
-        """Asks once more with a fresh token when the one at hand is refused: it has expired, or the
-        registry wants another scope and says so."""
+        """Asks once more when the first try is refused: its token has expired, or the registry
+        wants another scope or scheme here than at its root, and says so."""
         if self._challenge is None:
             self._challenge = self.ping()
-        credential = self._keychain.credential(self.host, repository)
-        self._rest.conceal(*(credential.secrets if credential else ()))
+        credential = self._credential(repository)
         known = self._authorization(self._challenge, credential, scopes)
         response = self._request(method, path, credentials=known, **options)
         wanted = parse_challenge(response.headers.get("WWW-Authenticate", ""))
-        if response.status_code != 401 or wanted.scheme != "bearer":
+        offered = wanted.scheme == "bearer" or wanted.scheme not in {"", self._challenge.scheme}
+        if response.status_code != 401 or not offered:
             return response
         response.close()
         self._challenge = wanted
         self._tokens.pop((credential, scopes), None)
         known = self._authorization(wanted, credential, scopes, wanted.scopes)
         return self._request(method, path, credentials=known, **options)
+
+    def _credential(self, repository: str) -> Credential | None:
+        """Asked for once, for a helper takes its time; anew after the registry refused it."""
+        if repository not in self._known:
+            found = self._known[repository] = self._keychain.credential(self.host, repository)
+            self._rest.conceal(*(found.secrets if found else ()))
+        return self._known[repository]
 
     def _authorization(
         self,
@@ -138,7 +144,10 @@ class Endpoint:
         host = (
             self.host if base_url == self._access.base_url(self.host) else urlsplit(base_url).netloc
         )
+        patience = self._access.patience
         return Rest(
             base_url, error=RegistryError, ca_file=self._access.ca_files.get(host),
-            verify=host not in self._access.unverified, timeout=_TIMEOUT, retries=_RETRIES,
+            verify=host not in self._access.unverified,
+            timeout=(patience.connect, patience.answer), retries=patience.retries,
+            longest_wait=patience.pause,
         )  # fmt: skip

@@ -253,6 +253,8 @@ class Fault:
     """Leave this header out of the registry's answer."""
     cut_after: int | None = None
     """Drop the connection after so many bytes of the request's body."""
+    stall: bool = False
+    """Answer nothing until the front is closed."""
     lose_answer: bool = False
     """Pass the request on, then drop the connection."""
     alter: Callable[[bytes], bytes] | None = None
@@ -272,11 +274,13 @@ class Front:
     """Set while the body of an upload passes."""
     pause: float = 0.0
     """Seconds to rest between two pieces of a body."""
+    closing: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def running(self, tls: Tls | None = None) -> Iterator[str]:
         with _threaded(_FrontHandler, self, tls) as host:
             yield host
+            self.closing.set()
 
     def fault(self, line: str) -> Fault | None:
         for fault in self.faults:
@@ -296,6 +300,10 @@ class _FrontHandler(BaseHTTPRequestHandler):
         state: Front = self.server.state
         state.seen_authorization.append(self.headers.get("Authorization", ""))
         fault = state.fault(f"{self.command} {self.path}") or Fault("")
+        if fault.stall:
+            self.close_connection = True
+            state.closing.wait(60)
+            return None
         if fault.status:
             self._drain()
             return self._answer(fault.status, fault.headers, fault.body)
