@@ -12,7 +12,7 @@ from tests.proposing import BRANCH, Proposing
 from tests.servers.forges.bitbucket_cloud import BitbucketCloudWithPassword
 from tests.servers.forges.contract import SERVERS
 from tests.servers.forges.github import GitHubServer
-from tests.team import MODEL_A, MODEL_B, action_file
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
 
 PROVIDERS = [kind for kind in SERVERS if kind is not BitbucketCloudWithPassword]
 LABELS = ("models", "env/prod", "change/start", "change/replace", "change/stop")
@@ -95,6 +95,19 @@ def test_merged_in_the_moment_of_a_look_is_delivered(site):
     assert f"wants model {MODEL_B}" in site.status().message
     assert len(site.forge.pulls) == 1
     assert site.forge.pulls[1].body == text
+
+
+def test_closed_before_main_moved_is_not_proposed_again(site):
+    """Somebody closes the pull request, changes the overlay on main, and only then we look."""
+    site.serving()
+    site.replace()
+    site.forge.decline(2, comment="Not yet")
+    path = f"overlays/prod/{DEPLOYMENT}/kustomization.yaml"
+    text = git(site.team.remote, "show", f"main:{path}")
+    site.commit_to_main(path, f"{text}# by hand\n")
+    for outcome in (site.status(), site.replace()):
+        assert "was rejected by" in outcome.message
+    assert len(site.forge.pulls) == 2
 
 
 def memories(site):

@@ -62,16 +62,18 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
     if found and is_foreign(shop, found):
         return left_alone(shop, found)
     is_new = found is None
-    if found is None or not _still_holds(shop, found, ready):
-        edit = ready.planned.edit
-        _vouch(shop, environment.name, deployment)
-        found = proposals.propose(
-            shop, ready.snapshot, edit, environment.name, deployment, replaces=found
-        )
-    notes.put(shop.repository, Note.PROPOSED, environment.name, deployment, found.commit)
-    if rejection:
-        notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
     try:
+        if found is None or not _still_holds(shop, found, ready):
+            if found and (ended := _ended_unseen(shop, found, ready)):
+                return ended
+            edit = ready.planned.edit
+            _vouch(shop, environment.name, deployment)
+            found = proposals.propose(
+                shop, ready.snapshot, edit, environment.name, deployment, replaces=found
+            )
+        notes.put(shop.repository, Note.PROPOSED, environment.name, deployment, found.commit)
+        if rejection:
+            notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
         return _shown(shop, environment, found, ready, is_new)
     except ForgeError as error:
         if not error.retry:
@@ -164,6 +166,16 @@ def _shown(
         except ForgeError as error:
             said.append(f"it has to be merged by hand: {error}")
     return Review(found, pull, said=tuple(said))
+
+
+def _ended_unseen(shop: Workshop, found: Proposal, ready: Ready) -> Review | None:
+    """The end of a review whose request would only be put on a newer main: what people closed
+    before that is not proposed again."""
+    if not covers(shop, Rejection(found, "", None, ""), ready):
+        return None
+    pull = shop.pulls().look(found.branch)
+    ended = pull and pull.state != "open" and pull.is_at(found.commit)
+    return _ended(shop, found, pull) if pull and ended else None
 
 
 def _ended(shop: Workshop, found: Proposal, pull: PullRequest) -> Review:
