@@ -14,7 +14,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,31 +49,49 @@ class Kustomize:
 
         Raises RenderError in kustomize's own words, also for anything it warns about.
         """
+        with self.building(files, folder) as text:
+            return text()
+
+    @contextmanager
+    def building(self, files: Mapping[str, bytes], folder: str) -> Iterator[Callable[[], str]]:
+        """As `build`, beside the block, which asks for the YAML when it wants it."""
         remembered = self._remembered(files, folder)
         if remembered is not None and remembered.is_file():
-            return remembered.read_text(encoding="utf-8")
+            yield lambda: remembered.read_text(encoding="utf-8")
+            return
         with tempfile.TemporaryDirectory(prefix="gitops-bridge-") as root:
             write_tree(Path(root), files)
-            text = self.build_folder(Path(root), folder)
-        if remembered is not None:
-            self._remember(remembered, text)
-        return text
+            with self._started(root, folder) as process:
+
+                def text() -> str:
+                    rendered = _rendered(process, root, folder)
+                    if remembered is not None:
+                        self._remember(remembered, rendered)
+                    return rendered
+
+                yield text
 
     def build_folder(self, root: Path, folder: str) -> str:
         """As `build`, for a tree that lies in `root` already; nothing is remembered."""
+        with self._started(str(root), folder) as process:
+            return _rendered(process, str(root), folder)
+
+    @contextmanager
+    def _started(self, root: str, folder: str) -> Iterator[subprocess.Popen[str]]:
         try:
-            run = subprocess.run(
-                [*self.command, folder], cwd=root, env=_environment(root), capture_output=True,
-                timeout=_TIMEOUT, check=False, text=True, encoding="utf-8", errors="replace",
+            process = subprocess.Popen(
+                [*self.command, folder], cwd=root, env=_environment(root),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True, encoding="utf-8", errors="replace",
             )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise RenderError(f"{folder}: kustomize took more than {_TIMEOUT} s") from None
         except OSError as error:
             raise RenderError(f"{self.command[0]}: {error.strerror}", hint="reinstall it") from None
-        said = run.stderr.partition("\ngoroutine ")[0].replace(f"{root}/", "").strip()
-        if run.returncode or said:
-            raise RenderError(f"{folder} does not render: {said or 'kustomize failed silently'}")
-        return run.stdout
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                process.communicate()
 
     def _remembered(self, files: Mapping[str, bytes], folder: str) -> Path | None:
         if self.cache is None:
@@ -96,6 +115,18 @@ class Kustomize:
             return
 
 
+def _rendered(process: subprocess.Popen[str], root: str, folder: str) -> str:
+    """What the process prints, waited for. Raises RenderError."""
+    try:
+        printed, said = process.communicate(timeout=_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise RenderError(f"{folder}: kustomize took more than {_TIMEOUT} s") from None
+    said = said.partition("\ngoroutine ")[0].replace(f"{root}/", "").strip()
+    if process.returncode or said:
+        raise RenderError(f"{folder} does not render: {said or 'kustomize failed silently'}")
+    return printed
+
+
 def _forget_oldest(folder: Path) -> None:
     by_age = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in by_age[_KEPT:]:
@@ -113,13 +144,13 @@ def write_tree(root: Path, files: Mapping[str, bytes]) -> None:
         target.write_bytes(content)
 
 
-def _environment(root: Path) -> dict[str, str]:
+def _environment(root: str) -> dict[str, str]:
     """Neither plugins nor the user's kustomize configuration may change what is rendered.
 
     A build mostly ends before it would pay to collect garbage, which takes a third of its time.
     """
     return {
-        "HOME": str(root), "XDG_CONFIG_HOME": str(root), "PATH": os.defpath,
+        "HOME": root, "XDG_CONFIG_HOME": root, "PATH": os.defpath,
         "GOGC": "off", "GOMEMLIMIT": _COLLECT_AT,
     }  # fmt: skip
 

@@ -101,7 +101,7 @@ def order(shop: Workshop, wanted: Build, *, again: bool) -> str:
 def standing(shop: Workshop, wanted: Build) -> str | None:
     """The Job file that stands for an image, as the mirror has last seen `builds`."""
     branch = shop.config.repository.builds_branch
-    if branch not in shop.repository.branches(branch, fetch=False):
+    if shop.repository.branch(branch) is None:
         return None
     return next(iter(_same(shop.repository.snapshot(branch, fetch=False), wanted)), None)
 
@@ -157,7 +157,7 @@ def collect(shop: Workshop) -> Commit | None:
     """
     branch = shop.config.repository.builds_branch
     shop.repository.fetch()
-    if branch not in shop.repository.branches(branch, fetch=False):
+    if shop.repository.branch(branch) is None:
         return None
 
     def edit(snapshot: Snapshot) -> Edit | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 from gitops_bridge.bridge import notes
 from gitops_bridge.bridge.notes import Note
 from gitops_bridge.desired import record as records
-from gitops_bridge.desired.history import Seen, Story, told
+from gitops_bridge.desired.history import Seen, told
 from gitops_bridge.desired.messages import ACTION
 from gitops_bridge.desired.rollout import MODEL, RECORD, Known
 from gitops_bridge.errors import RenderError
@@ -18,22 +19,38 @@ def folder(environment: str, deployment: str) -> str:
     return f"overlays/{environment}/{deployment}"
 
 
-def known(repository: Repository, snapshot: Snapshot, home: str, deployment: str) -> Known:
-    """The deployment in `home` as the snapshot and the history before it tell."""
+Newest = Callable[[], list[Commit]]
+"""Gives the newest commit that touched a path, in a list that is empty when none did."""
+
+
+def known(
+    repository: Repository,
+    snapshot: Snapshot,
+    home: str,
+    deployment: str,
+    newest: Newest | None = None,
+) -> Known:
+    """The deployment in `home` as the snapshot and the history before it tell; `newest` when
+    `asking_newest` has gone ahead."""
     files = snapshot.files(home)
-    story = read_history(repository, snapshot.commit, home, deployment)
+    story = told(seen(repository, snapshot.commit, home, newest), deployment)
     remembered = None if files else _left_behind(repository, snapshot.commit, home)
     return Known(files, story.last, story.moved, remembered, story.rollouts)
 
 
-def read_history(repository: Repository, commit: str, home: str, deployment: str) -> Story:
-    return told(seen(repository, commit, home), deployment)
+def asking_newest(
+    repository: Repository, snapshot: Snapshot, home: str
+) -> AbstractContextManager[Newest]:
+    """git looks for the newest commit that touched `model/` while the block does something else."""
+    return repository.asking_log(snapshot.commit, f"{home}/model", limit=1)
 
 
-def seen(repository: Repository, commit: str, home: str) -> Iterator[Seen]:
+def seen(
+    repository: Repository, commit: str, home: str, newest: Newest | None = None
+) -> Iterator[Seen]:
     """The commits that touched `model/` in `home`, newest first, with the record each left."""
     vouched = vouched_for(repository, commit, home)
-    for touch in touches(repository, commit, f"{home}/model"):
+    for touch in touches(repository, commit, f"{home}/model", newest):
         yield look(repository, touch, home, vouched)
 
 
@@ -63,12 +80,14 @@ def vouched_for(repository: Repository, commit: str, home: str) -> frozenset[str
     return frozenset(found | ({bringer} if bringer else set()))
 
 
-def touches(repository: Repository, commit: str, path: str) -> Iterator[Commit]:
+def touches(
+    repository: Repository, commit: str, path: str, newest: Newest | None = None
+) -> Iterator[Commit]:
     """The commits that touched `path`, newest first. Asked for in growing portions, because the
     newest one mostly tells all and the search for more may walk the whole history."""
     told = 0
     for portion in (1, 16, None):
-        found = repository.log(commit, path, limit=portion)
+        found = newest() if newest and not told else repository.log(commit, path, limit=portion)
         yield from found[told:]
         if portion is None or len(found) < portion:
             return

@@ -87,8 +87,7 @@ def branch(environment: str, deployment: str) -> str:
 
 def find(shop: Workshop, environment: str, deployment: str) -> Proposal | None:
     """The proposal for a deployment as the mirror has last seen it."""
-    name = branch(environment, deployment)
-    commit = shop.repository.branches(name, fetch=False).get(name)
+    commit = shop.repository.branch(branch(environment, deployment))
     if commit:
         return read(shop, environment, deployment, commit)
     noted = notes.find(shop.repository, Note.PROPOSED, environment, deployment)

@@ -6,15 +6,15 @@ every fresh snapshot until its commit is on the branch or there is nothing to co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gitops_bridge.actions import Action, Request
 from gitops_bridge.bridge import builds, environments, gate, proposals
 from gitops_bridge.bridge.builds import Build
-from gitops_bridge.bridge.known import folder, known
+from gitops_bridge.bridge.known import asking_newest, folder, known
 from gitops_bridge.bridge.sources import Reader, Sources
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
@@ -82,11 +82,9 @@ def planner(
         if found:
             facts = _facts(shop, request, environment, reader)
         else:
-            with ThreadPoolExecutor(max_workers=1) as pool:  # git looks for history meanwhile
-                elsewhere = shop.repository.at(snapshot.commit)  # a snapshot is for one thread
-                looking = pool.submit(known, shop.repository, elsewhere, home, deployment.id)
+            with asking_newest(shop.repository, snapshot, home) as newest:
                 facts = _facts(shop, request, environment, reader)
-                found = looking.result()
+                found = known(shop.repository, snapshot, home, deployment.id, newest)
         record = found.record()
         if not restart_to:
             restart_to.append((record.restarts if record else 0) + 1)
@@ -169,10 +167,9 @@ def prove(
     files = {path: content for path, content in after.items() if content is not None}
     old = _readable(reader, home, found.files) if found.present else None
     new = reader.sources(home, files) if files else None
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = pool.submit(_rendered_before, shop, old, home)
-        rendered_after = _rendered(shop, new, home) if new else []
-        rendered_before = waiting.result()
+    with _rendering(shop, old, home) as before, _rendering(shop, new, home) as following:
+        rendered_after = following()
+        rendered_before = _or_nothing(before)
     deployment = home.rpartition("/")[2]
     reasons = proof.moved_outside(rendered_before, rendered_after, deployment)
     if new is not None:
@@ -209,14 +206,22 @@ def _readable(reader: Reader, home: str, files: Mapping[str, bytes]) -> Sources 
         return None
 
 
-def _rendered_before(shop: Workshop, old: Sources | None, home: str) -> list[proof.Manifest]:
-    """What the overlay renders to now; nothing when there is none or a person broke it, for then
-    there is no earlier state that the change could disturb."""
+@contextmanager
+def _rendering(
+    shop: Workshop, used: Sources | None, home: str
+) -> Iterator[Callable[[], list[proof.Manifest]]]:
+    """kustomize at work beside the block; what the block gets waits for the manifests."""
+    if used is None:
+        yield list
+        return
+    with shop.kustomize.building(used.files, home) as rendered:
+        yield lambda: proof.manifests(rendered(), home)
+
+
+def _or_nothing(before: Callable[[], list[proof.Manifest]]) -> list[proof.Manifest]:
+    """What an overlay renders to now; nothing when a person broke it, for then there is no earlier
+    state that the change could disturb."""
     try:
-        return _rendered(shop, old, home) if old else []
+        return before()
     except RenderError:
         return []
-
-
-def _rendered(shop: Workshop, used: Sources, home: str) -> list[proof.Manifest]:
-    return proof.manifests(shop.kustomize.build(used.files, home), home)

@@ -7,6 +7,9 @@ this.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gitops_bridge.git import commits, failures
@@ -19,22 +22,29 @@ if TYPE_CHECKING:
     import pygit2
 
 
-def log(mirror: Mirror, commit: str, path: str, limit: int | None) -> list[Commit]:
-    """The commits up to `commit` that changed `path`, as `git log -- path` has them."""
+@contextmanager
+def asked(
+    mirror: Mirror, commit: str, path: str, limit: int | None
+) -> Iterator[Callable[[], list[Commit]]]:
+    """The commits up to `commit` that changed `path`, as `git log -- path` has them; git looks for
+    them while the block does something else."""
     split(path)
     arguments = ["--literal-pathspecs", "rev-list", commit]
     if limit is not None:
         arguments.insert(2, f"--max-count={limit}")
     if path:
         arguments += ["--", path]
+    with mirror.git.started(*arguments, repository=mirror.path) as first:
+        answers = [first]
 
-    def work(repository: pygit2.Repository) -> list[Commit]:
-        answer = mirror.git.run(*arguments, repository=mirror.path)
-        if answer.code != 0:
-            raise failures.explain(answer.err, where(mirror.remote))
-        return [commits.read(repository, name) for name in answer.out.decode().split()]
+        def work(repository: pygit2.Repository) -> list[Commit]:
+            again = partial(mirror.git.run, *arguments, repository=mirror.path)
+            answer = (answers.pop() if answers else again)()
+            if answer.code != 0:
+                raise failures.explain(answer.err, where(mirror.remote))
+            return [commits.read(repository, name) for name in answer.out.decode().split()]
 
-    return mirror.reading(work)
+        yield lambda: mirror.reading(work)
 
 
 def changed(mirror: Mirror, commit: str) -> list[str]:

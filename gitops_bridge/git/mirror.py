@@ -49,12 +49,14 @@ class Mirror:
         self.path = self.folder / "mirror.git"
         self.git = Git(remote, self.folder)
         self._log = log
-        self._held = threading.local()
+        self._own = threading.local()
+        """What each thread has for itself: its handle, and the lock while it holds it."""
 
     # -- reading
 
     def open(self) -> pygit2.Repository:
-        """A handle of one's own; the mirror is cloned when there is none."""
+        """This thread's handle, the same until the mirror is replaced; the mirror is cloned when
+        there is none. What a handle has read of packs and trees makes its next answers cheap."""
         import pygit2
         from pygit2.enums import ConfigLevel, RepositoryOpenFlag
 
@@ -62,9 +64,14 @@ class Mirror:
             with self.lock():
                 if not self.path.is_dir():
                     self._clone()
-        for level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
-            pygit2.settings.search_path[level] = os.devnull  # a person's configuration stays out
-        return pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
+        folder = self.path.stat().st_ino
+        kept: tuple[int, pygit2.Repository] | None = getattr(self._own, "handle", None)
+        if kept is None or kept[0] != folder:
+            for level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
+                pygit2.settings.search_path[level] = os.devnull  # a person's settings stay out
+            fresh = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
+            kept = self._own.handle = (folder, fresh)
+        return kept[1]
 
     def reading(
         self,
@@ -177,15 +184,15 @@ class Mirror:
     def lock(self, *, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
         """Hold the mirror for this thread, which may already do so. While somebody else holds it,
         waiting ends as soon as `unless()`, and yields False."""
-        if getattr(self._held, "lock", None) is not None:
+        if getattr(self._own, "lock", None) is not None:
             yield True
             return
         held = self._acquire(unless)
-        self._held.lock = held
+        self._own.lock = held
         try:
             yield held is not None
         finally:
-            self._held.lock = None
+            self._own.lock = None
             if held is not None:
                 flock(held, LOCK_UN)  # also when a child forked meanwhile shares the descriptor
                 os.close(held)
@@ -250,6 +257,7 @@ class Mirror:
         try:
             yield
         except (pygit2.GitError, KeyError, OSError) as error:
+            self._own.handle = None  # it may remember what was damaged
             raise failures.local(error, where(self.remote)) from error
 
 

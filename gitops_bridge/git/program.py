@@ -11,7 +11,8 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,20 @@ class Answer:
 def execute(
     command: Sequence[str], *, environment: Mapping[str, str], timeout: float, given: bytes = b""
 ) -> Answer:
-    """Run `command` in a process group of its own, which does not survive this call.
+    """Run `command` to its end, or until `timeout` seconds have passed.
+
+    Raises RepositoryError when the program is not installed.
+    """
+    with started(command, environment=environment, given=given) as answer:
+        return answer(timeout)
+
+
+@contextmanager
+def started(
+    command: Sequence[str], *, environment: Mapping[str, str], given: bytes = b""
+) -> Iterator[Callable[[float], Answer]]:
+    """`command` at work beside us, in a process group of its own that does not survive the block.
+    What the block gets waits for its end, at most so many seconds.
 
     Raises RepositoryError when the program is not installed.
     """
@@ -44,15 +58,22 @@ def execute(
         raise RepositoryError(
             f"the program {command[0]!r} is not on PATH", hint=f"install {command[0]}"
         ) from None
+
+    def answer(timeout: float) -> Answer:
+        try:
+            out, err = process.communicate(given, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+            return Answer(None, out, err.decode(errors="replace"))
+        return Answer(process.returncode, out, err.decode(errors="replace"))
+
     try:
-        out, err = process.communicate(given, timeout=timeout)
-    except BaseException as interruption:
-        os.killpg(process.pid, signal.SIGKILL)
-        out, err = process.communicate()
-        if not isinstance(interruption, subprocess.TimeoutExpired):
-            raise
-        return Answer(None, out, err.decode(errors="replace"))
-    return Answer(process.returncode, out, err.decode(errors="replace"))
+        yield answer
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def search_path() -> dict[str, str]:
@@ -70,13 +91,24 @@ class Git:
 
     def run(self, *arguments: str, repository: Path, timeout: float | None = None) -> Answer:
         """Run git on the bare `repository`; what it said on stderr comes back redacted."""
+        with self.started(*arguments, repository=repository, timeout=timeout) as answer:
+            return answer()
+
+    @contextmanager
+    def started(
+        self, *arguments: str, repository: Path, timeout: float | None = None
+    ) -> Iterator[Callable[[], Answer]]:
+        """As `run`, beside the block, which asks for the answer when it wants it."""
         limit = self.remote.timeout if timeout is None else timeout
-        answer = execute(
-            ["git", f"--git-dir={repository}", *arguments],
-            environment=self._environment(), timeout=limit,
-        )  # fmt: skip
-        said = f"timed out after {limit:g} s\n" if answer.code is None else ""
-        return Answer(answer.code, answer.out, self.redact(said + answer.err))
+        command = ["git", f"--git-dir={repository}", *arguments]
+        with started(command, environment=self._environment()) as ended:
+
+            def answer() -> Answer:
+                found = ended(limit)
+                said = f"timed out after {limit:g} s\n" if found.code is None else ""
+                return Answer(found.code, found.out, self.redact(said + found.err))
+
+            yield answer
 
     def redact(self, text: str) -> str:
         for secret in self._secrets:

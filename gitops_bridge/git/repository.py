@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -119,7 +120,14 @@ class Repository:
 
     def log(self, commit_id: str, path: str = "", limit: int | None = None) -> list[Commit]:
         """The commits up to `commit_id` that touched `path`, newest first, at most `limit`."""
-        return history.log(self._mirror, self.commit_of(commit_id).id, path, limit)
+        with self.asking_log(commit_id, path, limit) as found:
+            return found()
+
+    def asking_log(
+        self, commit_id: str, path: str = "", limit: int | None = None
+    ) -> AbstractContextManager[Callable[[], list[Commit]]]:
+        """As `log`; git looks while the block does something else, and is waited for when asked."""
+        return history.asked(self._mirror, self.commit_of(commit_id).id, path, limit)
 
     def changed(self, commit_id: str) -> list[str]:
         """The paths in which a commit differs from its first parent."""

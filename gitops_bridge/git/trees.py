@@ -31,9 +31,14 @@ def split(path: str) -> list[str]:
 
 def find(root: pygit2.Tree | None, path: str) -> str | None:
     """The id of the tree or blob at `path` below `root`, None when nothing is there."""
-    if root is None or not path:
-        return None if root is None else str(root.id)
-    return str(root[path].id) if path in root else None
+    import pygit2
+
+    found: pygit2.Object | None = root
+    for name in split(path):
+        if not isinstance(found, pygit2.Tree) or name not in found:
+            return None
+        found = found[name]
+    return None if found is None else str(found.id)
 
 
 def edited(
