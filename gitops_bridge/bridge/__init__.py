@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gitops_bridge.actions import Action, Outcome, Request, Status
-from gitops_bridge.bridge import reports, stages
+from gitops_bridge.actions import ABOUT_ONE_DEPLOYMENT, Action, Outcome, Request, Status
 from gitops_bridge.bridge.workshop import Workshop, open_workshop
 from gitops_bridge.errors import RequestError
 
 __all__ = ["Workshop", "handle", "open_workshop"]
 
 _NOT_YET = frozenset({Action.ENDPOINT_UPDATE, Action.ENDPOINT_STATUS})
+_ROLLOUTS = ABOUT_ONE_DEPLOYMENT - {Action.DEPLOYMENT_STATUS}
 
 
 def handle(shop: Workshop, request: Request, *, dry_run: bool = False) -> Outcome:
@@ -22,12 +22,16 @@ def handle(shop: Workshop, request: Request, *, dry_run: bool = False) -> Outcom
     environment = shop.config.environment(request.environment_id)
     if request.action is Action.PLUGIN_STOP:
         return Outcome(Status.PASSING, message="nothing to stop: the state is in Git")
+    if request.action in _ROLLOUTS:
+        from gitops_bridge.bridge import stages
+
+        return stages.roll_out(shop, request, environment, dry_run=dry_run)
+    from gitops_bridge.bridge import reports  # late, as above: each action loads what it needs
+
     if request.action is Action.PLUGIN_START:
         return reports.plugin_start(shop)
     if request.action is Action.DEPLOYMENT_LIST:
         return reports.deployment_list(shop, environment)
     if request.action is Action.PE_STATUS:
         return reports.pe_status(shop, request, environment)
-    if request.action is Action.DEPLOYMENT_STATUS:
-        return reports.deployment_status(shop, request, environment)
-    return stages.roll_out(shop, request, environment, dry_run=dry_run)
+    return reports.deployment_status(shop, request, environment)

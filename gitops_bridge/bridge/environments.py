@@ -15,10 +15,11 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from gitops_bridge import __version__, documents
+from gitops_bridge.bridge.listing import never_set_up
 from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources, Tree
 from gitops_bridge.desired import build, overlay, proof
 from gitops_bridge.desired.targets import Targets
-from gitops_bridge.errors import BridgeError, ConfigError, RenderError
+from gitops_bridge.errors import BridgeError, RenderError
 from gitops_bridge.kustomize import Kustomize
 
 _PROBE = "gitops-bridge-probe"
@@ -42,14 +43,7 @@ def require(tree: Tree, environment: str) -> None:
     """That the repository was ever set up for the environment, so that what it does not hold may
     be called stopped. Raises ConfigError."""
     if tree.id(f"overlays/{environment}") is None:
-        raise _never_set_up(environment)
-
-
-def _never_set_up(environment: str) -> ConfigError:
-    return ConfigError(
-        f"the repository has no {folder(environment)}",
-        hint=f"gitops-bridge init sets up the environment {environment}",
-    )
+        raise never_set_up(environment)
 
 
 def facts(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
@@ -57,7 +51,7 @@ def facts(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
     when it does not render or lacks a seam."""
     home = folder(environment)
     if reader.tree.id(home) is None:
-        raise _never_set_up(environment)
+        raise never_set_up(environment)
     note = kustomize.cache / f"facts-{environment}.json" if kustomize.cache else None
     noted = _noted(note, reader)
     if noted is None:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from gitops_bridge.bridge import checks, environments
 from gitops_bridge.bridge.known import folder
-from gitops_bridge.bridge.reports import deployments
 from gitops_bridge.bridge.sources import Reader
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
@@ -83,7 +82,12 @@ def impacts(shop: Workshop, environment: Environment, edited: Path) -> Iterator[
     problems = environments.problems(after, environment.name, uncached, Targets())
     if problems:
         yield Impact(home, False, (), "; ".join(problems))
-    folders = [folder(environment.name, name) for name in deployments(snapshot, environment)]
+    found = snapshot.entries(f"overlays/{environment.name}")
+    folders = [
+        folder(environment.name, name)
+        for name, (kind, _) in found.items()
+        if kind == "tree" and name != "environment"
+    ]
     yield from compared(before, after, folders, shop.kustomize)
 
 

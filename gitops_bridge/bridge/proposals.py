@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from gitops_bridge.actions import Action, Deployment, Request
 from gitops_bridge.bridge import notes
@@ -22,9 +23,12 @@ from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.record import Record
-from gitops_bridge.desired.rollout import RECORD, Touch
+from gitops_bridge.desired.rollout import RECORD, Hold, Touch
 from gitops_bridge.errors import RenderError
 from gitops_bridge.git import Commit, Edit, Snapshot, Update
+
+if TYPE_CHECKING:
+    from gitops_bridge.bridge.reviews import Review
 
 PREFIX = "gitops-bridge/"
 
@@ -79,6 +83,24 @@ class Proposal:
 
     def touch(self) -> Touch:
         return Touch(self.commit, self.author, self.record)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a look has led to.
+
+    proposal   the waiting, held or failed rollout; None when there is none any more
+    commit     its delivery, when this look has delivered it
+    hold       why it is not delivered although it could be
+    image      what it waits for, as long as it does
+    review     where its review stands, once there is one
+    """
+
+    proposal: Proposal | None
+    commit: Commit | None = None
+    hold: Hold | None = None
+    image: str | None = None
+    review: Review | None = None
 
 
 def branch(environment: str, deployment: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitops_bridge.bridge import answers, proposals
-from gitops_bridge.bridge.proposals import Proposal
-from gitops_bridge.bridge.waiting import Progress, look, renewed
+from gitops_bridge.bridge.proposals import Progress, Proposal
+from gitops_bridge.bridge.waiting import look, renewed
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import messages
 from gitops_bridge.errors import BridgeError, RequestError

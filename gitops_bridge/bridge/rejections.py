@@ -7,16 +7,19 @@ one as long as nothing newer was delivered; `reviews` writes it and obeys it, `r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gitops_bridge.bridge import notes, proposals
 from gitops_bridge.bridge.known import folder, known
 from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.proposals import Proposal
-from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.rollout import Change, Known
 from gitops_bridge.git import Snapshot
+
+if TYPE_CHECKING:
+    from gitops_bridge.bridge.texts import Ready
 
 
 @dataclass(frozen=True)

@@ -5,32 +5,36 @@ Without a cluster to look at these never call a deployment ready and never name 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gitops_bridge.actions import Outcome, Request, State, Status
-from gitops_bridge.bridge import answers, environments, notes, proposals, rejections
+from gitops_bridge.bridge import answers, listing, notes, proposals
 from gitops_bridge.bridge.answers import UNSEEN
 from gitops_bridge.bridge.known import folder
+from gitops_bridge.bridge.listing import Wanted
 from gitops_bridge.bridge.notes import Note
-from gitops_bridge.bridge.proposals import Proposal
-from gitops_bridge.bridge.reviews import Review
-from gitops_bridge.bridge.sources import Reader
-from gitops_bridge.bridge.waiting import Progress, look
+from gitops_bridge.bridge.proposals import Progress, Proposal
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
-from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import RECORD
 from gitops_bridge.errors import BridgeError, ConfigError, ForgeError
-from gitops_bridge.git import Snapshot
+from gitops_bridge.git import Glance
+
+if TYPE_CHECKING:
+    from gitops_bridge.bridge.reviews import Review
 
 _WORTH_A_LIST = 3  # looks at pull requests; a list costs two requests or more
 
 
 def plugin_start(shop: Workshop) -> Outcome:
     """Whether the first rollout would find what it needs: repository, folders, renderer."""
+    from gitops_bridge.bridge import environments  # late: only this answer renders
+    from gitops_bridge.bridge.sources import Reader
+
     snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
     reader = Reader(snapshot)
     for environment in shop.config.environments:
@@ -44,58 +48,62 @@ def plugin_start(shop: Workshop) -> Outcome:
 
 
 def deployment_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
-    _recent(shop, environment)
+    seen = _recent(shop)
     identifier = request.deployment.id if request.deployment else ""
     waiting = proposals.find(shop, environment.name, identifier)
     progress = _looked_at(shop, environment, [waiting] if waiting else [])
-    snapshot = _seen(shop)
-    found = _desired(snapshot, environment, identifier, progress.get(identifier))
-    return _with_rejection(shop, snapshot, environment, identifier, found)
+    seen = _after(shop, progress) or seen
+    main = _delivered(seen.commit, _wanted(seen, environment, identifier))
+    found = _with_waiting(main, identifier, progress.get(identifier))
+    return _with_rejection(shop, seen, environment, identifier, found)
 
 
 def pe_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
     """The environment, and every deployment that DataRobot or Git knows in it."""
-    _recent(shop, environment)
+    seen = _recent(shop)
     waiting = proposals.all_of(shop, environment.name)
     with _listed(shop, environment, waiting):
         progress = _looked_at(shop, environment, waiting)
-    snapshot = _seen(shop)
+    seen = _after(shop, progress) or seen
+    models = shop.listing.models(seen, environment.name)
     rejected = notes.all_of(shop.repository, Note.REJECTED, environment.name)
     listed = {
-        identifier: _desired(snapshot, environment, identifier, progress.get(identifier))
+        identifier: _with_waiting(
+            _delivered(seen.commit, models.get(identifier)), identifier, progress.get(identifier)
+        )
         for identifier in dict.fromkeys(request.known_deployments)
     }
     for identifier in listed.keys() & rejected.keys():
         listed[identifier] = _with_rejection(
-            shop, snapshot, environment, identifier, listed[identifier]
+            shop, seen, environment, identifier, listed[identifier]
         )
-    orphans = sorted(set(deployments(snapshot, environment)) - set(listed))
-    said = f"Git at {snapshot.commit[:12]}; {UNSEEN}"
+    orphans = sorted(models.keys() - listed.keys())
+    said = f"Git at {seen.commit[:12]}; {UNSEEN}"
     if orphans and request.known_deployments:
         shown = ", ".join(orphans[:5]) + (", …" if len(orphans) > 5 else "")
         return Outcome(
             Status.WARNING,
             message=f"{said}; in Git but unknown to DataRobot: {shown}",
-            commit=snapshot.commit,
+            commit=seen.commit,
             deployments=listed,
         )
-    return Outcome(Status.PASSING, message=said, commit=snapshot.commit, deployments=listed)
+    return Outcome(Status.PASSING, message=said, commit=seen.commit, deployments=listed)
 
 
 def deployment_list(shop: Workshop, environment: Environment) -> Outcome:
     """What main holds and what waits to get there; no rollout takes a step."""
-    snapshot = _recent(shop, environment)
+    seen = _recent(shop)
+    models = shop.listing.models(seen, environment.name)
     waiting = {item.deployment: item for item in proposals.all_of(shop, environment.name)}
     listed = {
-        identifier: _desired(
-            snapshot,
-            environment,
+        identifier: _with_waiting(
+            _delivered(seen.commit, models.get(identifier)),
             identifier,
             Progress(waiting[identifier]) if identifier in waiting else None,
         )
-        for identifier in sorted({*deployments(snapshot, environment), *waiting})
+        for identifier in sorted({*models, *waiting})
     }
-    return Outcome(Status.PASSING, message=f"Git at {snapshot.commit[:12]}", deployments=listed)
+    return Outcome(Status.PASSING, message=f"Git at {seen.commit[:12]}", deployments=listed)
 
 
 @contextmanager
@@ -115,11 +123,16 @@ def _listed(
 
 
 def _with_rejection(
-    shop: Workshop, snapshot: Snapshot, environment: Environment, identifier: str, found: Outcome
+    shop: Workshop, seen: Glance, environment: Environment, identifier: str, found: Outcome
 ) -> Outcome:
     """What people have turned down, beside what serves."""
+    if notes.find(shop.repository, Note.REJECTED, environment.name, identifier) is None:
+        return found
     if proposals.find(shop, environment.name, identifier):
         return found
+    from gitops_bridge.bridge import rejections  # late: there mostly is none
+
+    snapshot = shop.repository.at(seen.commit)
     rejection = rejections.standing(shop, snapshot, environment.name, identifier)
     if rejection is None:
         return found
@@ -134,6 +147,10 @@ def _looked_at(
     shop: Workshop, environment: Environment, waiting: Sequence[Proposal]
 ) -> dict[str, Progress | BridgeError]:
     """Each waiting rollout a step further, within the time an action may take."""
+    if not waiting:
+        return {}
+    from gitops_bridge.bridge.waiting import look  # late: a step may need everything there is
+
     until = shop.monotonic() + shop.config.actions.budget
     found: dict[str, Progress | BridgeError] = {}
     for proposal in waiting:
@@ -147,45 +164,34 @@ def _looked_at(
     return found
 
 
-def deployments(snapshot: Snapshot, environment: Environment) -> list[str]:
-    """The ids of the deployments in an environment's folder."""
-    found = snapshot.entries(f"overlays/{environment.name}")
-    return [name for name, (kind, _) in found.items() if kind == "tree" and name != "environment"]
-
-
-def _recent(shop: Workshop, environment: Environment) -> Snapshot:
-    snapshot = shop.repository.snapshot(
+def _recent(shop: Workshop) -> Glance:
+    return shop.repository.glance(
         shop.config.repository.branch, fetch=True, max_age=shop.config.actions.status_age
     )
-    environments.require(snapshot, environment.name)
-    return snapshot
 
 
-def _seen(shop: Workshop) -> Snapshot:
-    return shop.repository.snapshot(shop.config.repository.branch, fetch=False)
+def _after(shop: Workshop, progress: Mapping[str, Progress | BridgeError]) -> Glance | None:
+    """The branch as it is after those steps; None when none was taken."""
+    return shop.repository.glance(shop.config.repository.branch, fetch=False) if progress else None
 
 
-def _desired(
-    snapshot: Snapshot,
-    environment: Environment,
-    identifier: str,
-    progress: Progress | BridgeError | None,
-) -> Outcome:
+def _wanted(seen: Glance, environment: Environment, identifier: str) -> Wanted:
+    """What Git wants of one deployment. Raises ConfigError when the repository was never set up."""
     path = f"{folder(environment.name, identifier)}/{RECORD}"
-    content = snapshot.read(path)
-    return _with_waiting(
-        _delivered(snapshot, path, content), identifier, progress, serving=content is not None
-    )
+    home = listing.folder(environment.name)
+    ids = seen.ids([home, path])
+    if home not in ids:
+        raise listing.never_set_up(environment.name)
+    if path not in ids:
+        return None
+    return listing.wanted(seen.contents([ids[path]])[ids[path]], path)
 
 
-def _delivered(snapshot: Snapshot, path: str, content: bytes | None) -> Outcome:
-    commit = snapshot.commit
-    if content is None:
+def _delivered(commit: str, model: Wanted) -> Outcome:
+    if model is None:
         return Outcome(Status.UNKNOWN, State.STOPPED, f"not in Git at {commit[:12]}", commit=commit)
-    try:
-        model = records.model_of(content, path)
-    except BridgeError as error:
-        return Outcome(Status.WARNING, State.UNKNOWN, str(error), commit=commit)
+    if isinstance(model, BridgeError):
+        return Outcome(Status.WARNING, State.UNKNOWN, str(model), commit=commit)
     return Outcome(
         Status.UNKNOWN,
         State.UNKNOWN,
@@ -195,11 +201,12 @@ def _delivered(snapshot: Snapshot, path: str, content: bytes | None) -> Outcome:
 
 
 def _with_waiting(
-    main: Outcome, identifier: str, progress: Progress | BridgeError | None, *, serving: bool
+    main: Outcome, identifier: str, progress: Progress | BridgeError | None
 ) -> Outcome:
     """What main holds is the deployment's state; a rollout that waits is told beside it."""
     if progress is None:
         return main
+    serving = main.state is not State.STOPPED
     under_way = State.REPLACING_MODEL if serving else State.LAUNCHING
     if isinstance(progress, BridgeError):
         said = f"a rollout waits and cannot be looked at: {progress}"

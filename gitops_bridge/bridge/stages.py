@@ -23,11 +23,11 @@ from gitops_bridge.bridge import (
 )
 from gitops_bridge.bridge.known import folder
 from gitops_bridge.bridge.notes import Note
-from gitops_bridge.bridge.proposals import Proposal
+from gitops_bridge.bridge.proposals import Progress, Proposal
 from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.bridge.rollouts import Look, Planned, planner
 from gitops_bridge.bridge.texts import Ready
-from gitops_bridge.bridge.waiting import Missing, Progress
+from gitops_bridge.bridge.waiting import Missing
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import record as records

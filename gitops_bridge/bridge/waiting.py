@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 from gitops_bridge.bridge import builds, gate, people, proposals, reviews, texts
 from gitops_bridge.bridge.known import folder, known
-from gitops_bridge.bridge.proposals import Proposal
-from gitops_bridge.bridge.reviews import Review
+from gitops_bridge.bridge.proposals import Progress, Proposal
 from gitops_bridge.bridge.rollouts import Look, Plan, Planned, planner
 from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
@@ -47,24 +46,6 @@ class _Gone:
 
 class _Stuck:
     """The proposal's build has failed or it cannot be read as ours, and main has not gone on."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a look has led to.
-
-    proposal   the waiting, held or failed rollout; None when there is none any more
-    commit     its delivery, when this look has delivered it
-    hold       why it is not delivered although it could be
-    image      what it waits for, as long as it does
-    review     where its review stands, once there is one
-    """
-
-    proposal: Proposal | None
-    commit: Commit | None = None
-    hold: Hold | None = None
-    image: str | None = None
-    review: Review | None = None
 
 
 def look(shop: Workshop, environment: Environment, proposal: Proposal) -> Progress:

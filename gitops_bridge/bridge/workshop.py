@@ -7,12 +7,13 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gitops_bridge.bridge import clients
+from gitops_bridge.bridge.listing import Listing
 from gitops_bridge.bridge.secrets import secret
 from gitops_bridge.config import Config
 from gitops_bridge.desired import messages
@@ -31,8 +32,8 @@ class Workshop:
     """`registry` gives a client for a registry's host, `datarobot` one for its API that waits at
     most so many seconds, None when it is not configured, `forge` the one for pull requests, `pulls`
     what is remembered of them: they are made, and their secrets read, when they are first needed.
-    `sign` signs commits, None when they are not signed. `clock` gives seconds since the epoch,
-    `monotonic` seconds that only grow."""
+    `sign` signs commits, None when they are not signed; `listing` remembers what was listed.
+    `clock` gives seconds since the epoch, `monotonic` seconds that only grow."""
 
     config: Config
     repository: Repository
@@ -42,6 +43,7 @@ class Workshop:
     forge: Callable[[], Forge]
     pulls: Callable[[], Pulls]
     sign: Sign | None
+    listing: Listing = field(default_factory=Listing)
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -96,9 +98,9 @@ def open_workshop(
         forge,
         clients.pulls(forge, seen),
         sign,
-        clock,
-        monotonic,
-        sleep,
+        clock=clock,
+        monotonic=monotonic,
+        sleep=sleep,
     )
 
 

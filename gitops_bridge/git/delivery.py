@@ -126,7 +126,7 @@ class Delivery:
                 self._mirror.refresh()
 
     def _draft(self, repository: pygit2.Repository, branch: str, items: list[Waiting]) -> Draft:
-        head = self._mirror.head(repository, branch)
+        head = self._mirror.head(branch)
         draft = Draft(branch, head, head)
         for item in items:
             try:

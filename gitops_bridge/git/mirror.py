@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gitops_bridge.errors import RepositoryError
-from gitops_bridge.git import failures, network
+from gitops_bridge.git import failures, network, refs
 from gitops_bridge.git.failures import Damaged
 from gitops_bridge.git.program import Git
 from gitops_bridge.git.remote import Remote, cache_key, where
@@ -60,10 +60,7 @@ class Mirror:
         import pygit2
         from pygit2.enums import ConfigLevel, RepositoryOpenFlag
 
-        if not self.path.is_dir():
-            with self.lock():
-                if not self.path.is_dir():
-                    self._clone()
+        self._require()
         folder = self.path.stat().st_ino
         kept: tuple[int, pygit2.Repository] | None = getattr(self._own, "handle", None)
         if kept is None or kept[0] != folder:
@@ -73,18 +70,30 @@ class Mirror:
             kept = self._own.handle = (folder, fresh)
         return kept[1]
 
+    def _require(self) -> None:
+        if not self.path.is_dir():
+            with self.lock():
+                if not self.path.is_dir():
+                    self._clone()
+
     def reading(
         self,
         work: Callable[[pygit2.Repository], T],
         repository: pygit2.Repository | None = None,
     ) -> T:
-        """Run `work` on the mirror, without the lock. When that finds damage, run it again on the
-        mirror as it is by then, and once more after a new clone."""
+        """Run `work` on the mirror, or first on a handle that somebody has kept; as `asking`."""
+        kept = [repository] if repository else []
+        return self.asking(lambda: work(kept.pop() if kept else self.open()))
+
+    def asking(self, work: Callable[[], T]) -> T:
+        """Run `work`, which looks at the mirror, without the lock. When it finds damage, run it
+        again on the mirror as it is by then, and once more after a new clone."""
         try:
             with self._noticing():
-                return work(repository or self.open())
+                self._require()
+                return work()
         except Damaged:
-            return self.healing(lambda: work(self.open()))
+            return self.healing(work)
 
     def healing(self, work: Callable[[], T]) -> T:
         """Run `work` under the lock; when it finds damage, clone again and run it once more."""
@@ -98,21 +107,14 @@ class Mirror:
             with self._noticing():
                 return work()
 
-    def head(self, repository: pygit2.Repository, branch: str) -> str:
+    def head(self, branch: str) -> str:
         """Where `branch` was last seen, "" when it was not there."""
-        found = repository.references.get(_local(branch))
-        return "" if found is None else str(found.target)
+        return self.asking(lambda: refs.find(self.path, _local(branch)))
 
     def heads(self, prefix: str) -> dict[str, str]:
         """The branches that start with `prefix`, as last seen, with their commits."""
-
-        def work(repository: pygit2.Repository) -> dict[str, str]:
-            wanted = _local(prefix)
-            names = [name for name in repository.references if name.startswith(wanted)]
-            branches = sorted(name.removeprefix(_TRACKED) for name in names)
-            return {branch: self.head(repository, branch) for branch in branches}
-
-        return self.reading(work)
+        found = self.asking(lambda: refs.below(self.path, _local(prefix)))
+        return {name.removeprefix(_TRACKED): commit for name, commit in found.items()}
 
     def saw(self, repository: pygit2.Repository, branch: str, commit: str) -> None:
         """Remember that the remote's `branch` is at `commit`, or gone. Under the lock."""
@@ -252,11 +254,15 @@ class Mirror:
     @contextmanager
     def _noticing(self) -> Iterator[None]:
         """Turn what pygit2 and the file system say about the mirror into our errors."""
-        import pygit2
-
         try:
             yield
-        except (pygit2.GitError, KeyError, OSError) as error:
+        except RepositoryError:
+            raise
+        except Exception as error:
+            import pygit2  # late: most processes that only look need none of it
+
+            if not isinstance(error, (pygit2.GitError, KeyError, OSError)):
+                raise
             self._own.handle = None  # it may remember what was damaged
             raise failures.local(error, where(self.remote)) from error
 

@@ -89,19 +89,31 @@ class Git:
         self._folder = folder
         self._secrets = remote.secrets()
 
-    def run(self, *arguments: str, repository: Path, timeout: float | None = None) -> Answer:
+    def run(
+        self,
+        *arguments: str,
+        repository: Path,
+        timeout: float | None = None,
+        given: bytes = b"",
+    ) -> Answer:
         """Run git on the bare `repository`; what it said on stderr comes back redacted."""
-        with self.started(*arguments, repository=repository, timeout=timeout) as answer:
+        with self.started(
+            *arguments, repository=repository, timeout=timeout, given=given
+        ) as answer:
             return answer()
 
     @contextmanager
     def started(
-        self, *arguments: str, repository: Path, timeout: float | None = None
+        self,
+        *arguments: str,
+        repository: Path,
+        timeout: float | None = None,
+        given: bytes = b"",
     ) -> Iterator[Callable[[], Answer]]:
         """As `run`, beside the block, which asks for the answer when it wants it."""
         limit = self.remote.timeout if timeout is None else timeout
         command = ["git", f"--git-dir={repository}", *arguments]
-        with started(command, environment=self._environment()) as ended:
+        with started(command, environment=self._environment(), given=given) as ended:
 
             def answer() -> Answer:
                 found = ended(limit)
@@ -131,6 +143,7 @@ class Git:
             "GIT_CONFIG_GLOBAL": str(self._folder / "gitconfig"),
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "http:https:ssh:file",
+            "GIT_DEFAULT_REF_FORMAT": "files",  # what `refs` reads
         }
         if self.remote.transport == "ssh":
             environment["GIT_SSH_COMMAND"] = self.remote.ssh_command(self._folder)

@@ -16,6 +16,7 @@ from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, history, network, trees
 from gitops_bridge.git.commits import Commit, Edit, Sign, Signature, Update
 from gitops_bridge.git.delivery import Delivery, restless
+from gitops_bridge.git.glance import Glance
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience
 from gitops_bridge.git.queue import Intent
@@ -57,18 +58,23 @@ class Repository:
     def snapshot(self, branch: str, *, fetch: bool, max_age: float = 0.0) -> Snapshot:
         """The head of `branch`: as last seen or, with `fetch`, as it was at most `max_age` seconds
         ago."""
-        return self._snapshot(branch, fetch=fetch, create=False, max_age=max_age)
+        return Snapshot(self._mirror, self._head(branch, fetch=fetch, max_age=max_age), branch)
 
-    def _snapshot(
-        self, branch: str, *, fetch: bool, create: bool, max_age: float = 0.0
-    ) -> Snapshot:
+    def glance(self, branch: str, *, fetch: bool, max_age: float = 0.0) -> Glance:
+        """As `snapshot`, for those who only report."""
+        return Glance(self._mirror, self._head(branch, fetch=fetch, max_age=max_age))
+
+    def _head(self, branch: str, *, fetch: bool, create: bool = False, max_age: float = 0.0) -> str:
         for look, age in ((fetch, max_age), (True, 0.0)):
             if look:
                 self._mirror.fetch(age)
-            head = self._mirror.reading(lambda found: self._mirror.head(found, branch))
+            head = self._mirror.head(branch)
             if head or (look and create):
-                return Snapshot(self._mirror, head, branch)
+                return head
         raise self._missing(branch)
+
+    def _snapshot(self, branch: str, *, fetch: bool, create: bool) -> Snapshot:
+        return Snapshot(self._mirror, self._head(branch, fetch=fetch, create=create), branch)
 
     def _missing(self, branch: str) -> RepositoryError:
         address, others = where(self._mirror.remote), list(self._mirror.heads(""))
@@ -135,7 +141,7 @@ class Repository:
 
     def branch(self, name: str) -> str | None:
         """The commit that a branch was last seen at, None when it was not there."""
-        return self._mirror.reading(lambda found: self._mirror.head(found, name)) or None
+        return self._mirror.head(name) or None
 
     def branches(self, prefix: str = "", *, fetch: bool) -> dict[str, str]:
         """The branches that start with `prefix`, with the ids of their commits."""
@@ -190,7 +196,7 @@ class Repository:
         mirror = self._mirror
 
         def work() -> None:
-            head = mirror.head(mirror.open(), branch)
+            head = mirror.head(branch)
             if not head:
                 raise self._missing(branch)
             update = Update(branch, head, head)
@@ -244,7 +250,7 @@ class Repository:
                 if end is End.ACCEPTED:
                     return mirror.saw(repository, branch, new)
                 mirror.refresh()
-                head = mirror.head(repository, branch)
+                head = mirror.head(branch)
                 if head == new:
                     return None
                 if head != expected:
