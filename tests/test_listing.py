@@ -1,0 +1,92 @@
+"""What an environment holds, from one look to the next: nothing is read twice, nothing missed."""
+
+import pytest
+
+from gitops_bridge.bridge.listing import Listing
+from gitops_bridge.errors import BridgeError, ConfigError
+from tests.cli import act
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
+
+OTHER = "65a000000000000000000011"
+
+
+class Reading:
+    """A glance that notes which files it was asked for."""
+
+    def __init__(self, glance):
+        self._glance, self.commit, self.read = glance, glance.commit, []
+
+    def below(self, folder):
+        self.read.append(folder)
+        return self._glance.below(folder)
+
+    def contents(self, ids):
+        asked = list(ids)
+        self.read += asked
+        return self._glance.contents(asked)
+
+
+@pytest.fixture
+def look(team):
+    """A fresh look at the branch, as often as asked."""
+    from gitops_bridge import agent
+    from gitops_bridge.bridge import open_workshop
+
+    shop = open_workshop(agent.read_config(team.config), {"PATH": "/usr/bin:/bin"})
+    return lambda: Reading(shop.repository.glance("main", fetch=True))
+
+
+@pytest.fixture
+def two(team):
+    act(team, "deployment_start")
+    act(team, "deployment_start", id=OTHER)
+    return team
+
+
+def test_every_deployment_with_its_model(two, look):
+    assert Listing().models(look(), "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
+
+
+def test_an_unchanged_branch_is_not_asked_again(two, look):
+    listing, seen = Listing(), look()
+    listing.models(seen, "prod")
+    again = look()
+    assert listing.models(again, "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
+    assert again.read == []
+
+
+def test_only_the_records_that_changed_are_read(two, look):
+    listing = Listing()
+    listing.models(look(), "prod")
+    act(two, "deployment_replace_model", id=OTHER, newModelId=MODEL_B)
+    again = look()
+    assert listing.models(again, "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_B}
+    assert len(again.read) == 2  # the folder and one record
+
+
+def test_what_went_is_forgotten_and_what_lost_its_record_has_no_model(two, look):
+    listing = Listing()
+    listing.models(look(), "prod")
+    act(two, "deployment_stop")
+    two.pull()
+    git(two.clone, "rm", "--quiet", f"overlays/prod/{OTHER}/model/record.yaml")
+    two.commit("Lose the record")
+    two.push()
+    assert listing.models(look(), "prod") == {OTHER: None}
+
+
+def test_a_record_that_cannot_be_read_is_told_as_that(two, look):
+    two.pull()
+    (two.clone / "overlays/prod" / OTHER / "model/record.yaml").write_text("[")
+    two.commit("Break the record")
+    two.push()
+    found = Listing().models(look(), "prod")
+    assert found[DEPLOYMENT] == MODEL_A
+    assert isinstance(found[OTHER], BridgeError)
+    assert f"overlays/prod/{OTHER}/model/record.yaml" in str(found[OTHER])
+
+
+def test_an_environment_that_was_never_set_up_is_no_empty_one(team, look):
+    with pytest.raises(ConfigError, match="overlays/elsewhere/environment"):
+        Listing().models(look(), "elsewhere")
+    assert Listing().models(look(), "prod") == {}
