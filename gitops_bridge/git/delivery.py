@@ -107,7 +107,7 @@ class Delivery:
         while batch := _open(waiting)[: 1 if alone else None]:
             repository = self._mirror.open()
             drafts = [self._draft(repository, *branch) for branch in _by_branch(batch)]
-            results = self._push(repository, drafts)
+            results = self._push(drafts)
             for draft in drafts:
                 result = results[draft.branch]
                 seen[draft.branch, draft.head] += result.end is End.MOVED
@@ -149,9 +149,7 @@ class Delivery:
         gone = not tip and not (intent.create and intent.base == "")
         if gone or any(trees.find(root, path) != there for path, there in edit.guards.items()):
             return STALE
-        if self._moved(repository, edit.along) or any(
-            it.branch in draft.along for it in edit.along
-        ):
+        if self._moved(edit.along) or any(it.branch in draft.along for it in edit.along):
             return STALE
         after = trees.edited(repository, root.id if root else None, edit.changes)
         if root is not None and after == root.id:
@@ -161,21 +159,21 @@ class Delivery:
             committer=self._committer, time=self._clock(), sign=self._sign,
         )  # fmt: skip
 
-    def _moved(self, repository: pygit2.Repository, updates: Iterable[Update]) -> bool:
+    def _moved(self, updates: Iterable[Update]) -> bool:
         """Whether one of the branches is elsewhere, as last seen, than its update expects."""
-        return any(self._mirror.head(repository, item.branch) != item.old for item in updates)
+        return any(self._mirror.head(item.branch) != item.old for item in updates)
 
-    def _push(self, repository: pygit2.Repository, drafts: list[Draft]) -> dict[str, Result]:
+    def _push(self, drafts: list[Draft]) -> dict[str, Result]:
         results = {draft.branch: Result(End.ACCEPTED) for draft in drafts}
         news = [draft for draft in drafts if draft.made]
         if alone := [draft.update for draft in news if not draft.along]:
             results |= network.push(self._mirror.git, self._mirror.path, alone)
         for draft in news:
             if draft.along:
-                results[draft.branch] = self._push_as_one(repository, draft)
+                results[draft.branch] = self._push_as_one(draft)
         return results
 
-    def _push_as_one(self, repository: pygit2.Repository, draft: Draft) -> Result:
+    def _push_as_one(self, draft: Draft) -> Result:
         """Push the commits and what moves along with them, all or nothing.
 
         A server without transactions, and one that refuses for good to move the rest, gets the
@@ -194,7 +192,7 @@ class Delivery:
         elif result.end is not End.UNABLE:
             return result
         self._mirror.refresh()
-        if self._moved(repository, draft.along.values()):
+        if self._moved(draft.along.values()):
             return Result(End.MOVED, restless(", ".join(told)))
         draft.along.clear()
         return network.push(git, path, [draft.update])[draft.branch]
