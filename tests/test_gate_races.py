@@ -90,6 +90,14 @@ def test_a_start_that_is_delivered_while_it_is_being_stopped(starting):
     assert starting.refs() == ["builds", "main"]
 
 
+def test_a_start_that_a_person_merges_while_it_is_being_stopped(starting):
+    proposed = starting.at(BRANCH)
+    starting.interrupt = lambda: git(starting.remote, "update-ref", "refs/heads/main", proposed)
+    assert said(starting.act("deployment_stop")) == ("passing", "stopped")
+    assert starting.log() == ["Stop churn in prod", "Start churn in prod", "Set up"]
+    assert starting.refs() == ["builds", "main"]
+
+
 def test_a_newer_model_while_the_older_one_is_being_delivered(replacing):
     """The newer one must not be taken for something that the older one has superseded."""
     replacing.interrupt = lambda: replacing.elsewhere(replace, replacing, PACKAGE_C, MODEL_C)

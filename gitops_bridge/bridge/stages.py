@@ -201,10 +201,13 @@ class _Action:
         passing = (StaleBase,) if is_delivered else ()
         with suppress(ForgeError, ConfigError, *passing):  # then the next look clears away
             reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
+        if is_delivered or self._snapshot is None:
+            return
         main = self._shop.config.repository.branch
-        head = self._shop.repository.snapshot(main, fetch=False).commit
-        if not is_delivered and self._snapshot and head != self._snapshot.commit:
-            raise StaleBase(f"{main} has moved while {found.branch} was withdrawn", retry=True)
+        if self._shop.repository.snapshot(main, fetch=True).id(self._home) != self._snapshot.id(
+            self._home
+        ):
+            raise StaleBase(f"{found.branch} reached {main} while it was withdrawn", retry=True)
 
     def _proposed(self, missing: Missing) -> Proposal:
         """The standing proposal of this action, else a new one with the Job that builds for it."""

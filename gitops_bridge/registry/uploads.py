@@ -30,8 +30,9 @@ def has_blob(endpoint: Endpoint, repository: str, digest: str) -> bool:
 def push_blob(endpoint: Endpoint, repository: str, digest: str, content: bytes | Content) -> None:
     """Upload `content` as blob `digest`.
 
-    A broken connection leaves an upload in an unknown state, so each attempt opens a new one, and
-    looks first whether the last one did arrive. Raises RegistryError.
+    Going on where the connection broke is not to be had: docker-registry 2.8 has thrown away what
+    arrived by then, also behind a chunk that was whole (404 BLOB_UPLOAD_INVALID). So each attempt
+    opens a new upload, and looks first whether the last one did arrive. Raises RegistryError.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
