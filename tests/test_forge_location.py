@@ -39,26 +39,49 @@ def test_public_services_are_known_by_their_host(url, provider, api, project):
     ("url", "provider", "api", "project"),
     [
         ("ssh://git@ghe.example.com:22/o/r", "github", "https://ghe.example.com/api/v3", "o/r"),
-        ("http://gitea:3000/o/r.git", "gitea", "http://gitea:3000/api/v1", "o/r"),
         ("git@forge.example.com:o/r", "forgejo", "https://forge.example.com/api/v1", "o/r"),
+        ("ssh://git@bb.example.com:7999/~me/r.git",
+         "bitbucket-data-center", "https://bb.example.com/rest/api/latest", "~me/r"),
+        ("git@git.gitlab-mirror.example.com:g/s/r.git",
+         "gitlab", "https://git.gitlab-mirror.example.com/api/v4", "g%2Fs%2Fr"),
+        ("https://gitlab.gitea.example.com/g/r",
+         "gitlab", "https://gitlab.gitea.example.com/api/v4", "g%2Fr"),
+    ],
+)  # fmt: skip
+def test_a_host_that_does_not_tell_needs_the_setting(url, provider, api, project):
+    found = locate(url, provider)
+    assert (found.api_url, found.project) == (api, project)
+    with pytest.raises(ForgeError, match="does not tell") as raised:
+        locate(url)
+    assert "set pull_request.provider" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("url", "provider", "api", "project"),
+    [
+        ("git@github.example.com:o/r", "github", "https://github.example.com/api/v3", "o/r"),
+        ("https://gitlab.example.com:8443/g/s/r.git",
+         "gitlab", "https://gitlab.example.com:8443/api/v4", "g%2Fs%2Fr"),
+        ("ssh://git@gitlab.example.com:2222/g/r.git",
+         "gitlab", "https://gitlab.example.com/api/v4", "g%2Fr"),
+        ("http://gitea:3000/o/r.git", "gitea", "http://gitea:3000/api/v1", "o/r"),
+        ("git@forgejo.example.com:o/r", "gitea", "https://forgejo.example.com/api/v1", "o/r"),
+        ("ssh://git@bitbucket.example.com:7999/key/r.git",
+         "bitbucket-server", "https://bitbucket.example.com/rest/api/latest", "key/r"),
         ("https://bb.example.com/scm/KEY/r.git",
          "bitbucket-server", "https://bb.example.com/rest/api/latest", "KEY/r"),
         ("https://x.example.com/bb/scm/KEY/r.git",
          "bitbucket-server", "https://x.example.com/bb/rest/api/latest", "KEY/r"),
-        ("ssh://git@bb.example.com:7999/~me/r.git",
-         "bitbucket-data-center", "https://bb.example.com/rest/api/latest", "~me/r"),
         ("https://az.example.com/tfs/Coll/P/_git/R",
          "azure-devops", "https://az.example.com/tfs/Coll", "P/R"),
         ("https://az.example.com/Coll/P/_git/R",
          "azure-devops", "https://az.example.com/Coll", "P/R"),
     ],
 )  # fmt: skip
-def test_a_self_hosted_one_is_named(url, provider, api, project):
-    found = locate(url, provider)
-    assert (found.api_url, found.project) == (api, project)
-    with pytest.raises(ForgeError, match="does not tell") as raised:
-        locate(url)
-    assert "set provider" in raised.value.hint
+def test_a_self_hosted_one_shows_by_its_name_or_its_addresses(url, provider, api, project):
+    found = locate(url)
+    assert (found.provider, found.api_url, found.project) == (provider, api, project)
+    assert locate(url, provider) == found
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,10 @@ class TestToken:
         config = yaml.safe_load(site.team.config.read_text())
         config["pull_request"]["provider"] = "sourceforge"
         site.team.config.write_text(yaml.safe_dump(config))
-        assert "provider 'sourceforge' is unknown (one of github," in site.start().message
+        assert (
+            "pull_request.provider: 'sourceforge' is unknown (one of github,"
+            in site.start().message
+        )
 
     def test_the_two_credentials_are_apart(self, site):
         """A wrong token for git does not matter to the API, and the other way round."""

@@ -30,6 +30,13 @@ _PUBLIC = {
     "ssh.dev.azure.com": "azure-devops",
     "vs-ssh.visualstudio.com": "azure-devops",
 }
+_NAMED = {
+    "github": "github",
+    "gitlab": "gitlab",
+    "gitea": "gitea",
+    "forgejo": "gitea",
+    "bitbucket": "bitbucket-server",
+}
 _FAMILIES = {".ghe.com": "github", ".visualstudio.com": "azure-devops"}
 _SCP = re.compile(r"(?:[^@/:]+@)?([^@/:]+|\[[^]]+\]):(?!//)(.+)")
 
@@ -56,7 +63,8 @@ def locate(url: str, provider: str | None = None, api_url: str | None = None) ->
     """Where the pull requests of the repository at `url` live.
 
     Takes https, ssh:// and scp-like (git@host:path) remotes. A host that is not one of the public
-    services needs `provider`. Raises ForgeError.
+    services, is not called after its product (gitlab.example.com) and has no addresses by which
+    the product shows needs `provider`. Raises ForgeError.
     """
     remote = _remote(url)
     chosen = _chosen(provider) if provider else _guessed(remote, url)
@@ -103,7 +111,9 @@ def _segments(path: str) -> tuple[str, ...]:
 def _chosen(provider: str) -> str:
     name = _ALIASES.get(provider, provider)
     if name not in PROVIDERS:
-        raise ForgeError(f"provider {provider!r} is unknown", hint=f"one of {', '.join(PROVIDERS)}")
+        raise ForgeError(
+            f"pull_request.provider: {provider!r} is unknown", hint=f"one of {', '.join(PROVIDERS)}"
+        )
     return name
 
 
@@ -113,9 +123,16 @@ def _guessed(remote: _Remote, url: str) -> str:
     for family, provider in _FAMILIES.items():
         if remote.host.endswith(family):
             return provider
+    if "_git" in remote.segments:
+        return "azure-devops"
+    if remote.scheme != "ssh" and "scm" in remote.segments[:-2]:
+        return "bitbucket-server"
+    named = {_NAMED[label] for label in remote.host.split(".") if label in _NAMED}
+    if len(named) == 1:
+        return named.pop()
     raise ForgeError(
         f"{_shown(url)}: {remote.host} does not tell which provider it is",
-        hint=f"set provider to one of {', '.join(PROVIDERS)}",
+        hint=f"set pull_request.provider to one of {', '.join(PROVIDERS)}",
     )
 
 
