@@ -219,12 +219,18 @@ def test_a_server_without_transactions_gets_the_commit_alone(url, team, tmp_path
     assert subjects(team) == ["Put a", "Begin"]
 
 
-@pytest.mark.parametrize("refusal", ["hook", "configuration"])
+@pytest.mark.parametrize("refusal", ["hook", "hook for all", "configuration"])
 def test_a_server_that_lets_nothing_be_deleted_gets_the_commit_alone(url, team, tmp_path, refusal):
     repository = open_repository(url, tmp_path / "cache")
     waits = proposed(repository)
     if refusal == "hook":
         hook(team, "update", 'case "$1" in */gitops-bridge/*) exit 1;; esac')
+    elif refusal == "hook for all":
+        hook(
+            team,
+            "pre-receive",
+            'while read old new ref; do [ "${new#0000}" = "$new" ] || exit 1; done',
+        )
     else:
         git(team, "config", "receive.denyDeletes", "true")
     ends = []

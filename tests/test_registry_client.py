@@ -253,6 +253,31 @@ def test_no_credential_for_a_token_server_in_the_clear(tmp_path, tls):
     assert not tokens.issued
 
 
+@pytest.mark.parametrize("trust", ["ca", "own ca", "none"])
+def test_a_token_server_signed_by_the_registry_s_ca(tmp_path, tls, trust):
+    """As GitLab has it: registry and token server are two hosts behind one private CA."""
+    tokens = servers.TokenServer(tmp_path / "tokens")
+    with (
+        tokens.running(tls) as realm,
+        servers.serve(tmp_path / "registry", token=tokens.section, tls=tls) as running,
+    ):
+        access = {
+            "ca": {"ca_files": {running.host: tls.ca}},
+            "own ca": {"ca_files": {realm: tls.ca}, "unverified": frozenset({running.host})},
+            "none": {"unverified": frozenset({running.host})},
+        }[trust]
+        with client(running.host, KNOWN, **access) as registry:
+            digest = push_image(registry, f"{running.host}/signed/app:1")
+            assert registry.digest(f"{running.host}/signed/app:1") == digest
+        foreign = servers.make_tls(tmp_path / "foreign").ca
+        access = {"ca_files": {running.host: tls.ca, realm: foreign}}
+        with (
+            client(running.host, KNOWN, **access) as registry,
+            pytest.raises(RegistryError, match="CERTIFICATE_VERIFY_FAILED"),
+        ):
+            registry.digest(f"{running.host}/signed/app:1")
+
+
 def test_tls(tmp_path, tls, plain):
     with servers.serve(tmp_path, htpasswd=True, tls=tls) as running:
         host = running.host

@@ -246,7 +246,7 @@ class _Action:
             left = self._until - shop.monotonic()
             if left <= 0:
                 there = waiting.place(shop, missing)
-                said = f"waiting for the image {missing.look.image}, which {there} builds{problem}"
+                said = f"waiting for the image {missing.look.image}, built by {there}{problem}"
                 return answers.under_way(self._request, self._environment, said, commit=None)
             shop.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)

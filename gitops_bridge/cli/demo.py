@@ -83,7 +83,7 @@ class _Stage:
         self._set_up()
         _chapter("DataRobot starts the deployment", "The first commit holds its whole overlay.")
         self._agent("deployment_start")
-        self._built("The image comes from a Kaniko Job on the branch `builds`, written once.")
+        self._built("The image comes from a build Job on the branch `builds`, written once.")
         self._git("pull", "--quiet")
         self._git("show", "--stat", "--format=medium")
         _chapter("DataRobot replaces the model", "One commit; what a reviewer reads is this small.")

@@ -184,12 +184,11 @@ class Delivery:
         told = network.push(git, path, [draft.update, *draft.along.values()], as_one=True)
         result = told.pop(draft.branch)
         refused = next((other for other in told.values() if other.end is End.DECLINED), None)
-        if result.end is End.HELD:
-            if refused is None:
-                return Result(End.MOVED, restless(", ".join(told)))
-            if len(draft.made) > 1:
-                return refused
-        elif result.end is not End.UNABLE:
+        if refused and len(draft.made) > 1:
+            return refused
+        if not refused and result.end is End.HELD:
+            return Result(End.MOVED, restless(", ".join(told)))
+        if not refused and result.end is not End.UNABLE:
             return result
         self._mirror.refresh()
         if self._moved(draft.along.values()):

@@ -141,13 +141,14 @@ class Endpoint:
         )  # fmt: skip
 
     def _session(self, base_url: str) -> Rest:
-        host = (
-            self.host if base_url == self._access.base_url(self.host) else urlsplit(base_url).netloc
-        )
-        patience = self._access.patience
+        """With the registry or its token server, which is mostly another host of the same people:
+        what is trusted there is what is trusted here, unless something else is said of it."""
+        access, host = self._access, urlsplit(base_url).netloc
+        host = host if host in access.ca_files or host in access.unverified else self.host
+        patience = access.patience
         return Rest(
-            base_url, error=RegistryError, ca_file=self._access.ca_files.get(host),
-            verify=host not in self._access.unverified,
+            base_url, error=RegistryError, ca_file=access.ca_files.get(host),
+            verify=host not in access.unverified,
             timeout=(patience.connect, patience.answer), retries=patience.retries,
             longest_wait=patience.pause,
         )  # fmt: skip
