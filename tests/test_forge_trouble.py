@@ -78,6 +78,19 @@ class TestTrouble(Contract):
                 call()
             assert raised.value.retry
 
+    def test_a_server_that_does_not_answer_is_given_up_in_time(self, server, forge, clock):
+        """Each request that is lost takes its time too, not only what is waited in between."""
+
+        def slowly(request):
+            clock.sleep(25)
+            return True
+
+        server.fail(None, times=9, when=slowly)
+        with pytest.raises(ForgeError) as raised:
+            forge.find(BRANCH)
+        assert raised.value.retry
+        assert len(server.log) == 3
+
     def test_a_short_fault_goes_unnoticed_by_reads(self, server, forge, clock):
         server.fail(502, times=2)
         assert forge.find(BRANCH) is None

@@ -95,8 +95,10 @@ def forge(
     environ: Mapping[str, str],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
+    budget: float,
 ) -> Callable[[], Forge]:
-    """A maker of the one client for the forge of the repository at `url`.
+    """A maker of the one client for the forge of the repository at `url`. One call takes but a part
+    of an action's `budget`, in seconds.
 
     It raises ConfigError for a secret that is not there, ForgeError for a provider not known.
     """
@@ -106,20 +108,21 @@ def forge(
         from gitops_bridge import forge as api
 
         location = api.locate(url, settings.provider, settings.api_url)
+        patience = max(10.0, min(60.0, budget / 4))
         token: Callable[[], str]
         if settings.app:
             key = secret(settings.app.private_key, "pull_request.app.private_key", environ) or ""
             token = api.AppTokens(
                 location.api_url, location.project, app_id=settings.app.id, private_key=key,
                 clock=clock, sleep=sleep, installation_id=settings.app.installation,
-                ca_file=settings.ca_file,
+                ca_file=settings.ca_file, patience=patience,
             )  # fmt: skip
         else:
             given = secret(settings.token, "pull_request.token", environ) or ""
             token = lambda: given  # noqa: E731
         return api.connect(
             location, token, clock=clock, sleep=sleep, username=settings.username,
-            ca_file=settings.ca_file,
+            ca_file=settings.ca_file, patience=patience,
         )  # fmt: skip
 
     return client

@@ -80,7 +80,8 @@ def open_workshop(
     committer = config.committer or config.author
     sign = clients.signer(config.signing, environ)
     url = config.repository.url
-    forge = clients.forge(config.pull_request, url, environ, clock, sleep)
+    budget = config.actions.budget
+    forge = clients.forge(config.pull_request, url, environ, clock, sleep, budget)
     seen = cache / "pull-requests" / hashlib.sha256(url.encode()).hexdigest()[:16]
     repository = Repository(
         remote(config, environ),
@@ -93,7 +94,7 @@ def open_workshop(
         config,
         repository,
         find(environ.get("PATH"), cache / "rendered"),
-        clients.registries(config.registry, environ, config.actions.budget),
+        clients.registries(config.registry, environ, budget),
         clients.datarobot(config.datarobot, environ, monotonic, sleep),
         forge,
         clients.pulls(forge, seen),

@@ -64,8 +64,8 @@ def connect(
     """The forge at `location`; nothing is sent yet.
 
     `token` is asked for each request (AppTokens refresh themselves). `username` goes with tokens
-    that are passwords (Bitbucket). One call waits at most `patience` seconds for rate limits and
-    faults. Raises ForgeError for a token that cannot be sent in a header.
+    that are passwords (Bitbucket). One call takes at most about `patience` seconds, rate limits and
+    faults included. Raises ForgeError for a token that cannot be sent in a header.
     """
     provider = _PROVIDERS[location.provider]
     api = Api(

@@ -50,8 +50,8 @@ class Api:
     """Requests against `base_url`.
 
     `authorize` returns the authenticating headers and is asked anew each time. `cures` maps a
-    status to what a person should do. One call waits at most `patience` seconds in sum, by `sleep`;
-    `clock` gives epoch seconds.
+    status to what a person should do. One call takes no more than about `patience` seconds, what it
+    waits by `sleep` and what a server takes that does not answer; `clock` gives epoch seconds.
     """
 
     def __init__(
@@ -76,7 +76,12 @@ class Api:
         self._headers = dict(headers or {})
         self._sent: Mapping[str, str] = {}
         self._rest = Rest(
-            base_url, error=ForgeError, authorize=self._credentials, ca_file=ca_file, retries=0
+            base_url,
+            error=ForgeError,
+            authorize=self._credentials,
+            ca_file=ca_file,
+            retries=0,
+            timeout=(min(10.0, patience), patience),
         )
 
     @property
@@ -106,14 +111,16 @@ class Api:
         when `etag` was given.
         """
         headers = self._headers | ({"If-None-Match": etag} if etag else {})
-        waited = 0.0
+        began, waited = self._clock(), 0.0
         for attempt in itertools.count():
             answer = self._send(method, path, params, body, headers)
             pause = self._pause(method, answer, attempt)
             if pause is None:
                 break
-            if waited + pause > self._patience:
-                raise self._tired(method, path, answer, pause)
+            if max(waited, self._clock() - began) + pause > self._patience:
+                if is_limited(answer):
+                    raise self._tired(method, path, answer, pause)
+                break
             self.sleep(pause)
             waited += pause
         if answer.problem and answer.status not in tolerate and not (etag and answer.status == 304):

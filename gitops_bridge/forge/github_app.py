@@ -22,7 +22,8 @@ _SKEW = 60  # seconds our clock may run ahead of GitHub's
 class AppTokens:
     """Hands out an installation token of the App for `project` ("owner/repository").
 
-    `app_id` is the App's id or client id, `private_key` its PEM text. Calling it raises ForgeError.
+    `app_id` is the App's id or client id, `private_key` its PEM text. Minting one takes at most
+    about `patience` seconds. Calling it raises ForgeError.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class AppTokens:
         sleep: Callable[[float], None],
         installation_id: int | None = None,
         ca_file: str | None = None,
+        patience: float = 60.0,
     ) -> None:
         self._project = project
         self._app_id = app_id
@@ -46,7 +48,7 @@ class AppTokens:
         self._expires = 0.0
         self._api = Api(
             "github", api_url, authorize=self._authorize, headers=GitHub.headers, clock=clock,
-            sleep=sleep, ca_file=ca_file, cures={
+            sleep=sleep, ca_file=ca_file, patience=patience, cures={
                 401: "the App's id and private key do not match, or this machine's clock is wrong",
                 403: "the installation is suspended",
                 404: f"the App is not installed on {project}: install it there",
