@@ -78,7 +78,7 @@ def test_scale_of_an_autoscaled_deployment():
     scale = start(keyValueConfig={"replicas": "3", "minReplicas": "2", "maxReplicas": "5"}).scale
     assert scale.autoscaled
     assert scale.at_least == 2
-    assert not start(keyValueConfig={"minReplicas": "2"}).scale.autoscaled
+    assert start(keyValueConfig={"minReplicas": "2"}).scale == Scale(1)
 
 
 def test_a_24_digit_id_read_as_a_number_loses_nothing():

@@ -247,7 +247,9 @@ def _scale(info: Mapping[str, Any]) -> Scale:
         minimum=_count(config, "minReplicas", 0),
         maximum=_count(config, "maxReplicas", 0),
     )
-    if scale.autoscaled and scale.minimum > scale.maximum:
+    if not scale.autoscaled:  # one bound alone says nothing, as with the built-in plugin
+        return Scale(scale.replicas)
+    if scale.minimum > scale.maximum:
         raise RequestError(
             f"deploymentInfo.keyValueConfig: minReplicas {scale.minimum} is more than "
             f"maxReplicas {scale.maximum}",
