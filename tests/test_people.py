@@ -94,6 +94,38 @@ def test_a_hold_survives_the_next_replay_too(replaced):
         assert held["status"] == "warning"
 
 
+def test_a_revert_holds_against_an_action_that_found_its_wish_delivered(team):
+    """The start asks for what the relaunch has delivered: no commit, but it was answered."""
+    act(team, "deployment_start")
+    act(team, "deployment_relaunch", keyValueConfig=SCALED)
+    commits = team.log()
+    assert "nothing to do" in act(team, "deployment_start", keyValueConfig=SCALED)["msg"]
+    assert team.log() == commits
+    revert(team)
+    team.write_config(cache=str(team.folder / "another-cache"))  # another machine
+    for _ in range(2):
+        held = act(team, "deployment_start", keyValueConfig=SCALED)
+        assert held["status"] == "warning", held
+        assert "Jane Doe" in held["msg"]
+    assert act(team, "deployment_relaunch", keyValueConfig=SCALED)["status"] == "warning"
+    bridge(team, "release", DEPLOYMENT)
+    assert b"replicas: 3" in rendered(team)
+    newer = act(team, "deployment_start", keyValueConfig={"replicas": "4"})
+    assert newer["status"] == "passing"
+    assert "answered" not in git(team.remote, "for-each-ref")
+
+
+def test_a_stop_of_what_a_person_removed_is_answered_too(team):
+    act(team, "deployment_start")
+    team.pull()
+    git(team.clone, "rm", "-r", "--quiet", HOME)
+    team.commit("Away with it")
+    team.push()
+    act(team, "deployment_stop")
+    revert(team)
+    assert act(team, "deployment_stop")["status"] == "warning"
+
+
 def test_release_lifts_a_hold(replaced):
     wanted = rendered(replaced)
     revert(replaced)

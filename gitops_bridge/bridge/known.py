@@ -10,7 +10,7 @@ from gitops_bridge.bridge.notes import Note
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.history import Seen, told
 from gitops_bridge.desired.messages import ACTION
-from gitops_bridge.desired.rollout import MODEL, RECORD, Known
+from gitops_bridge.desired.rollout import MODEL, RECORD, Known, Touch
 from gitops_bridge.errors import RenderError
 from gitops_bridge.git import Commit, Repository, Snapshot
 
@@ -35,7 +35,18 @@ def known(
     files = snapshot.files(home)
     story = told(seen(repository, snapshot.commit, home, newest), deployment)
     remembered = None if files else _left_behind(repository, snapshot.commit, home)
-    return Known(files, story.last, story.moved, remembered, story.rollouts)
+    answered = _answered(repository, home, story.last) if story.last else None
+    return Known(files, story.last, story.moved, remembered, story.rollouts, answered=answered)
+
+
+def _answered(repository: Repository, home: str, last: Touch) -> Touch | None:
+    """The action that `heard` has noted, unless `last` was delivered only after it."""
+    _, environment, deployment = home.split("/")
+    noted = notes.find(repository, Note.ANSWERED, environment, deployment)
+    note = repository.commit_of(noted) if noted else None
+    if note is None or not note.parents or not repository.resolve(last.commit, note.parents[0]):
+        return None
+    return Touch(note.id, note.author.name, _record(repository, note, home))
 
 
 def asking_newest(

@@ -3,8 +3,8 @@
     refs/gitops-bridge/<kind>/<environment>/<deployment>
 
 A server that takes nothing but branches and tags gets `gitops-bridge/_<kind>/…` instead. `reviews`
-writes notes, `known` and `reports` read them. Like a proposal, a note is moved by compare-and-swap
-on what the mirror last saw.
+and `heard` write notes, `known` and `reports` read them. Like a proposal, a note is moved by
+compare-and-swap on what the mirror last saw.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ class Note(str, Enum):
     """PROPOSED    the commit under review that we wrote last; gone once its review has ended
     REJECTED    that commit with one more on top that says who closed the pull request, and why
     DELIVERED   the commit of main that brought a proposal there without saying so in trailers
-    WARNED      the commit somebody else pushed to the branch, once we have told them"""
+    WARNED      the commit somebody else pushed to the branch, once we have told them
+    ANSWERED    the last action that found main holding what it asked for (see `heard`)"""
 
     PROPOSED = "proposed"
     REJECTED = "rejected"
     DELIVERED = "delivered"
     WARNED = "warned"
+    ANSWERED = "answered"
 
 
 def name(note: Note, environment: str, deployment: str, home: str = HIDDEN) -> str:

@@ -14,6 +14,7 @@ from gitops_bridge.bridge import (
     answers,
     builds,
     gate,
+    heard,
     notes,
     proposals,
     rejections,
@@ -119,6 +120,7 @@ class _Action:
                     return self._under_review(result)
                 if not isinstance(result, Missing):
                     self._clear_away(result)
+                    self._remember(result)
                     return self._told(result)
                 proposal = self._proposed(result)
             except StaleBase:  # another process has moved or delivered the proposal: look again
@@ -208,6 +210,14 @@ class _Action:
             self._home
         ):
             raise StaleBase(f"{found.branch} reached {main} while it was withdrawn", retry=True)
+
+    def _remember(self, result: Commit | Hold | _Unchanged | None) -> None:
+        """That this action was answered without a commit; or no longer that another one was."""
+        found = self._look.known if self._look else None
+        if found and isinstance(result, _Unchanged):
+            heard.keep(self._shop, self._environment.name, self._request, found, result.commit)
+        if isinstance(result, Commit):
+            heard.forget(self._shop, self._environment.name, self._deployment)
 
     def _proposed(self, missing: Missing) -> Proposal:
         """The standing proposal of this action, else a new one with the Job that builds for it."""

@@ -127,6 +127,11 @@ def restored(
     return f"{subject}\n\n{state}\n\n{lines}\n"
 
 
+def answered(action: str, deployment: str, environment: str) -> str:
+    """The message of the note that an action found in Git what it asked for."""
+    return f"Answer {action} of {deployment} in {environment}: Git holds it\n"
+
+
 def build(model: str, package: str, image: str, environment: str, attempt: int) -> str:
     """The message for a Job put on the branch `builds`."""
     again = f", attempt {attempt}" if attempt > 1 else ""

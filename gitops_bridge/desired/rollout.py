@@ -54,6 +54,7 @@ class Known:
     remembered   people's files as they stood before the folder went, for the next start
     rollouts     the highest number any rollout of it has had
     proposed     whether a rollout of it waits on a branch of its own
+    answered     the last action since then that found Git holding what it asked for
     """
 
     files: Mapping[str, bytes]
@@ -62,6 +63,14 @@ class Known:
     remembered: Mapping[str, bytes] | None = None
     rollouts: int = 0
     proposed: bool = False
+    answered: Touch | None = None
+
+    @property
+    def heard(self) -> list[tuple[object, ...] | None]:
+        """What the actions asked for that Git has been brought to or has held since; None: a stop.
+        One of them again is a replay."""
+        touches = (self.last, self.answered)
+        return [item.record.asked if item.record else None for item in touches if item]
 
     @property
     def present(self) -> bool:
@@ -125,7 +134,7 @@ def decide(
     text = component(restarts)
     if before and _same(before, after) and known.files.get(COMPONENT) == text.encode():
         return None
-    held = _held(known, after)
+    held = _held(known, after.asked)
     if held:
         return held
     there = known.present or known.proposed
@@ -145,16 +154,18 @@ def decide(
 def _stop(known: Known) -> Rollout | Hold | None:
     if not known.present:
         return None
-    if known.moved and known.last and known.last.record is None:
-        return Hold(known.last, known.moved)
+    held = _held(known, None)
+    if held:
+        return held
     files: dict[str, bytes | None] = dict.fromkeys(known.files)
     return Rollout(Change.STOP, files, known.record(), None, known.moved)
 
 
-def _held(known: Known, after: Record) -> Hold | None:
-    if known.moved is None or known.last is None or known.last.record is None:
+def _held(known: Known, asked: tuple[object, ...] | None) -> Hold | None:
+    """Whether a person has moved what an action that asked for the same was answered with."""
+    if known.moved is None or known.last is None or asked not in known.heard:
         return None
-    return Hold(known.last, known.moved) if known.last.record.asked == after.asked else None
+    return Hold(known.last, known.moved)
 
 
 def _same(before: Record, after: Record) -> bool:
