@@ -94,10 +94,11 @@ def answer(action: str, work: Callable[[], Outcome]) -> Outcome:
     """What `work` answers, or the answer to whatever kept it from that.
 
     A SIGTERM ends the work, once. From then on, and when there is an answer, it is ignored: the
-    status file is written next.
+    status file is written next. One that was held back until now comes at once.
     """
     try:
         on_sigterm(_terminate)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         outcome = _worked(action, work)
         on_sigterm(signal.SIG_IGN)
         return outcome

@@ -331,3 +331,23 @@ def test_sigterm_still_gets_a_status(door, team):
     written = yaml.safe_load(status.read_text())
     assert written["status"] == "failing"
     assert "told to end" in written["msg"]
+
+
+EARLY = """
+import importlib, os, signal
+from gitops_bridge import cli
+load = importlib.import_module
+def told_while_loading(name):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return load(name)
+importlib.import_module = told_while_loading
+cli.main()
+"""
+
+
+def test_sigterm_before_our_runner_is_loaded_still_gets_a_status(team):
+    arguments = ours(team, "deployment_start", action_file(team.folder))[3:]
+    _, status = run([sys.executable, "-c", EARLY, *arguments], team)
+    assert status["status"] == "failing"
+    assert "told to end" in status["msg"]
+    assert team.log() == ["Set up"]

@@ -7,6 +7,7 @@ process. Errors end here: message and cure on standard error, exit code by whose
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import traceback
 
@@ -44,6 +45,8 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
+        if name == "run":  # it answers a SIGTERM with a status file, once it is loaded
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         module = importlib.import_module(f"gitops_bridge.cli.{name.replace('-', '_')}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
