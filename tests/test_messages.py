@@ -67,6 +67,14 @@ def test_a_person_s_commit_is_named():
     assert "This goes over cccccccccccc by Jane Doe." in messages.commit(over, ID, "prod")
 
 
+def test_so_are_those_before_it_up_to_a_few():
+    earlier = [Touch(f"{index}" * 40, f"P{index}", None) for index in range(1, 8)]
+    over = replace(rollout("churn"), replaces=Touch("c" * 40, "Jane", None), also=tuple(earlier))
+    said = " ".join(messages.commit(over, ID, "prod").split())
+    assert "This goes over cccccccccccc by Jane, 111111111111 by P1, " in said
+    assert "444444444444 by P4 and 3 more before." in said
+
+
 def test_a_hold_names_both_commits_and_the_cure():
     happened, cure = messages.held(Hold(Touch("d" * 40, "b", None), Touch("c" * 40, "J", None)), ID)
     assert "dddddddddddd" in happened

@@ -164,6 +164,22 @@ def test_hand_edits_in_model_stand_until_a_newer_action_names_them(replaced):
     assert "count: 3" in component.read_text()
 
 
+def test_every_person_whose_edit_goes_is_named(replaced):
+    replaced.pull()
+    component = replaced.clone / HOME / "model/kustomization.yaml"
+    for who, count in (("Joe Bloggs", 7), ("Ann Other", 8)):
+        component.write_text(
+            component.read_text().replace(f"count: {count - 1}", f"count: {count}")
+        )
+        component.write_text(component.read_text().replace("count: 1", f"count: {count}"))
+        git(replaced.clone, "commit", "--all", "--quiet", "-m", "By hand", GIT_AUTHOR_NAME=who)
+    replaced.push()
+    act(replaced, "deployment_start", modelId=MODEL_B, keyValueConfig=SCALED)
+    said = " ".join(git(replaced.remote, "log", "-1", "--format=%b", "main").split())
+    assert "by Ann Other and" in said
+    assert "by Joe Bloggs." in said
+
+
 def test_a_record_broken_by_hand_does_not_stop_a_newer_action(replaced):
     replaced.pull()
     (replaced.clone / HOME / "model/record.yaml").write_text("deployment: [")

@@ -197,6 +197,14 @@ def test_a_reverted_squash_merge_is_a_person_s():
     assert (story.last.commit, story.moved.commit) == ("c2", "c3")
 
 
+def test_all_people_s_commits_since_are_told_newest_first():
+    merged = seen("c2", R2, "Merger", signed=False)
+    people = [seen("c4", R1, "Jane", signed=False), seen("c3", R1, "Joe", signed=False)]
+    story = told([*people, merged, seen("c0", R1, "Jim", signed=False), seen("c1", R1)], ID)
+    assert story.last.commit == "c2"
+    assert [item.author for item in story.moves] == ["Jane", "Joe"]
+
+
 def test_a_reverted_stop_is_a_person_s():
     commits = [seen("c3", R2, "Jane", signed=False), seen("c2", None), seen("c1", R2)]
     story = told(commits, ID)

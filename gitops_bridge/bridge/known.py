@@ -36,7 +36,10 @@ def known(
     story = told(seen(repository, snapshot.commit, home, newest), deployment)
     remembered = None if files else _left_behind(repository, snapshot.commit, home)
     answered = _answered(repository, home, story.last) if story.last else None
-    return Known(files, story.last, story.moved, remembered, story.rollouts, answered=answered)
+    return Known(
+        files, story.last, story.moved, remembered, story.rollouts, answered=answered,
+        earlier=story.moves[1:],
+    )  # fmt: skip
 
 
 def _answered(repository: Repository, home: str, last: Touch) -> Touch | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gitops_bridge import documents
 from gitops_bridge.desired import proof
-from gitops_bridge.desired.messages import clean
+from gitops_bridge.desired.messages import clean, enumerated
 
 _LISTED = 5
 
@@ -35,7 +35,7 @@ class Effect:
         """What a reviewer may hold the diff against, in one sentence; `quote` is done to names."""
         parts = []
         if self.fields:
-            parts.append(f"changes {_enumerated([_in_words(*f, quote) for f in self.fields])}")
+            parts.append(f"changes {enumerated([_in_words(*f, quote) for f in self.fields])}")
         if self.added:
             parts.append(f"adds {_named(self.added, quote)}")
         if self.removed:
@@ -145,8 +145,4 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
 
 def _named(names: tuple[str, ...], quote: Callable[[str], str]) -> str:
     more = [f"{len(names) - _LISTED} more"] if len(names) > _LISTED else []
-    return _enumerated([*(quote(clean(name)) for name in names[:_LISTED]), *more])
-
-
-def _enumerated(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+    return enumerated([*(quote(clean(name)) for name in names[:_LISTED]), *more])

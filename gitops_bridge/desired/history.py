@@ -33,11 +33,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class Story:
-    """last: our newest delivery; moved: a person's commit since; rollouts: the highest number."""
+    """last: our newest delivery; moves: people's commits since, newest first; rollouts: the highest
+    number."""
 
     last: Touch | None = None
-    moved: Touch | None = None
+    moves: tuple[Touch, ...] = ()
     rollouts: int = 0
+
+    @property
+    def moved(self) -> Touch | None:
+        return next(iter(self.moves), None)
 
 
 def told(seen: Iterable[Seen], deployment: str) -> Story:
@@ -58,10 +63,10 @@ def told(seen: Iterable[Seen], deployment: str) -> Story:
         if signed and commit.record:
             break
     squashed = _squashed(newer, older)
-    moved = newer[0] if newer and newer[0] is not squashed else None
+    moves = newer[: newer.index(squashed)] if squashed else newer
     return Story(
         last=squashed.touch() if squashed else last,
-        moved=moved.touch() if moved else None,
+        moves=tuple(item.touch() for item in moves),
         rollouts=max([older, *(item.record.rollout for item in newer if item.record)]),
     )
 

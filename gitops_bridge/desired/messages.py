@@ -25,6 +25,7 @@ PULL_REQUEST = "Pull-Request"
 ROLLED_BACK_TO = "Rolled-Back-To"
 RELEASED = "Released"
 
+_NAMED = 5  # commits of people
 _SUBJECT_NAME = 40  # characters of a name in the first line
 
 
@@ -36,6 +37,10 @@ def clean(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def enumerated(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
 def commit(rollout: Rollout, deployment: str, environment: str) -> str:
     """The message of a rollout's commit: subject, what and why, trailers."""
     record = rollout.after or rollout.before
@@ -43,7 +48,7 @@ def commit(rollout: Rollout, deployment: str, environment: str) -> str:
     paragraphs = [
         f"{_subject(rollout, name)} in {environment}",
         _what(rollout),
-        _over(rollout.replaces),
+        _over([rollout.replaces, *rollout.also] if rollout.replaces else []),
         "\n".join(f"{key}: {value}" for key, value in _trailers(rollout, deployment)),
     ]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
@@ -78,10 +83,13 @@ def _what(rollout: Rollout) -> str:
     return f"Model {model}, {replicas(after.scale)}, requested in DataRobot."
 
 
-def _over(person: Touch | None) -> str:
-    if person is None:
+def _over(people: Sequence[Touch]) -> str:
+    """Every commit by a person that no longer shows, by the newest few."""
+    if not people:
         return ""
-    return f"This goes over {person.commit[:12]} by {clean(person.author, 80)}."
+    named = [f"{item.commit[:12]} by {clean(item.author, 80)}" for item in people[:_NAMED]]
+    more = [f"{len(people) - _NAMED} more before"] if len(people) > _NAMED else []
+    return f"This goes over {enumerated([*named, *more])}."
 
 
 def _trailers(rollout: Rollout, deployment: str) -> list[tuple[str, str]]:

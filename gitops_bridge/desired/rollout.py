@@ -55,6 +55,7 @@ class Known:
     rollouts     the highest number any rollout of it has had
     proposed     whether a rollout of it waits on a branch of its own
     answered     the last action since then that found Git holding what it asked for
+    earlier      people's commits between `last` and `moved`, newest first
     """
 
     files: Mapping[str, bytes]
@@ -64,6 +65,7 @@ class Known:
     rollouts: int = 0
     proposed: bool = False
     answered: Touch | None = None
+    earlier: tuple[Touch, ...] = ()
 
     @property
     def heard(self) -> list[tuple[object, ...] | None]:
@@ -97,6 +99,8 @@ class Rollout:
     after: Record | None
     replaces: Touch | None = None
     """The person's commit it goes over, to be named in the message."""
+    also: tuple[Touch, ...] = ()
+    """Those before that one, newest first."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,8 @@ def decide(
     if PEOPLES not in known.files and PEOPLES not in files:
         files[PEOPLES] = seed().encode()
     files |= {COMPONENT: text.encode(), RECORD: records.write(after).encode()}
-    return Rollout(_change(request, before, after), files, before, after, known.moved)
+    change = _change(request, before, after)
+    return Rollout(change, files, before, after, known.moved, known.earlier)
 
 
 def _stop(known: Known) -> Rollout | Hold | None:
@@ -158,7 +163,7 @@ def _stop(known: Known) -> Rollout | Hold | None:
     if held:
         return held
     files: dict[str, bytes | None] = dict.fromkeys(known.files)
-    return Rollout(Change.STOP, files, known.record(), None, known.moved)
+    return Rollout(Change.STOP, files, known.record(), None, known.moved, known.earlier)
 
 
 def _held(known: Known, asked: tuple[object, ...] | None) -> Hold | None:
