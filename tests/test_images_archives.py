@@ -192,6 +192,70 @@ def test_bombs_are_stopped_where_they_begin_to_hurt(put):
     assert (into / "zeros").stat().st_size <= 65 << 20
 
 
+def test_a_gzip_is_no_bomb_either(put):
+    path, _ = put(gzip.compress(bytes(80 << 20)))
+    with pytest.raises(ImageError, match="unpacks to more than"):
+        archives.check(path)
+
+
+def header(name, kind, size):
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK],
+)
+def test_a_bomb_of_one_header_is_not_read(put, kind):
+    """The library would hold all of it in memory, before anything is unpacked."""
+    size = 2 << 20
+    content = header("x", kind, size) + bytes(size) + header("y", tarfile.REGTYPE, 0) + bytes(1024)
+    path, into = put(gzip.compress(content))
+    with pytest.raises(ImageError, match=f"a header of {size} bytes"):
+        archives.unpack(path, into)
+    path, _ = put(content)
+    with pytest.raises(ImageError, match=f"a header of {size} bytes"):
+        archives.check(path)
+
+
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0", "old"])
+def test_sparse_files_are_refused(put, version):
+    """Their maps have no bound, and the library reads them whole."""
+    if version == "old":
+        content = header("x", tarfile.GNUTYPE_SPARSE, 0) + bytes(1024)
+    else:
+        major, minor = version.split(".")
+        fields = {"GNU.sparse.major": major, "GNU.sparse.minor": minor}
+        told = {"0.0": {"GNU.sparse.size": "9"}, "0.1": {"GNU.sparse.map": "0,9"}, "1.0": fields}
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            member = tarfile.TarInfo("x")
+            member.pax_headers = told[version]
+            archive.addfile(member)
+        content = buffer.getvalue()
+    path, into = put(content)
+    with pytest.raises(ImageError, match="holds a sparse file"):
+        archives.unpack(path, into)
+
+
+def test_long_names_are_fine(put):
+    name = "/".join(["x" * 200] * 10)
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz", format=form) as archive:
+            archive.addfile(tarfile.TarInfo(name))
+        path, into = put(buffer.getvalue())
+        archives.unpack(path, into)
+        assert (into / name).is_file()
+        (into / name).unlink()
+        for folder in (into / name).parents:
+            if folder == into:
+                break
+            folder.rmdir()
+
+
 def test_totals_and_counts_are_limited(put):
     path, into = put(tarred({str(number): b"x" for number in range(20)}))
     with pytest.raises(ImageError, match="more than 10 entries"):

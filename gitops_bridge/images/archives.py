@@ -21,13 +21,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images import zip_directory
 
 CHUNK = 1 << 20
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\]")
+_EXTENDED = frozenset({
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+})  # fmt: skip
+_LONGEST_HEADER = 1 << 20
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError,
     ValueError, LookupError, OverflowError, NotImplementedError, RuntimeError, struct.error,
@@ -44,6 +49,10 @@ class Limits:
     ratio: int = 200
     directory: int = 128 << 20
     """Bytes of a zip's central directory, which has to be held in memory."""
+
+    def most(self, size: int) -> int:
+        """Bytes that an archive of `size` may become."""
+        return min(self.total, max(64 << 20, size * self.ratio))
 
 
 DEFAULT = Limits()
@@ -79,7 +88,7 @@ def check(path: Path, limits: Limits = DEFAULT) -> None:
         if found == "zip":
             zip_directory.check(path, limits.entries, limits.directory)
         elif found == "gzip":
-            _drain_gzip(path)
+            _drain_gzip(path, limits)
         elif found == "tar":
             _walk_tar(path)
         else:
@@ -115,6 +124,9 @@ def read(path: Path, name: str, most: int) -> bytes | None:
 
 
 def holds(path: Path, name: str) -> bool:
+    """Whether it is a zip with a file of that exact name."""
+    if kind(path) != "zip":
+        return False
     with _naming(path), zipfile.ZipFile(path) as archive:
         return name in archive.NameToInfo
 
@@ -195,12 +207,8 @@ class _Tree:
 
     def _grow(self, count: int, name: str) -> None:
         self.written += count
-        most = min(self.limits.total, max(64 << 20, self.size * self.limits.ratio))
-        if self.written > most:
-            raise ImageError(
-                f"unpacks to more than {most} bytes (at {name!r:.200}) from {self.size}",
-                hint="this looks like a decompression bomb",
-            )
+        if self.written > self.limits.most(self.size):
+            raise _bomb(self.limits, self.size, f" (at {name!r:.200})")
 
 
 def _safe(name: str) -> str:
@@ -262,7 +270,7 @@ def _entries(path: Path, limits: Limits) -> Iterator[Iterator[_Entry]]:
         with zipfile.ZipFile(path) as archive:
             yield (_of_zip(archive, info) for info in archive.infolist())
     elif kind(path) in ("gzip", "tar"):
-        with tarfile.open(path, "r:*", errorlevel=2) as tar:
+        with tarfile.open(path, "r:*", errorlevel=2, tarinfo=_Member) as tar:
             yield _of_tar(tar)
     else:
         raise ImageError(f"is no zip and no tar: it begins with {start(path)!r}")
@@ -305,14 +313,41 @@ def _opener(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], IO[by
     return lambda: tar.extractfile(member) or io.BytesIO()
 
 
-def _drain_gzip(path: Path) -> None:
+class _Member(tarfile.TarInfo):
+    """A member of a tar whose headers do not fill the memory: the library reads long names, pax
+    headers and the maps of sparse files whole, however long they are."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        if self.type in _EXTENDED and self.size > _LONGEST_HEADER:
+            raise ImageError(f"holds a header of {self.size} bytes, more than {_LONGEST_HEADER}")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            self._proc_gnusparse_10()
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+    def _proc_gnusparse_10(self, *_: Any) -> Any:
+        raise ImageError("holds a sparse file", hint="pack it without --sparse")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10
+
+
+def _bomb(limits: Limits, size: int, where: str = "") -> ImageError:
+    return ImageError(
+        f"unpacks to more than {limits.most(size)} bytes{where} from {size}",
+        hint="this looks like a decompression bomb",
+    )
+
+
+def _drain_gzip(path: Path, limits: Limits) -> None:
+    size, unpacked = path.stat().st_size, 0
     with gzip.open(path, "rb") as file:
-        while file.read(CHUNK):
-            pass
+        while chunk := file.read(CHUNK):
+            unpacked += len(chunk)
+            if unpacked > limits.most(size):
+                raise _bomb(limits, size)
 
 
 def _walk_tar(path: Path) -> None:
-    with tarfile.open(path, "r:", errorlevel=2) as tar:
+    with tarfile.open(path, "r:", errorlevel=2, tarinfo=_Member) as tar:
         size = path.stat().st_size
         while (member := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined]
