@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from gitops_bridge.desired import comparison
 from gitops_bridge.errors import DataRobotError
@@ -124,7 +124,9 @@ class DataRobot:
                 )
             if word != "inprogress":
                 return details
-            self._wait(pause, f"model package {package_id} is still being built in DataRobot")
+            reason = f"model package {package_id} is still being built in DataRobot"
+            self._log(reason)
+            self._wait(pause, reason)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def package_for(self, deployment_id: str, model_id: str) -> str:
@@ -241,8 +243,7 @@ class DataRobot:
                 continue
             if self._done(answer, location):
                 return None
-            asked = retry_after(answer)
-            self._wait(pause if asked is None else asked, "the build is not finished")
+            self._wait(_pause(pause, answer), "the build is not finished")
             pause, hops = min(pause * 1.5, _LONGEST_PAUSE), 0
 
     def _done(self, answer: Response, location: str) -> bool:
@@ -293,14 +294,15 @@ class DataRobot:
             except DataRobotError as error:
                 if not error.retry or error.status is not None:
                     raise
-                reason, asked = error.message, None
+                reason, after = error.message, pause
             else:
                 if answer.status_code not in _BUSY:
                     return answer
                 said = self.rest.redact(server_words(answer))
                 reason = f"{method} {path}: {answer.status_code}: {said:.200}"
-                asked = retry_after(answer)
-            self._wait(pause if asked is None else asked, reason)
+                after = _pause(pause, answer)
+            self._log(f"{reason}; asking again in {after:.0f} s")
+            self._wait(after, reason)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _wait(self, seconds: float, reason: str) -> None:
@@ -318,8 +320,9 @@ class DataRobot:
         location = answer.headers.get("Location")
         if not location:
             return None
+        location = urljoin(answer.url, location)
         there, here = urlsplit(location), urlsplit(self.rest.base_url)
-        if there.hostname in (None, here.hostname):
+        if there.hostname == here.hostname:
             return there._replace(scheme="", netloc="").geturl()
         if there.scheme != "https":
             raise DataRobotError(
@@ -327,6 +330,12 @@ class DataRobot:
                 hint="check the address that DataRobot gives itself",
             )
         return location
+
+
+def _pause(usual: float, answer: Response) -> float:
+    """Seconds to the next question: as the server asks, but never at once."""
+    asked = retry_after(answer)
+    return usual if asked is None else max(asked, _FIRST_PAUSE)
 
 
 def retry_after(answer: Response) -> float | None:

@@ -134,6 +134,12 @@ def test_a_location_without_tls_keeps_the_address_we_know(server, api, polls):
     assert api.package_file(PACKAGE, installer=False).path == FILE
 
 
+@pytest.mark.parametrize("end", ["303", "307"])
+def test_a_relative_location_counts_from_where_it_was_told(server, api, end):
+    server.trouble.relative_location, server.trouble.build_end = True, end
+    assert api.package_file(PACKAGE, installer=False).path == FILE
+
+
 def test_another_host_never_gets_the_token(connect, server, clock):
     with DataRobotServer("another") as other:
         server.trouble.location_host = other.url.replace("127.0.0.1", "localhost")
@@ -158,7 +164,21 @@ def test_without_a_usable_retry_after_pauses_grow(server, api, clock, after):
 def test_a_date_counts_by_the_server_s_clock(server, api, clock):
     server.trouble.busy, server.trouble.retry_after = 1, "Wed, 21 Oct 2015 07:28:00 GMT"
     api.version()
-    assert clock.naps == [0]
+    assert clock.naps == [1], "what is over asks for no wait, but never for none at all"
+    server.trouble.busy, server.trouble.retry_after = 1, "date in 40 s"
+    api.version()
+    assert 39 <= clock.naps[-1] <= 41
+
+
+@pytest.mark.parametrize("after", ["0", "-5"])
+def test_a_server_that_asks_for_no_wait_is_not_hammered(connect, server, clock, after):
+    server.trouble.busy, server.trouble.retry_after = 10_000, after
+    said = []
+    with pytest.raises(DataRobotError, match="gave up after 30 s"):
+        connect(server, clock, patience=30, log=said.append).version()
+    assert 1 < len(clock.naps) <= 30
+    assert len(said) >= len(clock.naps)
+    assert all("slow down; asking again in" in line for line in said)
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun(server, api, clock):

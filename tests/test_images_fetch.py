@@ -114,10 +114,30 @@ def test_a_shorter_file_behind_the_address_is_fetched_whole(server, place, sourc
 def test_a_server_that_sends_another_range_is_not_believed(server, place, source):
     server.trouble.drops, server.trouble.drop_after = 1, 1_500_000
     server.trouble.wrong_range = True
-    with pytest.raises(ImageError, match="another range") as caught:
+    assert place.get(source).sha256 == SHA256
+    assert server.seen[f"GET /plain/{PACKAGE}"] == 3
+
+
+def test_a_part_that_nobody_asked_for_is_refused(server, place, source):
+    server.trouble.part_unasked = True
+    with pytest.raises(ImageError, match="nobody asked for") as caught:
         place.get(source)
     assert not caught.value.retry
     assert place.leftovers() == set()
+
+
+def test_a_server_that_is_busy_in_the_middle_is_gone_on_with(server, place, source):
+    server.trouble.drops, server.trouble.drop_after = 2, 1_000_000
+    server.trouble.busy_resumes, server.trouble.retry_after = 4, "7"
+    assert place.get(source).sha256 == SHA256
+    assert place.clock.naps.count(7) == 4
+    assert server.seen[f"GET /plain/{PACKAGE}"] == 7
+
+
+def test_come_back_at_once_is_no_reason_to_hammer(server, place, source):
+    server.trouble.busy, server.trouble.retry_after = 3, "0"
+    assert place.get(source).sha256 == SHA256
+    assert min(place.clock.naps) >= 1
 
 
 def test_a_server_that_never_gets_further_is_given_up(server, place, source):

@@ -93,7 +93,7 @@ def _receive(source: Source, part: _Part, pace: Pace) -> str | None:
             asked = error.after if isinstance(error, Busy) else None
             again = f"goes on at {part.size}" if part.validator else "begins anew"
             pace.log(f"{error.message}; {again}")
-            pace.wait(pause if asked is None else asked, error)
+            pace.wait(pause if asked is None else max(asked, _FIRST_PAUSE), error)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 

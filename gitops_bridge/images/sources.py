@@ -87,11 +87,13 @@ class HttpSource:
         ):
             answer.close()
             raise ImageError(f"{self.name}: redirects to {without_userinfo(answer.url)}, no TLS")
-        if answer.status_code in (200, 206):
+        if answer.status_code == 200 or (answer.status_code == 206 and _begins_at(answer, start)):
             return self._body(answer, start)
         answer.close()
-        if answer.status_code == 416 and start:  # the file is another, shorter one by now
+        if answer.status_code in (206, 416) and start:  # no range of this file: all of it, then
             return self.open(0, None)
+        if answer.status_code == 206:
+            raise ImageError(f"{self.name}: the server sends a part that nobody asked for")
         raise Busy(f"{self.name}: {answer.status_code}", self.retry_after(answer))
 
     def _body(self, answer: Response, asked: int) -> Body:
@@ -102,17 +104,20 @@ class HttpSource:
         length = answer.headers.get("Content-Length", "")
         start, size = 0, int(length) if length.isascii() and length.isdigit() else None
         if answer.status_code == 206:
-            start, size = _range(answer, asked, self.name)
+            start, size = asked, _whole(answer)
         chunks = self.rest.chunks(answer, _PIECE)
         return Body(start, size, chunks, answer.close, _validator(answer), _digest(answer))
 
 
-def _range(answer: Response, asked: int, name: str) -> tuple[int, int | None]:
+def _begins_at(answer: Response, start: int) -> bool:
     found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != asked:
-        answer.close()
-        raise ImageError(f"{name}: the server sends another range than the one asked for")
-    return asked, None if found[3] == "*" else int(found[3])
+    return found is not None and int(found[1]) == start
+
+
+def _whole(answer: Response) -> int | None:
+    """How long the whole file is that the answer is a part of."""
+    found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    return None if found is None or found[3] == "*" else int(found[3])
 
 
 def _validator(answer: Response) -> str | None:

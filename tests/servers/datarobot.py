@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 import socket
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ class Trouble:
     """Answers 429 (odd) or 503 (even) with `retry_after`."""
     busy_downloads: int = 0
     retry_after: str | None = "0"
+    """As it is, but for `date in N s`, which becomes that date."""
     server_errors: int = 0
     hang_up: int = 0
     """Connections closed without an answer."""
@@ -72,6 +75,10 @@ class Trouble:
     new_content_on_resume: bytes | None = None
     """Before the next Range request the package becomes this."""
     wrong_range: bool = False
+    part_unasked: bool = False
+    """Answers every download with 206 and the second half."""
+    busy_resumes: int = 0
+    """As `busy`, for requests with Range alone."""
     sha256: str | None = None
     """Stated as X-Checksum-Sha256."""
     slow: float = 0.0
@@ -83,6 +90,7 @@ class Trouble:
     http_location: bool = False
     """Locations begin with http://, as behind a proxy that ends TLS."""
     location_host: str | None = None
+    relative_location: bool = False
     not_json: bool = False
     encoded: bool = False
 
@@ -282,6 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _location(self, path: str) -> str:
         trouble = self.owner.trouble
+        if trouble.relative_location:
+            return posixpath.relpath(path, urlsplit(self.path).path) + "/"
         if trouble.location_host:
             return trouble.location_host + path
         return f"http://127.0.0.1{path}" if trouble.http_location else self.owner.url + path
@@ -295,6 +305,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(404, {"message": "Model package not found"})
             return
         if left := self.owner.spend("busy_downloads"):
+            self._json(429 if left % 2 else 503, {"message": "slow down"}, self._later())
+            return
+        if "Range" in self.headers and (left := self.owner.spend("busy_resumes")):
             self._json(429 if left % 2 else 503, {"message": "slow down"}, self._later())
             return
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -320,6 +333,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             first = start + 1 if trouble.wrong_range else start
             headers["Content-Range"] = f"bytes {first}-{size - 1}/{size}"
+        if trouble.part_unasked:
+            start, status = size // 2, 206
+            headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
         self._send_file(package, start, status, headers)
 
     def _send_file(
@@ -360,6 +376,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _later(self) -> dict[str, str]:
         after = self.owner.trouble.retry_after
+        if after and (found := re.fullmatch(r"date in (\d+) s", after)):
+            after = formatdate(time.time() + int(found[1]), usegmt=True)
         return {} if after is None else {"Retry-After": after}
 
     def _json(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
