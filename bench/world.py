@@ -248,9 +248,7 @@ class _Overlays:
 
     def _image(self, model: Any) -> overlay.Image:
         package = model.package.id if model.package else model.id
-        key = build.content_key(
-            model=model, package_id=package, builder=self._builder, checksum=None
-        )
+        key = build.content_key(model=model, package_id=package, builder=self._builder)
         return build.image(builder=self._builder, package_id=package, key=key)
 
     def of(self, spot: Spot, generation: int) -> tuple[str, dict[str, bytes]]:

@@ -29,13 +29,17 @@ def annotated(**settings):
     return objects
 
 
-def content_key(model=DEDICATED, package_id=PACKAGE, checksum=None, objects=None):
+def content_key(model=DEDICATED, package_id=PACKAGE, objects=None):
     return build.content_key(
         model=model,
         package_id=package_id,
         builder=build.builder(objects or building.objects()),
-        checksum=checksum,
     )
+
+
+def stated(checksum, package_id=PACKAGE):
+    """Rendered objects in which the operator states a package's SHA-256."""
+    return annotated(**{f"sha256.{package_id}": checksum})
 
 
 def test_what_the_rendered_job_says():
@@ -45,7 +49,6 @@ def test_what_the_rendered_job_says():
     assert found.bridge_image == "registry.example.com:5000/mlops/gitops-bridge:0.1.0"
     assert found.kind == "kaniko"
     assert found.registry == "registry.example.com:5000"
-    assert found.pps_version == "11.2.1"
     assert building.builder("append").kind == "append"
 
 
@@ -71,6 +74,8 @@ def test_what_the_rendered_job_says():
         ({"pps_image": "registry.example.com/pps:11.2"}, "pps-image", "a tag such as"),
         ({"pps_image": "registry.example.com/pps:11.2.1 --force"}, "pps-image", "an image"),
         ({"pps_image": "registry.example.com/pps@sha256:85e4"}, "pps-image", "an image"),
+        ({"pps_image": f"registry.example.com/pps@{DIGEST}"}, "pps-image", "beside a digest too"),
+        ({"pps_image": f"registry.example.com/pps:stable@{DIGEST}"}, "pps-image", "a tag such as"),
         ({"datarobot_url": "datarobot-url"}, "datarobot-url", "set it"),
         ({"datarobot_url": None}, "datarobot-url", "https://app.datarobot.com"),
         ({"datarobot_url": "app.datarobot.com"}, "datarobot-url", "https://app.datarobot.com"),
@@ -93,21 +98,17 @@ def test_a_setting_that_does_not_hold(settings, field, cure):
         "registry.example.com/pps:11.2.1",
         "registry.example.com:5000/a/b/pps:11.2.1-fips",
         "datarobot/datarobot-portable-prediction-api:9.1.2",
-        f"registry.example.com/pps@{DIGEST}",
-        f"registry.example.com/pps:stable@{DIGEST}",
+        f"registry.example.com/pps:11.2.1@{DIGEST}",
     ],
 )
 def test_images_that_stay_what_they_are(image):
     assert build.builder(annotated(pps_image=image)).pps_image == image
 
 
-def test_the_append_builder_needs_the_version_beside_a_digest():
-    objects = building.objects("append")
-    objects[0]["metadata"]["annotations"]["gitops-bridge.io/pps-image"] = (
-        f"r.example.com/p@{DIGEST}"
-    )
-    with pytest.raises(RenderError, match="no version"):
-        build.builder(objects)
+@pytest.mark.parametrize("tag", [":v7", f"@{DIGEST}", f":latest@{DIGEST}"])
+def test_an_image_for_scoring_code_needs_a_tag_or_a_digest(tag):
+    image = f"registry.example.com/java{tag}"
+    assert build.builder(annotated(drum_image=image)).base_image(SCORING_CODE) == image
 
 
 @pytest.mark.parametrize("count", [0, 2])
@@ -122,9 +123,11 @@ def test_what_would_not_reach_the_cluster_is_refused():
         build.builder([*building.objects(), account])
 
 
-def test_a_placeholder_image_is_refused():
+@pytest.mark.parametrize("left", ["", ":0.1.0", f"@{DIGEST}"])
+def test_a_placeholder_image_is_refused(left):
+    """Also where only the tag or the digest was set under images: in the kustomization."""
     objects = building.objects()
-    objects[0]["spec"]["template"]["spec"]["initContainers"][0]["image"] = "bridge-image"
+    objects[0]["spec"]["template"]["spec"]["initContainers"][0]["image"] = f"bridge-image{left}"
     with pytest.raises(RenderError) as raised:
         build.builder(objects)
     assert "bridge-image is still the placeholder" in raised.value.message
@@ -159,8 +162,8 @@ def test_the_key_is_stable_and_covers_what_shapes_the_image():
     assert content_key() == same
     others = {
         "package": content_key(package_id="65f0aa11bb22cc33dd44ee56"),
-        "checksum": content_key(checksum="0" * 64),
-        "another checksum": content_key(checksum="1" * 64),
+        "checksum": content_key(objects=stated("0" * 64)),
+        "another checksum": content_key(objects=stated("1" * 64)),
         "model": content_key(Model("other", ExecutionType.DEDICATED, ModelFormat.PACKAGE)),
         "type": content_key(CUSTOM),
         "format": content_key(SCORING_CODE),
@@ -182,6 +185,7 @@ def test_the_key_covers_nothing_else():
     assert content_key(objects=annotated(datarobot_url="https://eu.datarobot.com")) == same
     assert content_key(objects=building.objects("ecr")) == same
     assert content_key(objects=building.objects("append")) == same
+    assert content_key(objects=stated("0" * 64, "65f0aa11bb22cc33dd44ee66")) == same
     named = Model(DEDICATED.id, DEDICATED.execution_type, DEDICATED.format, name="Churn, \n v7")
     assert content_key(named) == same
     unsaid = Model(DEDICATED.id, DEDICATED.execution_type)
@@ -217,8 +221,8 @@ def test_nothing_user_written_stands_for_a_model(word):
 
 @pytest.mark.parametrize("word", ["", "0" * 63, "G" * 64, "A" * 64, "sha256:" + "0" * 64])
 def test_checksums_and_keys_are_hex(word):
-    with pytest.raises(RenderError):
-        content_key(checksum=word)
+    with pytest.raises(RenderError, match=rf"sha256\.{PACKAGE} is '{word}'"):
+        build.builder(stated(word))
     with pytest.raises(RenderError):
         build.image(builder=building.builder(), package_id=PACKAGE, key=word)
 

@@ -176,6 +176,24 @@ def test_a_part_of_the_environment_that_no_deployment_uses_yet(served, part, old
     assert told in found["overlays/prod/environment"][0]
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("containers/0/args/-", "--registry-mirror={registry-mirror}", "needs the annotation"),
+        ("containers/0/volumeMounts/-", "{name: ca, mountPath: /ca}", "there is no volume ca"),
+        ("restartPolicy", "OnFailure", "restartPolicy"),
+    ],
+)
+def test_a_builder_whose_jobs_would_be_refused_is_told_before_any_is_made(
+    served, path, value, told
+):
+    added = PATCH.format(path=f"/spec/template/spec/{path}", value=value)
+    with (served.clone / BUILDER).open("a") as file:
+        file.write(added.replace("Deployment, name: mlops", "Job, name: image-builder"))
+    found, _ = problems(served)
+    assert told in found["overlays/prod/environment"][0]
+
+
 def test_removing_many_deployments_needs_a_yes(served):
     git(served.clone, "rm", "-r", "--quiet", HOME, f"overlays/prod/{OTHER}")
     told, removals = problems(served, "--against", "HEAD", "--removals", "1")

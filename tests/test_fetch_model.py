@@ -157,6 +157,8 @@ FINAL = [
     ({"content_key": None}, 64, "Missing option '--content-key'"),
     ({"content_key": 'k"\nRUN x'}, 64, "--content-key is"),
     ({"model_package_id": "../../version"}, 64, "--model-package-id is"),
+    ({"model_id": 'm"\nRUN x'}, 64, "--model-id is"),
+    ({"pps_image": "datarobot/pps@sha256:" + "0" * 64}, 64, "has no version"),
     ({"sha256": "abc"}, 64, "--sha256 is"),
     ({"no-such-flag": True}, 64, "No such option"),
     ({"pps_image": "datarobot/portable-prediction-api"}, 64, "has no version"),
@@ -274,12 +276,59 @@ def test_sources_beside_datarobot(server, fetch, tmp_path):
             str(tmp_path / "volume.mlpkg"),
             "gs://models/a",
         ):
-            ended = fetch(environment, source=source, datarobot_url=None)
+            ended = fetch(environment, source=source, datarobot_url=None, model_id=MODEL)
             assert ended.returncode == 0, ended.stderr
             assert "canary" not in ended.stderr
             contexts.append((tmp_path / "out" / "Dockerfile").read_text())
     assert len(set(contexts)) == 1
+    assert f'gitops-bridge.io/model="{MODEL}"' in contexts[0]
     assert not any("canary" in str(content) for _, content in everything(tmp_path / "out").values())
+
+
+WRITES = """
+import errno, os, sys
+names = {"os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "os.rename"}
+def refuse(event, args):
+    paths = []
+    if event == "open" and isinstance(args[0], (str, bytes)) and args[2] & (os.O_RDWR | os.O_CREAT):
+        paths = [args[0]]
+    elif event in names and -1 in args[1:]:  # beside a descriptor the path is relative to that
+        paths = [path for path in args if isinstance(path, (str, bytes))]
+    elif event in ("os.link", "os.symlink"):
+        paths = [args[1]]
+    for path in paths:
+        place = os.path.abspath(os.fsdecode(path))
+        if not place.startswith(os.environ["WRITABLE"]):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), place)
+sys.addaudithook(refuse)
+"""
+
+
+@pytest.mark.parametrize("source", ["datarobot", "custom", "gs"])
+def test_a_read_only_root_file_system_is_enough(server, start, tmp_path, source):
+    """As in the Job: whatever the command would write beside the context is refused."""
+    flags, variables = {}, {"WRITABLE": str(tmp_path / "out"), "HOME": "/none", "TMPDIR": "/none"}
+    if source == "custom":
+        server.add_package(
+            PACKAGE, content=custom_package(), model_id=MODEL,
+            execution_type="custom_inference_model",
+        )  # fmt: skip
+        flags = {"execution_type": "custom_inference_model", "format": None}
+    with GoogleStorageServer() as google:
+        google.objects["models", "a"] = server.packages[PACKAGE].content
+        if source == "gs":
+            flags = {"source": "gs://models/a"}
+            variables["STORAGE_EMULATOR_HOST"] = google.address
+        variables["PYTHONDONTWRITEBYTECODE"] = "1"
+        with start(variables, flags, WRITES + COMMAND[-1], stderr=subprocess.PIPE) as process:
+            said = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, said
+
+
+def test_the_read_only_file_system_of_the_test_is_one(start):
+    variables = {"WRITABLE": "/elsewhere", "PYTHONDONTWRITEBYTECODE": "1"}
+    with start(variables, {}, WRITES + COMMAND[-1], stderr=subprocess.PIPE, text=True) as process:
+        assert "Read-only file system" in process.communicate(timeout=60)[1]
 
 
 def test_no_secret_gets_anywhere(server, fetch, tmp_path):

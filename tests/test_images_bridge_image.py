@@ -2,9 +2,19 @@
 
 import fnmatch
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from gitops_bridge import documents
+from gitops_bridge.desired import build
+from tests import building
+from tests.servers.packages import dedicated_package
+
 ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/how-to/build-the-bridge-image.md").read_text()
 LINES = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
 
 
@@ -38,3 +48,36 @@ def test_the_context_holds_what_the_package_is_built_from_and_little_else():
     assert "*" in lines
     assert allowed == needed
     assert not any(fnmatch.fnmatch(name, "*token*") for name in allowed)
+
+
+def blocks(kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_s_command_runs(tmp_path):
+    (script,) = blocks("sh test")
+    (tmp_path / "churn.mlpkg").write_bytes(dedicated_package())
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "MODEL": str(tmp_path / "churn.mlpkg"),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 'LABEL com.datarobot.ppsVersion="11.2.0"\n' in done.stdout
+
+
+@pytest.mark.parametrize("line", "".join(blocks("console")).splitlines())
+def test_what_the_page_does_not_run_needs_docker(line):
+    """All the rest is Docker's own, what it goes on with, or what it prints."""
+    assert line.startswith(("$ docker ", "    --", "registry.example.com/")), line
+
+
+def test_the_page_s_kustomization_pins_the_image():
+    digest = "sha256:" + "0" * 64
+    (fragment,) = blocks("yaml")
+    added = documents.load(fragment.replace("sha256:<digest>", digest))
+    found = build.builder(building.rendered({**building.kustomization(["docker-config"]), **added}))
+    assert found.bridge_image == f"registry.example.com/mlops/gitops-bridge:0.1.0@{digest}"

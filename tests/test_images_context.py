@@ -79,6 +79,12 @@ def test_a_dedicated_model(make):
     assert noted["record"]["labels"] == record.labels
 
 
+def test_the_model_is_a_label_whoever_tells_it(make):
+    """The source of a file beside DataRobot knows no model; then it is the order's."""
+    order = replace(ORDER, model_id="65a0000000000000000000ff")
+    assert make(dedicated_package(), order).labels["gitops-bridge.io/model"] == order.model_id
+
+
 def test_a_complete_context_is_left_as_it_is(make):
     content = dedicated_package()
     first = make(content)
@@ -167,6 +173,23 @@ def test_an_environment_as_a_zip_and_its_own_dockerignore(make):
     assert (make.out / ".dockerignore").read_text() == "*.md\n.gitops-bridge\n"
 
 
+def test_the_ignore_file_that_builders_prefer_is_the_one_that_counts(make):
+    environment = {".dockerignore": "*.md", "Dockerfile.dockerignore": "*.txt\n"}
+    make(custom_package(environment), CUSTOM)
+    assert (make.out / ".dockerignore").read_text() == "*.txt\n.gitops-bridge\n"
+    assert not (make.out / "Dockerfile.dockerignore").exists()
+
+
+def test_an_ignore_file_that_is_no_text_is_told(make):
+    with pytest.raises(ImageError, match=r"\.dockerignore is not text in UTF-8"):
+        make(custom_package({".dockerignore": b"\xff"}), CUSTOM)
+
+
+def test_a_custom_model_may_hold_a_file_of_the_package_s_name(make):
+    make(custom_package(model={"model.mlpkg": "of the model"}), CUSTOM)
+    assert (make.out / "model.mlpkg").read_text() == "of the model"
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
@@ -236,6 +259,7 @@ def test_class_labels_with_line_breaks_are_refused(make):
         (jar(), ORDER, "is scoring code"),
         (custom_package(), ORDER, "is the package of a custom model"),
         (dedicated_package(100), JAR, r"is no \.jar"),
+        (tarred({"META-INF/MANIFEST.MF": ""}), JAR, r"is no \.jar"),
         (dedicated_package(100), CUSTOM, "holds no cm_pps_manifest"),
         (b"<html>log in</html>", ORDER, "is text"),
         (b"", ORDER, "is text"),
@@ -259,6 +283,8 @@ def test_a_dedicated_package_in_a_format_we_do_not_know(make):
     [
         replace(ORDER, base_image=None),
         replace(ORDER, base_image="datarobot/pps"),
+        replace(ORDER, base_image=f"datarobot/pps@sha256:{'0' * 64}"),
+        replace(ORDER, base_image="datarobot/pps:stable"),
         replace(ORDER, format=None),
         replace(ORDER, format="pickle"),
         replace(ORDER, execution_type="external"),

@@ -111,8 +111,9 @@ def test_a_pinned_base_is_told_by_name_and_digest():
 @pytest.mark.parametrize(
     "base",
     [
-        None, "", "pps", "pps:latest", "reg:5000/pps", "pps:1 AS x", "pps:1\nRUN x", "$BASE:1",
-        "--platform=x pps:1", "pps@sha256:12", "a//b:1",
+        None, "", "pps", "pps:latest", "pps:stable", "pps:1", "pps@sha256:" + "0" * 64,
+        "reg:5000/pps", "pps:1.0.0 AS x", "pps:1.0.0\nRUN x", "$BASE:1.0.0",
+        "--platform=x pps:1.0.0", "pps:1.0.0@sha256:12", "a//b:1.0.0",
     ],
 )  # fmt: skip
 def test_a_base_without_a_version_or_that_is_no_image_is_refused(base):
@@ -138,8 +139,37 @@ def test_a_custom_model_s_steps_follow_its_environment():
     assert 'ENTRYPOINT ["/opt/code/start_server.sh"]\n' in text
 
 
-def test_a_context_the_environment_does_not_copy_is_copied():
-    assert "\nCOPY . /opt/code/\n" in custom("FROM python:3.11\nCOPY ./*.sh /opt/code/")
+@pytest.mark.parametrize(
+    "copies",
+    [
+        "COPY . /opt/code",
+        "copy ./ /opt/code/",
+        "COPY --chown=1:1 . ${CODE_DIR}/",
+        "WORKDIR /opt/code\nADD . .",
+        "WORKDIR $CODE_DIR\nCOPY ./ ./",
+    ],
+)
+def test_a_context_that_the_environment_copies_is_not_copied_again(copies):
+    assert "COPY . /opt/code/\n" not in custom(f"FROM python:3.11\n{copies}\nRUN x")
+
+
+@pytest.mark.parametrize(
+    "copies",
+    [
+        "",
+        "COPY ./*.sh /opt/code/",
+        "COPY ./* /opt/code/",
+        "COPY . /tmp/build",
+        "COPY . .",
+        "WORKDIR /srv\nCOPY . .",
+        "COPY . /opt/code\nFROM python:3.11",
+        "COPY --from=build . /opt/code",
+        "# COPY . /opt/code",
+    ],
+)
+def test_a_context_the_environment_does_not_copy_is_copied(copies):
+    """Wildcards would flatten its folders; an earlier stage is not the image."""
+    assert "\nCOPY . /opt/code/\n" in custom(f"FROM python:3.11\n{copies}\n")
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,7 @@ BEYOND_THE_SCHEMA = [
     ((*KANIKO, "image"), GONE, "image"),
     ((*KANIKO, "image"), "bridge-image", "placeholder"),
     ((*KANIKO, "image"), "bridge-image:1", "placeholder"),
+    ((*KANIKO, "image"), "bridge-image@sha256:" + "0" * 64, "placeholder"),
     ((*KANIKO, "image"), "https://ghcr.io/kaniko:v1", "image"),
     ((*KANIKO, "image"), "ghcr.io/kaniko:v1 ", "image"),
     ((*KANIKO, "name"), "Kaniko", "name"),

@@ -109,6 +109,7 @@ def test_what_the_containers_are_told():
     assert pod["initContainers"][0]["args"] == [
         "fetch-model",
         f"--model-package-id={PACKAGE}",
+        f"--model-id={DEDICATED.id}",
         "--execution-type=dedicated",
         "--format=datarobot",
         f"--pps-image={building.SETTINGS['pps-image']}",
@@ -120,11 +121,14 @@ def test_what_the_containers_are_told():
     assert pod["containers"][0]["args"][-1] == f"--destination={target}"
 
 
-def test_a_stated_checksum_reaches_the_download():
-    job = jobs.job(
-        builder=building.builder(), model=DEDICATED, package_id=PACKAGE, key=KEY, checksum="0" * 64
-    )
-    assert f"--sha256={'0' * 64}" in job["spec"]["template"]["spec"]["initContainers"][0]["args"]
+def test_a_stated_checksum_reaches_the_download_of_that_package_alone():
+    """And of a list of hundreds, none is in the Job's annotations."""
+    stated = {f"sha256.{PACKAGE}": "0" * 64, "sha256.65f0aa11bb22cc33dd44ee66": "1" * 64}
+    objects = building.rendered(building.kustomization(["docker-config"], stated))
+    job = jobs.job(builder=build.builder(objects), model=DEDICATED, package_id=PACKAGE, key=KEY)
+    arguments = job["spec"]["template"]["spec"]["initContainers"][0]["args"]
+    assert [word for word in arguments if "sha256" in word] == [f"--sha256={'0' * 64}"]
+    assert "sha256." not in documents.dump(job)
 
 
 def test_the_builder_is_left_as_it_was():

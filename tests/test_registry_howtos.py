@@ -120,6 +120,12 @@ def test_no_command_goes_unrun_that_could_be_run(page):
 
 
 @every_page
+def test_no_command_hides_in_another_kind_of_block(page):
+    kinds = {found["kind"] for found in BLOCK.finditer(text(page))}
+    assert kinds <= {"sh", "sh test", "yaml", "json"}
+
+
+@every_page
 def test_what_the_page_says_to_write_builds_images(page, repository):
     write(repository, page)
     done = run(f"kubectl kustomize {BUILDER}", repository)

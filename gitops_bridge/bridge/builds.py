@@ -41,7 +41,7 @@ def wanted(environment: str, builder: build.Builder, model: Model) -> Build:
     """
     package = model.package.id if model.package else None
     named = package or model.id
-    key = build.content_key(model=model, package_id=named, builder=builder, checksum=None)
+    key = build.content_key(model=model, package_id=named, builder=builder)
     image = build.image(builder=builder, package_id=named, key=key)
     return Build(environment, builder, model, package, key, image)
 

@@ -17,7 +17,7 @@ from tempfile import mkstemp
 from gitops_bridge import __version__, documents
 from gitops_bridge.bridge.listing import never_set_up
 from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources, Tree
-from gitops_bridge.desired import build, overlay, proof
+from gitops_bridge.desired import build, jobs, overlay, proof
 from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError, RenderError
 from gitops_bridge.kustomize import Kustomize
@@ -83,7 +83,7 @@ def problems(reader: Reader, environment: str, kustomize: Kustomize, targets: Ta
     """Why the environment's folder, or base/, would not hold for a deployment that uses every part
     of it. Empty when it does."""
     try:
-        facts(reader, environment, kustomize)
+        jobs.rehearsed(facts(reader, environment, kustomize).builder)
         used = _whole(reader, environment)
         probe = f"overlays/{environment}/{_PROBE}"
         _rendered(used, probe, kustomize)

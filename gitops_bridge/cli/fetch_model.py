@@ -58,6 +58,9 @@ Examples
 @click.command("fetch-model", cls=JobCommand, epilog=_EPILOG)
 @click.option("--model-package-id", required=True, help="DataRobot's id of the model package.")
 @click.option(
+    "--model-id", help="DataRobot's id of the model; becomes a label. Default: DataRobot is asked."
+)
+@click.option(
     "--execution-type", type=click.Choice(_TYPES), required=True, help="What runs the model."
 )
 @click.option(
@@ -134,6 +137,7 @@ def _order(options: dict[str, Any]) -> Order:
 
     for key, pattern in (
         ("model_package_id", r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"),
+        ("model_id", r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"),
         ("content_key", r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"),
         ("sha256", r"[0-9a-fA-F]{64}"),
     ):
@@ -153,6 +157,7 @@ def _order(options: dict[str, Any]) -> Order:
         base_image=options["pps_image"],
         source=without_userinfo(source),
         sha256=options["sha256"] and options["sha256"].lower(),
+        model_id=options["model_id"],
     )
 
 

@@ -30,6 +30,8 @@ REPOSITORY, PPS_IMAGE, DRUM_IMAGE, DATAROBOT_URL = (
     "drum-image",
     "datarobot-url",
 )
+CHECKSUM = "sha256."
+"""With a package's id behind it: the setting by which an operator states its SHA-256."""
 FETCH, KANIKO, APPEND = "fetch-model", "kaniko", "append-model"
 _KINDS = {KANIKO: "kaniko", APPEND: "append"}
 _WHERE = "environment/builder"
@@ -47,7 +49,6 @@ _PACKAGE_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,54}[a-z0-9])?")
 _MODEL_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ANY_TAG = re.compile(r"(?!latest$)[\w.-]+")
-_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[._-][A-Za-z0-9._-]+)?")
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,10 @@ class Builder:
         """Host and port the images go to."""
         return self.image_repository.split("/", 1)[0]
 
-    @property
-    def pps_version(self) -> str | None:
-        """The prediction server's version, where its tag says one."""
-        tag = self.pps_image.partition("@")[0].rpartition(":")[2]
-        return tag if _VERSION.fullmatch(tag) else None
+    def checksum(self, package_id: str) -> str | None:
+        """The package's SHA-256 in hex, where the operator states one; DataRobot builds the file
+        anew for every download and states none."""
+        return self.settings.get(f"{CHECKSUM}{package_id}")
 
     def base_image(self, model: Model) -> str | None:
         """What the model is put onto; a custom model brings its own environment.
@@ -119,34 +119,24 @@ def builder(objects: list[dict[str, Any]]) -> Builder:
             f"containers {FETCH} and {KANIKO} or {APPEND}, as base/image-builder has them",
         )
     settings = _settings(job)
-    found = Builder(
+    return Builder(
         image_repository=_repository(settings.get(REPOSITORY)),
-        pps_image=_versioned(settings.get(PPS_IMAGE), PPS_IMAGE),
+        pps_image=_pps_image(settings.get(PPS_IMAGE)),
         bridge_image=_bridge_image(containers[FETCH].get("image")),
         kind=kinds[0],
         settings=_checked(settings),
         job=job,
     )
-    if found.kind == "append" and found.pps_version is None:
-        raise _problem(
-            f"metadata.annotations {PREFIX}{PPS_IMAGE}",
-            f"is {shown(found.pps_image)}, which has no version",
-            "the append builder needs a tag such as 11.2.1, beside a digest too",
-        )
-    return found
 
 
-def content_key(*, model: Model, package_id: str, builder: Builder, checksum: str | None) -> str:
+def content_key(*, model: Model, package_id: str, builder: Builder) -> str:
     """64 hex digits over everything that shapes the image, and over nothing else.
 
     Where the image goes is no part of it, so that a copy in another registry keeps its name.
-    `checksum` is the package's sha256 in hex where the operator states one; DataRobot builds the
-    file anew for every download and states none. Raises RenderError.
+    Raises RenderError.
     """
     _matching(_PACKAGE_ID, package_id, "model package id")
     _matching(_MODEL_ID, model.id, "model id")
-    if checksum is not None:
-        _matching(_SHA256, checksum, "checksum")
     execution_type, model_format = model.execution_type.value, format_name(model)
     parts = {
         "recipe": RECIPE_VERSION,
@@ -156,8 +146,10 @@ def content_key(*, model: Model, package_id: str, builder: Builder, checksum: st
         "model": model.id,
         "executionType": execution_type,
         "format": model_format,
-        **({"sha256": checksum} if checksum is not None else {}),
     }
+    checksum = builder.checksum(package_id)
+    if checksum is not None:
+        parts["sha256"] = checksum
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -213,6 +205,8 @@ def _checked(settings: dict[str, str]) -> dict[str, str]:
             raise _problem(field, "is still the placeholder", f"set it in {_WHERE}")
         if not re.fullmatch(r"[\x21-\x7e]+", value):
             raise _problem(field, f"is {shown(value)}", "printable characters without blanks")
+        if name.startswith(CHECKSUM) and not _SHA256.fullmatch(value):
+            raise _problem(field, f"is {shown(value)}", "64 hex digits in lower case")
     if not _URL.fullmatch(settings.get(DATAROBOT_URL, "")):
         raise _problem(
             f"metadata.annotations {PREFIX}{DATAROBOT_URL}",
@@ -220,7 +214,7 @@ def _checked(settings: dict[str, str]) -> dict[str, str]:
             "DataRobot's address, such as https://app.datarobot.com",
         )
     if DRUM_IMAGE in settings:
-        _versioned(settings[DRUM_IMAGE], DRUM_IMAGE, _ANY_TAG)
+        _drum_image(settings[DRUM_IMAGE])
     return settings
 
 
@@ -238,26 +232,43 @@ def _repository(value: str | None) -> str:
     return value
 
 
-def _versioned(value: str | None, setting: str, tags: re.Pattern[str] = _VERSION) -> str:
-    """An image that stays what it is: with a version for a tag, or pinned by digest."""
+def _pps_image(value: str | None) -> str:
+    """The prediction server with its version for a tag, which becomes a label of every image."""
+    tag, _ = _parts_of(value, PPS_IMAGE)
+    if not dockerfile.PPS_VERSION.fullmatch(tag):
+        raise _no_version(value, PPS_IMAGE, "a tag such as 11.2.1, beside a digest too")
+    return str(value)
+
+
+def _drum_image(value: str) -> None:
+    tag, digest = _parts_of(value, DRUM_IMAGE)
+    if not digest and not _ANY_TAG.fullmatch(tag):
+        raise _no_version(value, DRUM_IMAGE, "a tag such as 11.2.1, or a digest")
+
+
+def _parts_of(value: str | None, setting: str) -> tuple[str, str]:
+    """Tag and digest of an image that is set, empty where it has none."""
     field = f"metadata.annotations {PREFIX}{setting}"
     if value is None or value in _PLACEHOLDERS:
         raise _problem(field, "is not set", f"set it in {_WHERE}: registry/image:11.2.1")
     found = _IMAGE.fullmatch(value)
     if not found:
         raise _problem(field, f"is {shown(value)}", "an image, such as registry/image:11.2.1")
-    if found["digest"] is None and not tags.fullmatch(found["tag"] or ""):
-        raise _problem(
-            field,
-            f"is {shown(value)}, which has no version",
-            "a tag such as 11.2.1, or a digest: images built on it must not change by themselves",
-        )
-    return value
+    return found["tag"] or "", found["digest"] or ""
+
+
+def _no_version(value: str | None, setting: str, cure: str) -> RenderError:
+    return _problem(
+        f"metadata.annotations {PREFIX}{setting}",
+        f"is {shown(value)}, which has no version",
+        f"{cure}: images built on it must not change by themselves",
+    )
 
 
 def _bridge_image(value: object) -> str:
-    if not isinstance(value, str) or value in _PLACEHOLDERS or not _IMAGE.fullmatch(value):
-        state = "is still the placeholder" if value in _PLACEHOLDERS else f"is {shown(value)}"
+    left = isinstance(value, str) and re.split("[:@]", value)[0] in _PLACEHOLDERS
+    if not isinstance(value, str) or left or not _IMAGE.fullmatch(value):
+        state = "is still the placeholder" if left else f"is {shown(value)}"
         raise _problem(
             "spec.template.spec: the image bridge-image", state,
             f"name your gitops-bridge image under images: in {_WHERE}/kustomization.yaml",

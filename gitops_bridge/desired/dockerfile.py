@@ -26,6 +26,8 @@ KEY_LABEL = "gitops-bridge.io/content-key"
 SHA256_LABEL = "gitops-bridge.io/model-sha256"
 BASE_NAME_LABEL = "org.opencontainers.image.base.name"
 BASE_DIGEST_LABEL = "org.opencontainers.image.base.digest"
+PPS_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[._-][A-Za-z0-9._-]+)?")
+"""A tag of DataRobot's prediction server: its version, perhaps with a suffix."""
 
 _IMAGE = re.compile(
     r"(?P<name>[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5}(?=/))?(/[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*)*)"
@@ -34,7 +36,10 @@ _IMAGE = re.compile(
 )
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHEEL = re.compile(r"datarobot_mlops-[A-Za-z0-9._+-]+\.whl")
-_WHOLE_CONTEXT = re.compile(r"(COPY|ADD)\s+(--\S+\s+)*\./?\*?\s+\S+\s*", re.IGNORECASE)
+_INSTRUCTION = re.compile(r"\s*(?P<name>FROM|WORKDIR|COPY|ADD)\s+(?P<rest>.*\S)", re.IGNORECASE)
+_WHOLE_CONTEXT = re.compile(r"(?:--(?!from=)\S+\s+)*\./?\s+(?P<to>\S+)", re.IGNORECASE)
+_CODE_FOLDERS = frozenset({CODE_FOLDER.rstrip("/"), "$CODE_DIR", "${CODE_DIR}"})
+"""As DataRobot's environments write it."""
 _ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*(?P<with>\S)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
@@ -79,7 +84,7 @@ def labels(made_of: Provenance) -> dict[str, str]:
         found[BASE_DIGEST_LABEL] = base["digest"]
         tag = f":{base['tag']}" if base["tag"] else ""
         found[BASE_NAME_LABEL] = f"{base['name']}{tag}"
-        if made_of.execution_type == "dedicated" and made_of.format == "datarobot":
+        if _is_served(made_of):
             found["com.datarobot.ppsVersion"] = base["tag"]
     return {key: value for key, value in sorted(found.items()) if value}
 
@@ -124,10 +129,9 @@ def custom(
     if not _WHEEL.fullmatch(wheel):
         raise ImageError(f"{wheel!r:.120} is no file name of the datarobot_mlops library")
     _appendable(environment)
-    copies = any(_WHOLE_CONTEXT.fullmatch(line.strip()) for line in environment.splitlines())
     return _text(
         environment.replace("\r\n", "\n").rstrip("\n"),
-        "" if copies else f"COPY . {CODE_FOLDER}",
+        "" if _copies_all(environment) else f"COPY . {CODE_FOLDER}",
         f"COPY {wheel} /tmp/{wheel}",
         f"RUN pip3 install /tmp/{wheel}",
         _script("install_requirements.sh") if requirements_script else "",
@@ -156,7 +160,7 @@ _GROUP_WRITABLE = (
 def recipe(execution_type: str, model_format: str | None) -> str:
     """The Dockerfile with placeholders for what differs by model: it changes when, and only when,
     the way images are made does, so it belongs into the content key."""
-    made_of = Provenance("key", "package", execution_type, model_format, "sha256", "base:1.0")
+    made_of = Provenance("key", "package", execution_type, model_format, "sha256", "base:1.0.0")
     if execution_type == "custom_inference_model":
         return custom(
             made_of, "FROM base:1.0", wheel="datarobot_mlops-1.whl", variables={"K": "V"},
@@ -168,14 +172,20 @@ def recipe(execution_type: str, model_format: str | None) -> str:
 
 
 def base_image(made_of: Provenance) -> str:
-    """The image to build on, checked. Raises ImageError when it is missing or floats."""
+    """The image to build on, checked. Raises ImageError when it is missing or floats, or when it
+    is the prediction server and its tag does not say the version, which becomes a label."""
     if made_of.base_image is None:
         raise ImageError("no image to put the model onto", hint="name one by --pps-image")
     found = _image(made_of.base_image)
-    if found["digest"] is None and found["tag"] in (None, "latest"):
+    tag = found["tag"] or ""
+    if _is_served(made_of):
+        named = PPS_VERSION.fullmatch(tag) is not None
+    else:
+        named = found["digest"] is not None or tag not in ("", "latest")
+    if not named:
         raise ImageError(
             f"image {made_of.base_image!r:.200} has no version",
-            hint="name a tag other than latest, such as datarobot/portable-prediction-api:11.2.0",
+            hint="name its tag, such as datarobot/portable-prediction-api:11.2.0",
         )
     return made_of.base_image
 
@@ -235,6 +245,29 @@ def _image(text: str) -> dict[str, str | None]:
             f"{text!r:.200} is no image", hint="registry/name:tag, registry/name:tag@sha256:…"
         )
     return found.groupdict()
+
+
+def _is_served(made_of: Provenance) -> bool:
+    """Whether the Portable Prediction Server runs it."""
+    return made_of.execution_type == "dedicated" and made_of.format == "datarobot"
+
+
+def _copies_all(environment: str) -> bool:
+    """Whether the last stage of a Dockerfile copies the whole context to where the code is."""
+    here, copies = "", False
+    for line in environment.splitlines():
+        found = _INSTRUCTION.fullmatch(line)
+        if found is None:
+            continue
+        name, rest = found["name"].upper(), found["rest"]
+        if name == "FROM":
+            here, copies = "", False
+        elif name == "WORKDIR":
+            here = rest
+        elif whole := _WHOLE_CONTEXT.fullmatch(rest):
+            to = here if whole["to"] in (".", "./") else whole["to"]
+            copies = copies or to.rstrip("/") in _CODE_FOLDERS
+    return copies
 
 
 def _appendable(environment: str) -> None:

@@ -28,7 +28,7 @@ _IMAGE = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"\{[a-z][a-z0-9-]*\}|(bridge-image|model-image|pps-image|drum-image|image-repository"
-    r"|datarobot-url)(:.*)?"
+    r"|datarobot-url)([:@].*)?"
 )
 _SECRET = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|SECRET_KEY|API_KEY|ACCESS_KEY)$")
 _AGAIN_AND_AGAIN = {

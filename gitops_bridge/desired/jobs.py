@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gitops_bridge.actions import Model, ModelFormat
+from gitops_bridge.actions import ExecutionType, Model, ModelFormat
 from gitops_bridge.desired import build
 from gitops_bridge.desired.build import Builder
 from gitops_bridge.desired.job_check import job_problems
@@ -51,7 +51,6 @@ def job(
     package_id: str,
     key: str,
     attempt: int = 1,
-    checksum: str | None = None,
 ) -> dict[str, Any]:
     """The Job manifest for one build, complete and checked: the same arguments, the same bytes.
 
@@ -73,7 +72,7 @@ def job(
         "model-id": model.id,
         "model-package-id": package_id,
     }
-    own = _arguments(builder, model, package_id, key, checksum, target)
+    own = _arguments(builder, model, package_id, key, target)
     pod = made["spec"]["template"]["spec"]
     for container in (*pod.get("initContainers", []), *pod["containers"]):
         arguments = [_filled(argument, words) for argument in container.get("args", [])]
@@ -85,6 +84,14 @@ def job(
             hint="correct it in environment/builder; base/image-builder is a Job that holds",
         )
     return made
+
+
+def rehearsed(builder: Builder) -> dict[str, Any]:
+    """The Job of a made-up dedicated model, so that what is wrong with a builder is told before a
+    model needs it. Raises RenderError."""
+    model, package_id = Model("0" * 24, ExecutionType.DEDICATED), "0" * 24
+    key = build.content_key(model=model, package_id=package_id, builder=builder)
+    return job(builder=builder, model=model, package_id=package_id, key=key)
 
 
 def attempt(existing: Iterable[str], key: str) -> int:
@@ -155,7 +162,8 @@ def _name(made: dict[str, Any], name: str) -> None:
 
 
 def _describe(made: dict[str, Any], model: Model, package_id: str, key: str, target: Image) -> None:
-    """Labels to find Job and Pod by; the settings leave the Pod, which kustomize copied them to."""
+    """Labels to find Job and Pod by; the settings leave the Pod, which kustomize copied them to,
+    and the checksums of all packages leave the Job."""
     labels = {
         "app.kubernetes.io/component": "image-builder",
         "app.kubernetes.io/managed-by": "gitops-bridge",
@@ -168,15 +176,16 @@ def _describe(made: dict[str, Any], model: Model, package_id: str, key: str, tar
     for described in (metadata, template):
         described["labels"] = {**described.get("labels", {}), **labels}
     metadata["annotations"] = {
-        **metadata.get("annotations", {}),
+        **_without(metadata, f"{build.PREFIX}{build.CHECKSUM}"),
         KEY_LABEL: key,
         IMAGE_ANNOTATION: str(target),
     }
-    template["annotations"] = {
-        name: value
-        for name, value in template.get("annotations", {}).items()
-        if not name.startswith(build.PREFIX)
-    }
+    template["annotations"] = _without(template, build.PREFIX)
+
+
+def _without(described: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    annotations = described.get("annotations", {})
+    return {name: value for name, value in annotations.items() if not name.startswith(prefix)}
 
 
 def _arguments(
@@ -184,17 +193,17 @@ def _arguments(
     model: Model,
     package_id: str,
     key: str,
-    checksum: str | None,
     target: Image,
 ) -> dict[str, list[str]]:
     """What each container is told of this build: ids, digests and checked settings only."""
     fetch = {
         "model-package-id": package_id,
+        "model-id": model.id,
         "execution-type": model.execution_type.value,
         "format": build.format_name(model),
         "pps-image": builder.base_image(model),
         "content-key": key,
-        "sha256": checksum,
+        "sha256": builder.checksum(package_id),
         "datarobot-url": builder.settings[build.DATAROBOT_URL],
         "out": "/workspace",
     }

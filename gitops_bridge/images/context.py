@@ -32,7 +32,8 @@ _LARGEST_RECORD = 1 << 20
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. `source` names where from; `sha256` is what the file must have, in hex."""
+    """What is asked for. `source` names where from; `sha256` is what the file must have, in hex;
+    `model_id` is the model's, None when only the source may know it."""
 
     content_key: str
     package_id: str
@@ -41,6 +42,7 @@ class Order:
     base_image: str | None
     source: str
     sha256: str | None = None
+    model_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,14 +128,19 @@ def _fill(
     order: Order, out: Path, found: Found, pace: fetch.Pace, limits: archives.Limits
 ) -> Record:
     name = dockerfile.JAR_FILE if order.format == _SCORING_CODE else dockerfile.PACKAGE_FILE
+    folder = out
+    if order.execution_type == _CUSTOM:  # only unpacked, and beside files of any name
+        folder = out / OURS / "staging"
+        folder.mkdir()
     fetched = fetch.download(
-        found.source, out / name, parts=out / OURS, pace=pace, sha256=order.sha256
+        found.source, folder / name, parts=out / OURS, pace=pace, sha256=order.sha256
     )
     pace.log(f"{name}: SHA-256 {fetched.sha256}, {fetched.size} bytes")
     _check(order, fetched.path, limits)
     made_of = _provenance(order, found.model_id, fetched.sha256)
     if order.execution_type == _CUSTOM:
         text = _custom(made_of, fetched.path, out, limits)
+        shutil.rmtree(folder)
     elif order.format == _SCORING_CODE:
         text = dockerfile.scoring_code(made_of, found.target)
         if found.target is not None and dockerfile.has_class_labels(found.target):
@@ -158,7 +165,7 @@ def _provenance(order: Order, model_id: str | None, sha256: str) -> Provenance:
         format=order.format,
         sha256=sha256,
         base_image=None if order.execution_type == _CUSTOM else order.base_image,
-        model_id=model_id,
+        model_id=order.model_id or model_id,
     )
 
 
@@ -173,7 +180,7 @@ def _check(order: Order, path: Path, limits: archives.Limits) -> None:
             )
         return
     archives.check(path, limits)
-    if order.execution_type == _CUSTOM or archives.kind(path) != "zip":
+    if order.execution_type == _CUSTOM:
         return
     is_jar = archives.holds(path, _JAR_SIGN)
     if order.format == _SCORING_CODE and not is_jar:
@@ -187,16 +194,8 @@ def _check(order: Order, path: Path, limits: archives.Limits) -> None:
 
 
 def _custom(made_of: Provenance, package: Path, out: Path, limits: archives.Limits) -> str:
-    staging = out / OURS / "staging"
-    staging.mkdir()
-    parts = custom.assemble(package, out, staging, limits)
-    shutil.rmtree(staging)
-    package.unlink()
-    ignored = out / ".dockerignore"
-    own = ignored.read_text("utf-8") if ignored.is_file() and not ignored.is_symlink() else ""
-    ignored.unlink(missing_ok=True)
-    _write(ignored, f"{own.rstrip()}\n{OURS}\n".lstrip())
-    (out / "Dockerfile").unlink()
+    parts = custom.assemble(package, out, package.parent, limits)
+    _write(out / ".dockerignore", f"{parts.ignored.rstrip()}\n{OURS}\n".lstrip())
     return dockerfile.custom(
         made_of,
         parts.environment,

@@ -26,9 +26,11 @@ _LARGEST_TEXT = 4 << 20
 
 @dataclass(frozen=True)
 class Assembled:
-    """What the Dockerfile has to know about the context."""
+    """What the Dockerfile has to know about the context, and what a build is to leave out of it, in
+    the syntax of `.dockerignore`. The environment's own two files are not in the context."""
 
     environment: str
+    ignored: str
     wheel: str
     requirements_script: bool
     generated_files_script: bool
@@ -36,7 +38,8 @@ class Assembled:
 
 
 def assemble(package: Path, out: Path, staging: Path, limits: archives.Limits) -> Assembled:
-    """The context in `out`; `staging` is an empty folder on the same file system.
+    """The context in `out`; `staging` is a folder on the same file system that holds at most the
+    package.
 
     The model's files win over the environment's, but for `requirements.txt`: that of a model is
     installed by its own script. Raises ImageError for a package that lacks a part.
@@ -65,8 +68,10 @@ def assemble(package: Path, out: Path, staging: Path, limits: archives.Limits) -
     (out / _DOCUMENT).chmod(0o644)
     os.replace(wheel, out / wheel.name)
     _make_executable(out / "start_server.sh")
+    (out / "Dockerfile").unlink(missing_ok=True)
     return Assembled(
         environment=environment,
+        ignored=_ignored(out),
         wheel=wheel.name,
         requirements_script=(out / "install_requirements.sh").is_file(),
         generated_files_script=(out / "install_generated_files.sh").is_file(),
@@ -99,10 +104,23 @@ def _names(package: Path) -> dict[str, str]:
 
 
 def _wheel(folder: Path, archive: str) -> Path:
-    found = sorted(path for path in folder.rglob("datarobot_mlops-*.whl") if not path.is_symlink())
+    found = sorted(
+        path
+        for path in folder.rglob("datarobot_mlops-*.whl")
+        if path.is_file() and not path.is_symlink()
+    )
     if len(found) != 1:
         raise ImageError(f"{archive} holds {len(found)} datarobot_mlops libraries, not one")
     return found[0]
+
+
+def _ignored(out: Path) -> str:
+    """What the package's own ignore file says; it is taken out. Builders prefer the first name."""
+    names = ("Dockerfile.dockerignore", ".dockerignore")
+    own = next((text for name in names if (text := _text(out / name)) is not None), "")
+    for name in names:
+        (out / name).unlink(missing_ok=True)
+    return own
 
 
 def _text(path: Path) -> str | None:

@@ -18,7 +18,7 @@ OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 MIRROR = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _DIGEST = "@sha256:[0-9a-f]{64}"
 _VERSION = r":[0-9]+\.[0-9]+\.[0-9]+([._-][A-Za-z0-9._-]+)?"
-_IMAGE = re.compile(rf"[a-z0-9][a-z0-9._/:-]*({_DIGEST}|{_VERSION}({_DIGEST})?)")
+_IMAGE = re.compile(rf"[a-z0-9][a-z0-9._/:-]*{_VERSION}({_DIGEST})?")
 _TAG = ":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 REFERENCE = re.compile(rf"{MIRROR.pattern}({_TAG})?({_DIGEST})?")
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
@@ -161,7 +161,7 @@ _KINDS: Mapping[str, Callable[[Any, Any], Any]] = {
     "text": _text,
     "id": _identifier,
     "url": _url,
-    "image": _matching(_IMAGE, "an image with a version, as :11.2.1, or a digest"),
+    "image": _matching(_IMAGE, "an image with a version, as :11.2.1"),
     "repository": _repository,
     "namespace": _matching(NAMESPACE, "a namespace's name: a-z, 0-9 and '-', at most 63"),
     "flag": _flag,
