@@ -293,6 +293,16 @@ class TestActing(Contract):
         assert server.pulls[1].auto_merge == sha("first")
         assert server.pulls[1].state == "open"
 
+    def test_auto_merge_is_taken_back_and_nothing_happens_where_there_is_none(self, server, forge):
+        pull = forge.create(proposal(server))
+        forge.disable_auto_merge(pull)
+        if "auto-merge" in forge.features:
+            forge.enable_auto_merge(pull, sha("first"))
+            assert server.pulls[1].auto_merge
+        forge.disable_auto_merge(pull)
+        assert server.pulls[1].auto_merge is None
+        assert forge.look(1).state == "open"
+
     def test_auto_merge_of_a_moved_head_is_refused(self, server, forge):
         forge.create(proposal(server))
         server.push(BRANCH, sha("somebody else's"))

@@ -132,6 +132,16 @@ class TestGitHub:
         assert "Allow auto-merge" in raised.value.hint
         assert not raised.value.retry
 
+    def test_auto_merge_that_stays_is_an_error(self, running):
+        server, forge = running(GitHubServer)
+        pull = forge.create(BARE)
+        forge.enable_auto_merge(pull, sha("first"))
+        server.level = "read"
+        with pytest.raises(ForgeError, match="not accessible") as raised:
+            forge.disable_auto_merge(pull)
+        assert "read and write" in raised.value.hint
+        assert server.pulls[1].auto_merge
+
     def test_a_refusal_by_graphql_shows_no_token(self, running):
         server, forge = running(GitHubServer)
         pull = forge.create(BARE)

@@ -117,6 +117,12 @@ class Pulls:
             self._forge().enable_auto_merge(pull, commit)
             self._keep(pull.branch, replace(memory, auto=commit))
 
+    def merge_by_hand(self, pull: PullRequest) -> None:
+        """Take back from the provider what `merge_by_itself` asked for."""
+        self._forge().disable_auto_merge(pull)
+        memory = self._memory(pull.branch) or _Memory(pull)
+        self._keep(pull.branch, replace(memory, auto=None))
+
     def forget(self, branch: str) -> None:
         self._file(branch).unlink(missing_ok=True)
 

@@ -231,6 +231,8 @@ def left_alone(shop: Workshop, found: Proposal) -> Review:
     )
     told = notes.find(shop.repository, Note.WARNED, found.environment, found.deployment)
     if pull and pull.state == "open" and told != commit.id:
+        if shop.config.pull_request.auto_merge:  # nobody has agreed to merge this commit
+            shop.pulls().merge_by_hand(pull)
         notes.put(shop.repository, Note.WARNED, found.environment, found.deployment, commit.id)
         try:
             shop.forge().comment(pull, _warning(commit))

@@ -35,6 +35,7 @@ _STATES: Mapping[str, State] = {"completed": "merged", "abandoned": "closed"}
 _SCOPE = "a personal access token with scope 'Code: read & write', its user allowed to contribute"
 _TOKEN = f"the Azure DevOps token is wrong or has expired; it takes {_SCOPE}"
 # https://learn.microsoft.com/en-us/azure/devops/organizations/security/namespace-reference
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 _GIT_NAMESPACE = "2e9eb7ed-3c0a-47d4-87c1-0222a7b2d9d1"
 _CONTRIBUTE, _CONTRIBUTE_TO_PULL_REQUESTS = 4, 16384
 
@@ -151,6 +152,10 @@ class AzureDevOps:
             "autoCompleteSetBy": {"id": pull.native["author"]},
             "completionOptions": {"deleteSourceBranch": False},
         }
+        self._ask("PATCH", f"{self._path}/{pull.number}", body)
+
+    def disable_auto_merge(self, pull: PullRequest) -> None:
+        body = {"autoCompleteSetBy": {"id": _NOBODY}}
         self._ask("PATCH", f"{self._path}/{pull.number}", body)
 
     def rights(self) -> tuple[Right, ...]:

@@ -131,6 +131,9 @@ class BitbucketCloud:
             hint="turn auto-merge off in the configuration, or deliver this kind of change by push",
         )
 
+    def disable_auto_merge(self, pull: PullRequest) -> None:
+        """There is none."""
+
     def rights(self) -> tuple[Right, ...]:
         """By the scopes that every answer names; of the account's own rights the API is silent."""
         answer = self._api.ask("GET", self._repository)

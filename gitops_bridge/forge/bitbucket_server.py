@@ -143,6 +143,10 @@ class BitbucketServer:
                 retry="OutOfDate" in str(answer.data),
             )
 
+    def disable_auto_merge(self, pull: PullRequest) -> None:
+        path = f"{self._path}/{pull.number}/auto-merge"
+        self._api.ask("DELETE", path, tolerate=frozenset({404}))
+
     def rights(self) -> tuple[Right, ...]:
         """The server lists the repositories a token may write to; reading is enough to propose."""
         name = self._api.get(self._repository)["name"]

@@ -152,6 +152,10 @@ class Gitea:
             retry=True,
         )  # fmt: skip
 
+    def disable_auto_merge(self, pull: PullRequest) -> None:
+        path = f"{self._path}/pulls/{pull.number}/merge"
+        self._api.ask("DELETE", path, tolerate=frozenset({404}))
+
     def rights(self) -> tuple[Right, ...]:
         """A token's scopes are checked before anything else: a pull request of the base onto itself
         is refused as forbidden without them, else as invalid. Labels belong to the issue scope."""

@@ -36,6 +36,11 @@ mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) {
 _SET_DRAFT = """
 mutation($id: ID!) { %s(input: {pullRequestId: $id}) { clientMutationId } }
 """
+_NO_AUTO_MERGE = """
+mutation($id: ID!) {
+  disablePullRequestAutoMerge(input: {pullRequestId: $id}) { clientMutationId }
+}
+"""
 _METHODS = ("MERGE", "SQUASH", "REBASE")
 _METHOD_REFUSED = re.compile(r"(merge commits|squash merges|rebase merges) are not allowed", re.I)
 _PROPOSING = "fine-grained token or App: 'Pull requests' read and write; classic token: repo"
@@ -160,6 +165,16 @@ class GitHub:
             passing = "unstable" in refusal or "head" in refusal.lower()
             raise ForgeError(
                 f"{pull.url}: auto-merge: {refusal}", hint=_auto_merge_cure(refusal), retry=passing
+            )
+
+    def disable_auto_merge(self, pull: PullRequest) -> None:
+        """It is an error to GitHub when there is none."""
+        answer = self._graphql(_NO_AUTO_MERGE, {"id": pull.native["node_id"]})
+        if not answer.data.get("errors"):
+            return
+        if self._api.get(f"{self._path}/pulls/{pull.number}").get("auto_merge"):
+            raise ForgeError(
+                f"{pull.url}: auto-merge: {answer.words}", hint=_auto_merge_cure(answer.words)
             )
 
     def _auto_merge(self, pull: PullRequest, head_sha: str, method: str) -> str | None:

@@ -154,6 +154,11 @@ class GitLab:
             retry=answer.status != 401,
         )
 
+    def disable_auto_merge(self, pull: PullRequest) -> None:
+        """405: it was merged; 406 and, in newer versions, 201: there was none."""
+        path = f"{self._path}/{pull.number}/cancel_merge_when_pipeline_succeeds"
+        self._api.ask("POST", path, tolerate=frozenset({405, 406}))
+
     def rights(self) -> tuple[Right, ...]:
         """The role from the project, the scopes from the token's own description."""
         permissions = self._api.get(self._project).get("permissions") or {}

@@ -144,6 +144,9 @@ class Forge(Protocol):
         """Let the provider merge `head_sha`, and only that where it can be pinned, as soon as its
         own requirements are met (at once when they are)."""
 
+    def disable_auto_merge(self, pull: PullRequest) -> None:
+        """Take back what `enable_auto_merge` asked for; where nothing is, nothing happens."""
+
     def rights(self) -> tuple[Right, ...]:
         """What the token may do, found out without changing anything."""
 

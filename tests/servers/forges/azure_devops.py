@@ -153,6 +153,9 @@ class AzureDevOpsServer(ForgeServer):
         if body.get("status") == "abandoned":
             self.decline(pull.number, by="bridge")
         if "autoCompleteSetBy" in body:
+            if body["autoCompleteSetBy"]["id"] == "00000000-0000-0000-0000-000000000000":
+                pull.auto_merge = None
+                return Reply(200, self.shape(pull))
             if body["autoCompleteSetBy"]["id"] != self.person("bridge"):
                 raise Refused(400, "Auto-complete can only be set by yourself")
             if pull.draft or not self.auto_merge_allowed:

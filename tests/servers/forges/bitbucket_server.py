@@ -31,6 +31,7 @@ class BitbucketServerServer(ForgeServer):
         rf"PUT {_PULLS}/(\d+)": "edit",
         rf"POST {_PULLS}/(\d+)/decline": "do_decline",
         rf"POST {_PULLS}/(\d+)/merge": "do_merge",
+        rf"DELETE {_PULLS}/(\d+)/auto-merge": "cancel_merge",
         rf"POST {_PULLS}/(\d+)/comments": "add_comment",
         rf"GET {_PULLS}/(\d+)/activities": "activities",
     }
@@ -174,6 +175,11 @@ class BitbucketServerServer(ForgeServer):
         else:
             self.merge(pull.number, by="bridge")
         return Reply(200, self.shape(pull))
+
+    def cancel_merge(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        self.known(number).auto_merge = None
+        return Reply(204)
 
     def add_comment(self, request: Request, number: str) -> Reply:
         self.need("write")

@@ -27,6 +27,7 @@ class GiteaServer(ForgeServer):
         rf"GET {_REPO}/pulls/(\d+)": "show",
         rf"PATCH {_REPO}/pulls/(\d+)": "edit",
         rf"POST {_REPO}/pulls/(\d+)/merge": "do_merge",
+        rf"DELETE {_REPO}/pulls/(\d+)/merge": "cancel_merge",
         rf"POST {_REPO}/pulls/(\d+)/requested_reviewers": "ask_review",
         rf"GET {_REPO}/issues/(\d+)/timeline": "timeline",
         rf"POST {_REPO}/issues/(\d+)/comments": "add_comment",
@@ -132,6 +133,14 @@ class GiteaServer(ForgeServer):
             raise Refused(409, "head out of date")
         self.merge(pull.number, by="bridge", how=self.style)
         return Reply(200)
+
+    def cancel_merge(self, request: Request, number: str) -> Reply:
+        self.need("write")
+        pull = self.known(number)
+        if pull.auto_merge is None:
+            raise Refused(404, "The target couldn't be found.")
+        pull.auto_merge = None
+        return Reply(204)
 
     def ask_review(self, request: Request, number: str) -> Reply:
         self.need("write")

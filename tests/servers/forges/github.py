@@ -228,9 +228,12 @@ class GitHubServer(ForgeServer):
         query, given = request.body["query"], request.body["variables"]
         pull = self.known(given["id"].removeprefix("PR_"))
         (name,) = re.findall(
-            "convertPullRequestToDraft|markPullRequestReadyForReview|enablePullRequestAutoMerge",
+            "convertPullRequestToDraft|markPullRequestReadyForReview|"
+            "enablePullRequestAutoMerge|disablePullRequestAutoMerge",
             query,
         )
+        if name == "disablePullRequestAutoMerge":
+            return self._disable(pull)
         if name != "enablePullRequestAutoMerge":
             return self._set_draft(pull, name)
         problem = None
@@ -249,6 +252,19 @@ class GitHubServer(ForgeServer):
             return Reply(200, {"data": {"enablePullRequestAutoMerge": None}, "errors": [error]})
         pull.auto_merge = given["head"]
         return Reply(200, {"data": {"enablePullRequestAutoMerge": {"clientMutationId": None}}})
+
+    def _disable(self, pull: Pull) -> Reply:
+        name = "disablePullRequestAutoMerge"
+        problem = None
+        if self.level != "write":
+            problem = "Resource not accessible by personal access token"
+        elif pull.auto_merge is None:
+            problem = "Can't disable auto-merge for this pull request."
+        if problem:
+            error = {"type": "UNPROCESSABLE", "message": problem}
+            return Reply(200, {"data": {name: None}, "errors": [error]})
+        pull.auto_merge = None
+        return Reply(200, {"data": {name: {"clientMutationId": None}}})
 
     def _set_draft(self, pull: Pull, name: str) -> Reply:
         problem = None
@@ -288,6 +304,7 @@ class GitHubServer(ForgeServer):
         }
         if not listed:
             shown["merged"] = pull.state == "merged"
+            shown["auto_merge"] = {"merge_method": "merge"} if pull.auto_merge else None
             shown["merged_by"] = {"login": pull.by} if pull.state == "merged" else None
         return shown
 

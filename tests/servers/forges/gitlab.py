@@ -30,6 +30,7 @@ class GitLabServer(ForgeServer):
         rf"GET {_MRS}/(\d+)": "show",
         rf"PUT {_MRS}/(\d+)": "edit",
         rf"PUT {_MRS}/(\d+)/merge": "do_merge",
+        rf"POST {_MRS}/(\d+)/cancel_merge_when_pipeline_succeeds": "cancel_merge",
         rf"GET {_MRS}/(\d+)/notes": "notes",
         rf"POST {_MRS}/(\d+)/notes": "add_note",
         "GET /personal_access_tokens/self": "own_token",
@@ -148,6 +149,12 @@ class GitLabServer(ForgeServer):
         else:
             self.merge(pull.number, by="bridge")
         return Reply(200, self.shape(pull))
+
+    def cancel_merge(self, request: Request, number: str) -> Reply:
+        """Answers 201 whatever there was: https://gitlab.com/gitlab-org/gitlab/-/merge_requests/255702"""
+        self.need("write")
+        there, self.known(number).auto_merge = self.known(number).auto_merge, None
+        return Reply(201, {"status": "success" if there else "error"})
 
     def notes(self, request: Request, number: str) -> Reply:
         self.need("read")
