@@ -238,6 +238,20 @@ class TestLooking(Contract):
         server.merge(2)
         assert (forge.find(BRANCH).number, forge.find(BRANCH).state) == (2, "merged")
 
+    def test_a_branch_deleted_under_an_open_one(self, server, forge):
+        """Some close it, others keep it and take it up again with a branch of that name."""
+        forge.create(proposal(server))
+        server.delete_branch(BRANCH)
+        seen = forge.find(BRANCH)
+        assert seen.state == ("closed" if server.closes_with_branch else "open")
+        assert seen.is_at(sha("first"))
+        if server.closes_with_branch:
+            assert forge.closing(seen).by == server.shown("ann")
+        server.push(BRANCH, sha("second"))
+        pull = forge.create(proposal(server, title="Newer"))
+        assert pull.number == (2 if server.closes_with_branch else 1)
+        assert pull.is_at(sha("second"))
+
     def test_a_deleted_branch_does_not_hide_the_end(self, server, forge):
         forge.create(proposal(server))
         server.merge(1)

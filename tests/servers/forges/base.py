@@ -91,6 +91,7 @@ class ForgeServer:
     username: str | None = None
     separate_features = 0  # requests for labels, reviewers and assignees together
     completes_later = False  # by requests after the creation
+    closes_with_branch = False  # an open one, when its branch is deleted
     versioned = False  # a change must name the version that the last push made
     names_existing = False  # the refusal of a second one names the first
     ignores_strangers = False  # an unknown reviewer is left out without a word
@@ -167,8 +168,12 @@ class ForgeServer:
         pull.events.append(("comment", who, text))
         self.touch(pull)
 
-    def delete_branch(self, branch: str) -> None:
+    def delete_branch(self, branch: str, by: str = "ann") -> None:
         del self.branches[branch]
+        for pull in self.pulls.values():
+            ours = pull.branch == branch and pull.state == "open" and not pull.fork
+            if ours and self.closes_with_branch:
+                self.decline(pull.number, by=by)
 
     def from_fork(self, branch: str) -> Pull:
         """What a stranger can do: propose from a fork's branch of any name."""

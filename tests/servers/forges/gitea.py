@@ -18,6 +18,7 @@ class GiteaServer(ForgeServer):
     page_size = 50
     separate_features = 2  # the labels' ids, reviewers
     completes_later = True
+    closes_with_branch = True
     names_existing = True
     description = "gitea.json"
     routes: ClassVar[dict[str, str]] = {

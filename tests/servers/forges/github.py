@@ -21,6 +21,7 @@ class GitHubServer(ForgeServer):
     etags = True
     separate_features = 3
     completes_later = True
+    closes_with_branch = True
     description = "github.json"
     routes: ClassVar[dict[str, str]] = {
         f"GET {_REPO}": "repository",
