@@ -184,6 +184,18 @@ def test_bearer(bearer, token_server):
     assert "wrong-canary" not in str(caught.value)
 
 
+def test_a_token_server_that_gives_none_for_a_mount(bearer, token_server, monkeypatch):
+    with client(bearer, KNOWN) as registry:
+        push_image(registry, f"{bearer}/theirs/app:1")
+        monkeypatch.setattr(token_server, "forbidden", "theirs/app")
+        assert not registry.mount_blob(
+            f"{bearer}/ours/app", sha256(CONTENT), f"{bearer}/theirs/app"
+        )
+        registry.push_blob(f"{bearer}/ours/app", sha256(CONTENT), CONTENT)
+        with pytest.raises(RegistryError, match="not yours"):
+            registry.digest(f"{bearer}/theirs/app:1")
+
+
 def test_an_identity_token_is_exchanged(bearer, token_server):
     with client(bearer, Credential("<token>", identity_token="refresh-canary")) as registry:
         push_image(registry, f"{bearer}/identity/app:1")

@@ -138,6 +138,13 @@ def test_a_helper_that_hangs_ends_with_all_it_has_started(helper, tmp_path):
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+def test_a_helper_whose_output_is_held_by_something_it_has_started(helper):
+    helper("daemon", "setsid sleep 5 &")
+    text = json.dumps({"credHelpers": {"a.io": "daemon"}})
+    with pytest.raises(RegistryError, match="gave no answer"):
+        keychain(text, "config.json", patience=0.5).credential("a.io", "x")
+
+
 def test_a_helper_without_a_secret_is_one_that_knows_nothing(helper):
     helper("empty", """echo '{"Username":"","Secret":""}'""")
     assert chain(credHelpers={"a.io": "empty"}).credential("a.io", "x") is None

@@ -34,7 +34,6 @@ _PLATFORM = {"os": "linux", "architecture": "amd64"}
 _DOCUMENT_LIMIT = 8 << 20
 _OK = frozenset({200})
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_MOUNTED_OR_NOT = frozenset({201, 202, *range(400, 500)}) - {429}
 _FOUND_OR_NOT = frozenset({200, 404})
 
 
@@ -170,11 +169,16 @@ class Registry:
         if wanted.host != origin.host:
             return False
         endpoint = self._endpoint(wanted.host)
-        answer = endpoint.send(
-            "POST", f"v2/{wanted.repository}/blobs/uploads/", wanted.repository, push=True,
-            also_pull=origin.repository, params={"mount": digest, "from": origin.repository},
-            expected=_MOUNTED_OR_NOT,
-        )  # fmt: skip
+        try:
+            answer = endpoint.send(
+                "POST", f"v2/{wanted.repository}/blobs/uploads/", wanted.repository, push=True,
+                also_pull=origin.repository, params={"mount": digest, "from": origin.repository},
+                expected=frozenset({201, 202}),
+            )  # fmt: skip
+        except RegistryError as refusal:
+            if refusal.retry or refusal.status is None:
+                raise
+            return False
         if answer.status_code == 202 and "Location" in answer.headers:
             endpoint.send(  # the upload it opened instead; what it says to that does not matter
                 "DELETE", answer.headers["Location"], wanted.repository, push=True,

@@ -16,6 +16,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,18 +179,19 @@ def _run(program: str, server: str, patience: float) -> tuple[int, bytes, bytes]
             f"the credential helper {program} for {server} cannot be run: {error.strerror}",
             hint="check its rights, and that it is made for this machine",
         ) from None
-    try:
-        out, err = process.communicate(server.encode(), timeout=patience)
-    except BaseException as interruption:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        if not isinstance(interruption, subprocess.TimeoutExpired):
-            raise
-        raise RegistryError(
-            f"the credential helper {program} for {server} gave no answer in {patience:g} s",
-            hint="run it by hand in the same environment: it may wait for a network or a person",
-            retry=True,
-        ) from None
+    with process:
+        try:
+            out, err = process.communicate(server.encode(), timeout=patience)
+        except BaseException as interruption:
+            with suppress(ProcessLookupError):  # it has ended, and what it left holds its output
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(interruption, subprocess.TimeoutExpired):
+                raise
+            raise RegistryError(
+                f"the credential helper {program} for {server} gave no answer in {patience:g} s",
+                hint="run it by hand in this environment: it may wait for a network or a person",
+                retry=True,
+            ) from None
     return process.returncode, out, err
 
 

@@ -159,6 +159,8 @@ class TokenServer:
     lifetime: int = 300
     realm: str = ""
     refresh_token: str = "refresh-canary"
+    forbidden: str = ""
+    """A repository for which no token is given out, whatever else is asked for with it."""
     issued: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -217,6 +219,8 @@ class _TokenHandler(BaseHTTPRequestHandler):
         if given and given != known:
             return self._answer(401, {"errors": [{"code": "UNAUTHORIZED", "message": "no"}]})
         scopes = query.get("scope", [])
+        if state.forbidden and any(state.forbidden in scope for scope in scopes):
+            return self._answer(403, {"errors": [{"code": "DENIED", "message": "not yours"}]})
         if not given:  # anybody may pull
             scopes = [f"{scope.rpartition(':')[0]}:pull" for scope in scopes]
         return self._answer(200, {"token": state.token("user", scopes)})
