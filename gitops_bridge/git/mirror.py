@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     import pygit2
 
 T = TypeVar("T")
-_POLL = 0.002
-"""Seconds between two looks at a lock."""
+_POLL, _LONGEST_POLL = 0.002, 0.02
+"""Seconds between two looks at a lock: at first, and when many may be waiting for long."""
+_TREE, _CACHE = 1 << 20, 32 << 20
+"""Bytes of a tree that libgit2 keeps parsed, and of all it keeps. Its own limit for a tree is 4 kB,
+less than the folder of an environment, which every path passes through."""
 _TRACKED = "refs/remotes/origin/"
 _CLONE = 10
 """A clone may take this many times the remote's timeout."""
@@ -58,7 +61,7 @@ class Mirror:
         """This thread's handle, the same until the mirror is replaced; the mirror is cloned when
         there is none. What a handle has read of packs and trees makes its next answers cheap."""
         import pygit2
-        from pygit2.enums import ConfigLevel, RepositoryOpenFlag
+        from pygit2.enums import ConfigLevel, ObjectType, RepositoryOpenFlag
 
         self._require()
         folder = self.path.stat().st_ino
@@ -66,6 +69,8 @@ class Mirror:
         if kept is None or kept[0] != folder:
             for level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
                 pygit2.settings.search_path[level] = os.devnull  # a person's settings stay out
+            pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE)
+            pygit2.settings.cache_max_size(_CACHE)
             fresh = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
             kept = self._own.handle = (folder, fresh)
         return kept[1]
@@ -205,6 +210,7 @@ class Mirror:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        pause = _POLL
         while time.monotonic() < deadline:
             try:
                 flock(descriptor, LOCK_EX | LOCK_NB)
@@ -213,7 +219,8 @@ class Mirror:
                 if unless():
                     os.close(descriptor)
                     return None
-                time.sleep(_POLL)
+                time.sleep(pause)
+                pause = min(1.2 * pause, _LONGEST_POLL)
         os.close(descriptor)
         raise RepositoryError(
             f"another process holds the mirror in {self.folder} for very long",
