@@ -32,38 +32,40 @@ def mirror(repository, tmp_path):
     return next((tmp_path / "cache").glob("*/mirror.git"))
 
 
+RECORD = "model/record.yaml"
+
+
 def test_a_glance_reads_what_a_snapshot_reads(repository):
     glance = repository.glance("main", fetch=True)
     snapshot = repository.snapshot("main", fetch=False)
-    below = glance.below("overlays/prod")
-    contents = glance.contents(below.values())
+    folders = glance.folders("overlays/prod")
     assert glance.commit == snapshot.commit
-    assert {
-        path.removeprefix("overlays/prod/"): contents[name] for path, name in below.items()
-    } == (snapshot.files("overlays/prod"))
+    assert folders == {name: snapshot.id(f"overlays/prod/{name}") for name in ("a", "ä b")}
+    assert glance.read(folders.values(), RECORD) == {folders["a"]: b"1\n"}
+    assert glance.read([folders["ä b"]], "x\ty") == {folders["ä b"]: b"no line feed"}
 
 
-def test_ids_are_told_for_what_is_there(repository):
+def test_what_is_not_there_is_nothing(repository):
     glance = repository.glance("main", fetch=True)
-    snapshot = repository.snapshot("main", fetch=False)
-    asked = ["overlays/prod", "overlays/prod/a/model/record.yaml", "overlays/nowhere", "overlays/p"]
-    assert glance.ids(asked) == {path: snapshot.id(path) for path in asked[:2]}
-    assert glance.below("overlays/nowhere") == {}
-    assert glance.contents([]) == {}
+    assert glance.folders("overlays/nowhere") == {}
+    assert glance.folders("overlays/production") == {}
+    assert glance.read([], RECORD) == {}
 
 
 def test_a_glance_stays_at_its_commit(repository):
     glance = repository.glance("main", fetch=True)
     repository.deliver("main", put("overlays/prod/a/model/record.yaml", b"2\n"))
-    (name,) = glance.ids(["overlays/prod/a/model/record.yaml"]).values()
-    assert glance.contents([name]) == {name: b"1\n"}
+    folder = glance.folders("overlays/prod")["a"]
+    assert glance.read([folder], RECORD) == {folder: b"1\n"}
 
 
 @pytest.mark.parametrize("path", ["../etc", "a//b", "overlays/.git/x", "a\0b"])
 def test_a_path_that_leaves_the_tree_is_refused(repository, path):
     glance = repository.glance("main", fetch=True)
     with pytest.raises(RepositoryError, match="no path inside"):
-        glance.ids([path])
+        glance.folders(path)
+    with pytest.raises(RepositoryError, match="no path inside"):
+        glance.read(["f" * 40], path)
 
 
 def lose_everything(mirror):
@@ -71,22 +73,29 @@ def lose_everything(mirror):
         shutil.rmtree(path)
 
 
-@pytest.mark.parametrize("damage", [lose_everything, shutil.rmtree])
-def test_a_glance_heals_the_mirror(repository, mirror, damage):
+def lose_record(mirror):
+    """Only the file itself, so that the listing of its folder still succeeds."""
+    lose(mirror, "main:overlays/prod/a/model/record.yaml")
+
+
+def lose_folder(mirror):
+    lose(mirror, "main:overlays/prod/a/model")
+
+
+def lose(mirror, what):
+    name = git(mirror, "rev-parse", what.replace("main", "refs/remotes/origin/main"))
+    (mirror / "objects" / name[:2] / name[2:]).unlink()
+
+
+@pytest.mark.parametrize("damage", [lose_everything, lose_record, lose_folder, shutil.rmtree])
+def test_damage_is_healed_and_never_taken_for_absence(repository, mirror, damage):
     glance = repository.glance("main", fetch=False)
+    folder = glance.folders("overlays/prod")["a"]
     damage(mirror)
-    below = glance.below("overlays/production")
-    assert list(below) == ["overlays/production/c"]
-    assert glance.contents(below.values()) == {below["overlays/production/c"]: FILES[
-        "overlays/production/c"
-    ]}  # fmt: skip
-
-
-def test_a_file_lost_between_listing_and_reading_is_fetched_again(repository, mirror):
-    glance = repository.glance("main", fetch=False)
-    below = glance.below("overlays/production")
-    lose_everything(mirror)
-    assert list(glance.contents(below.values()).values()) == [FILES["overlays/production/c"]]
+    assert glance.read([folder], RECORD) == {folder: b"1\n"}
+    damage(mirror)
+    assert list(glance.folders("overlays")) == ["prod", "production"]
+    assert glance.read(glance.folders("overlays/prod").values(), RECORD) == {folder: b"1\n"}
 
 
 def test_refs_are_read_as_git_reads_them(mirror, team):

@@ -11,19 +11,18 @@ OTHER = "65a000000000000000000011"
 
 
 class Reading:
-    """A glance that notes which files it was asked for."""
+    """A glance that notes what it was asked for."""
 
     def __init__(self, glance):
-        self._glance, self.commit, self.read = glance, glance.commit, []
+        self._glance, self.commit, self.asked = glance, glance.commit, []
 
-    def below(self, folder):
-        self.read.append(folder)
-        return self._glance.below(folder)
+    def folders(self, path):
+        self.asked.append(path)
+        return self._glance.folders(path)
 
-    def contents(self, ids):
-        asked = list(ids)
-        self.read += asked
-        return self._glance.contents(asked)
+    def read(self, folders, path):
+        self.asked += folders
+        return self._glance.read(folders, path)
 
 
 @pytest.fixture
@@ -47,12 +46,20 @@ def test_every_deployment_with_its_model(two, look):
     assert Listing().models(look(), "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
 
 
+def test_some_are_read_alone(two, look):
+    listing, seen = Listing(), look()
+    assert listing.models(seen, "prod", [OTHER, "65a000000000000000000099"]) == {OTHER: MODEL_A}
+    assert set(listing.deployments(seen, "prod")) == {DEPLOYMENT, OTHER}
+    assert len(seen.asked) == 2
+    assert listing.models(seen, "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
+
+
 def test_an_unchanged_branch_is_not_asked_again(two, look):
     listing, seen = Listing(), look()
     listing.models(seen, "prod")
     again = look()
     assert listing.models(again, "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
-    assert again.read == []
+    assert again.asked == []
 
 
 def test_only_the_records_that_changed_are_read(two, look):
@@ -61,7 +68,7 @@ def test_only_the_records_that_changed_are_read(two, look):
     act(two, "deployment_replace_model", id=OTHER, newModelId=MODEL_B)
     again = look()
     assert listing.models(again, "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_B}
-    assert len(again.read) == 2  # the folder and one record
+    assert len(again.asked) == 2  # the environment and one deployment
 
 
 def test_what_went_is_forgotten_and_what_lost_its_record_has_no_model(two, look):

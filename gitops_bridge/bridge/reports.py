@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitops_bridge.actions import Outcome, Request, State, Status
-from gitops_bridge.bridge import answers, listing, notes, proposals
+from gitops_bridge.bridge import answers, notes, proposals
 from gitops_bridge.bridge.answers import UNSEEN
 from gitops_bridge.bridge.known import folder
 from gitops_bridge.bridge.listing import Wanted
@@ -20,7 +20,6 @@ from gitops_bridge.bridge.proposals import Progress, Proposal
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
-from gitops_bridge.desired.rollout import RECORD
 from gitops_bridge.errors import BridgeError, ConfigError, ForgeError
 from gitops_bridge.git import Glance
 
@@ -53,7 +52,8 @@ def deployment_status(shop: Workshop, request: Request, environment: Environment
     waiting = proposals.find(shop, environment.name, identifier)
     progress = _looked_at(shop, environment, [waiting] if waiting else [])
     seen = _after(shop, progress) or seen
-    main = _delivered(seen.commit, _wanted(seen, environment, identifier))
+    models = shop.listing.models(seen, environment.name, [identifier])
+    main = _delivered(seen.commit, models.get(identifier))
     found = _with_waiting(main, identifier, progress.get(identifier))
     return _with_rejection(shop, seen, environment, identifier, found)
 
@@ -65,7 +65,7 @@ def pe_status(shop: Workshop, request: Request, environment: Environment) -> Out
     with _listed(shop, environment, waiting):
         progress = _looked_at(shop, environment, waiting)
     seen = _after(shop, progress) or seen
-    models = shop.listing.models(seen, environment.name)
+    models = shop.listing.models(seen, environment.name, request.known_deployments)
     rejected = notes.all_of(shop.repository, Note.REJECTED, environment.name)
     listed = {
         identifier: _with_waiting(
@@ -77,7 +77,7 @@ def pe_status(shop: Workshop, request: Request, environment: Environment) -> Out
         listed[identifier] = _with_rejection(
             shop, seen, environment, identifier, listed[identifier]
         )
-    orphans = sorted(models.keys() - listed.keys())
+    orphans = sorted(shop.listing.deployments(seen, environment.name).keys() - listed.keys())
     said = f"Git at {seen.commit[:12]}; {UNSEEN}"
     if orphans and request.known_deployments:
         shown = ", ".join(orphans[:5]) + (", …" if len(orphans) > 5 else "")
@@ -173,18 +173,6 @@ def _recent(shop: Workshop) -> Glance:
 def _after(shop: Workshop, progress: Mapping[str, Progress | BridgeError]) -> Glance | None:
     """The branch as it is after those steps; None when none was taken."""
     return shop.repository.glance(shop.config.repository.branch, fetch=False) if progress else None
-
-
-def _wanted(seen: Glance, environment: Environment, identifier: str) -> Wanted:
-    """What Git wants of one deployment. Raises ConfigError when the repository was never set up."""
-    path = f"{folder(environment.name, identifier)}/{RECORD}"
-    home = listing.folder(environment.name)
-    ids = seen.ids([home, path])
-    if home not in ids:
-        raise listing.never_set_up(environment.name)
-    if path not in ids:
-        return None
-    return listing.wanted(seen.contents([ids[path]])[ids[path]], path)
 
 
 def _delivered(commit: str, model: Wanted) -> Outcome:

@@ -1,13 +1,12 @@
-"""What a status needs of one commit, by the git program: many files in two questions.
+"""What a status needs of one commit, by the git program: many files in one question.
 
-`repository.glance` makes a Glance, `bridge.listing` and `bridge.reports` read from it. A process
-that does nothing else starts in half the time when it need not load libgit2; who plans a commit
-takes a Snapshot.
+`repository.glance` makes a Glance, `bridge.listing` reads from it. A process that does nothing else
+starts in half the time when it need not load libgit2; who plans a commit takes a Snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from gitops_bridge.git import failures
 from gitops_bridge.git.mirror import Mirror
@@ -16,37 +15,38 @@ from gitops_bridge.git.trees import split
 
 
 class Glance:
-    """The tree of `commit`; paths are relative to its root."""
+    """The tree of `commit`."""
 
     def __init__(self, mirror: Mirror, commit: str) -> None:
         self.commit = commit
         self._mirror = mirror
 
-    def ids(self, paths: Sequence[str]) -> dict[str, str]:
-        """The ids of the files and folders that are there at some of `paths`."""
-        found = self._listed(paths, "-t")
-        return {path: found[path] for path in paths if path in found}
+    def folders(self, path: str) -> dict[str, str]:
+        """The folders in the folder `path`, a path from the root: name -> id."""
+        split(path)
+        out = self._mirror.asking(lambda: self._listed(self.commit, f"{path}/", "-d"))
+        return {name.rpartition("/")[2]: identifier for name, identifier in out.items()}
 
-    def below(self, folder: str) -> dict[str, str]:
-        """Every file below `folder`, by its path in the repository, with its id."""
-        return self._listed([f"{folder}/"], "-r")
+    def read(self, folders: Collection[str], path: str) -> dict[str, bytes]:
+        """The file at `path` inside each of `folders`, given by id; nothing for those without."""
+        split(path)
+        return self._mirror.asking(lambda: self._read(folders, path)) if folders else {}
 
-    def contents(self, ids: Iterable[str]) -> dict[str, bytes]:
-        """The files of those ids, which a listing has named."""
-        asked = "".join(f"{name}\n" for name in ids).encode()
-        if not asked:
-            return {}
-        return self._mirror.asking(
-            lambda: dict(_objects(self._answer("cat-file", "--batch", given=asked)))
-        )
+    def _read(self, folders: Collection[str], path: str) -> dict[str, bytes]:
+        asked = "".join(f"{folder}:{path}\n" for folder in folders).encode()
+        answers = _objects(self._answer("cat-file", "--batch", given=asked))
+        found = {}
+        for folder, content in zip(folders, answers, strict=True):
+            if content is not None:
+                found[folder] = content
+            elif self._listed(folder, path, "-r"):  # fails when it is the folder that is lost
+                raise KeyError(f"{folder}:{path}")
+        return found
 
-    def _listed(self, paths: Sequence[str], *options: str) -> dict[str, str]:
-        for path in paths:
-            split(path.rstrip("/"))
-        question = ("ls-tree", "-z", *options, self.commit, "--", *paths)
-        out = self._mirror.asking(lambda: self._answer(*question))
+    def _listed(self, tree: str, path: str, *options: str) -> dict[str, str]:
+        out = self._answer("ls-tree", "-z", *options, tree, "--", path)
         heads = (line.split("\t", 1) for line in out.decode(errors="replace").split("\0") if line)
-        return {path: head.split(" ")[2] for head, path in heads}
+        return {name: head.split(" ")[2] for head, name in heads}
 
     def _answer(self, *question: str, given: bytes = b"") -> bytes:
         mirror = self._mirror
@@ -56,14 +56,16 @@ class Glance:
         return answer.out
 
 
-def _objects(out: bytes) -> Iterator[tuple[str, bytes]]:
-    """What `git cat-file --batch` prints: `<id> <type> <size>`, the content, a line feed. Raises
-    KeyError for an object that is missing, as it is in a damaged mirror only."""
+def _objects(out: bytes) -> Iterator[bytes | None]:
+    """What `git cat-file --batch` prints, one object after the other, None for one that is missing:
+    `<id> <type> <size>`, the content, a line feed."""
     at = 0
     while at < len(out):
         end = out.index(b"\n", at)
-        name, kind, *size = out[at:end].split(b" ")
-        if kind == b"missing":
-            raise KeyError(name.decode())
-        at = end + 2 + int(size[0])
-        yield name.decode(), out[end + 1 : at - 1]
+        line = out[at:end]
+        if line.endswith(b" missing"):
+            at = end + 1
+            yield None
+        else:
+            at = end + 2 + int(line.rpartition(b" ")[2])
+            yield out[end + 1 : at - 1]
