@@ -76,7 +76,8 @@ def live(kind: type[ForgeServer]) -> type[ForgeServer]:
 
     class Live(kind):  # type: ignore[valid-type, misc]
         def answer(self, request: Request) -> Reply | None:
-            heads = dict(self.branches)
+            heads = dict(self.branches) if self.head_lag <= 0 else {}
+            self.head_lag -= 1
             for pull in self.pulls.values():
                 head = heads.get(pull.branch)
                 if pull.state == "open" and head and head != pull.head:

@@ -164,7 +164,8 @@ def _shown(
         try:
             pulls.merge_by_itself(pull, found.commit)
         except ForgeError as error:
-            said.append(f"it has to be merged by hand: {error}")
+            what = "auto-merge is not set yet" if error.retry else "it has to be merged by hand"
+            said.append(f"{what}: {error}")
     return Review(found, pull, said=tuple(said))
 
 

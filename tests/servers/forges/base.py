@@ -111,6 +111,7 @@ class ForgeServer:
         self.level = "write"  # of the token: write, read, none, unscoped
         self.people = {"ann", "bob", "bridge"}
         self.lag = 0  # lists yet to come that do not show the newest pull request
+        self.head_lag = 0  # requests yet to come that are answered without the last push
         self.auto_merge_allowed = True
         self.drafts_allowed = True
         self.checks_pending = True
