@@ -69,15 +69,42 @@ def test_the_demo_delivers_by_digest_when_it_is_given_a_registry(tmp_path):
     assert re.search(r"\+  digest: \"sha256:[0-9a-f]{64}\"", said)
 
 
-def test_the_tutorial_s_commands_run_as_written(tmp_path):
-    script = "set -eux\n" + "\n".join(blocks(TOP / "docs/tutorial.md", "sh test"))
+def test_the_commands_of_the_tutorial_and_of_day_two_run_as_written(tmp_path):
+    pages = ("docs/tutorial.md", "docs/how-to/day-two.md")
+    script = "set -eux\n" + "\n".join(
+        block for page in pages for block in blocks(TOP / page, "sh test")
+    )
     binaries = Path(sys.executable).parent
     finished = subprocess.run(
         ["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True,
         env={"PATH": f"{binaries}:{os.environ['PATH']}", "HOME": str(tmp_path)},
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
-    assert "held: Jane moved" in finished.stdout
+    for told in (
+        "held: Jane moved",
+        "Release churn in prod",
+        "Roll back churn in prod",
+        "1 deployments change, 0 restart",
+        "2 folders checked, 0 with problems",
+        "stage: kubectl create namespace mlserve-stage",
+        "nothing was committed",
+    ):
+        assert told in finished.stdout, told
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [("ro", ["rollback"]), ("run --dry", ["--dry-run"]), ("plan --output j", ["json"])],
+)
+def test_the_shell_completes(line, offered):
+    """As the function does that `bash_source` prints."""
+    words = f"gitops-bridge {line}"
+    told = subprocess.run(
+        [Path(sys.executable).parent / "gitops-bridge"], capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "_GITOPS_BRIDGE_COMPLETE": "bash_complete",
+             "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)},
+    ).stdout  # fmt: skip
+    assert [answer.partition(",")[2] for answer in told.split()] == offered
 
 
 def keys(kind: type, prefix: str) -> list[str]:

@@ -36,6 +36,10 @@ def plan(what: Path, action: str | None, config_file: Path, output: str) -> None
     WHAT is an action file of the management agent: shown are the commit message, the diff of the
     files and the diff of the rendered manifests. Or it is the folder of an environment in a
     checkout, edited: shown is which deployments the edit changes, and which restart.
+
+    \b
+      gitops-bridge plan --action deployment_start action.yaml
+      gitops-bridge plan overlays/prod/environment
     """
     shop = options.workshop(config_file)
     if what.is_dir():

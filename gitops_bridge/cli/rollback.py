@@ -35,6 +35,10 @@ def rollback(
 
     The earlier model/ folder is written as a new commit, so nothing conflicts. It stays rolled
     back: the action it undoes is held when it comes again, a newer one goes ahead.
+
+    \b
+      gitops-bridge rollback 65a000000000000000000010
+      gitops-bridge rollback 65a000000000000000000010 --to 4f1c2d9   (from gitops-bridge history)
     """
     shop = options.workshop(config_file)
     if rebuild:

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from gitops_bridge import agent
-from gitops_bridge.actions import Outcome
+from gitops_bridge.actions import Action, Outcome
 from gitops_bridge.cli import EXIT_PROBLEM
 from gitops_bridge.errors import RequestError
 
@@ -43,11 +43,13 @@ class _StatusInAnyCase(click.Command):
 
 @click.command(cls=_StatusInAnyCase)
 @click.option("--config", type=Path, help="The action file the agent wrote.")
-@click.option("--action", metavar="NAME", help="deployment_start, deployment_stop, pe_status, …")
+@click.option(
+    "--action", metavar="NAME", help=f"One of {', '.join(item.value for item in Action)}."
+)
 @click.option("--status-file", type=Path, help="Where to write the status (YAML).")
 @click.option(
     "--private-config", type=Path, envvar="GITOPS_BRIDGE_CONFIG", default="gitops-bridge.yaml",
-    show_default=True, help="The configuration of gitops-bridge.",
+    show_default=True, show_envvar=True, help="The configuration of gitops-bridge.",
 )  # fmt: skip
 @click.option("--show-status", is_flag=True, help="Print the status at the end.")
 @click.option("--exit-codes", is_flag=True, help="Exit 0 passing, 1 failing, 2 warning, 3 unknown.")
@@ -77,6 +79,14 @@ def run(
           type: ExternalCommand
           platform: os
           command: gitops-bridge run --private-config /etc/gitops-bridge.yaml
+
+    \b
+    By hand, to see what an action file would do:
+      gitops-bridge run --action deployment_start --config action.yaml \\
+        --status-file status.yaml --show-status --dry-run
+
+    The status file is written in every case; the exit code is 0 whatever it says, unless
+    --exit-codes is given.
     """
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
