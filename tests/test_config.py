@@ -178,3 +178,8 @@ def test_a_key_that_stands_twice_in_the_file_is_told_with_its_line(tmp_path):
     file.write_text("repository: {url: a}\nlimits:\n  removals: 3\n  removals: 30\n")
     with pytest.raises(ConfigError, match=r"says twice 'removals' \(line 4\)"):
         read_config(file)
+
+
+def test_an_empty_address_is_not_the_current_folder():
+    with pytest.raises(ConfigError, match=r"repository\.url: .* is empty"):
+        load(changed("repository/url", ""), "f")

@@ -127,6 +127,15 @@ def test_all_conflicts_are_told_at_once_and_nothing_is_written(remote: Remote) -
     assert "cure:" in said
 
 
+def test_an_empty_address_is_not_the_current_folder(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gitops_bridge", "init", "", *NEEDED],
+        cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "REPOSITORY is empty" in done.stderr
+
+
 def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) -> None:
     assert "--environment NAME=ID is missing" in remote.refused()
     said = remote.refused("--environment", "prod")

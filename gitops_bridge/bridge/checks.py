@@ -174,7 +174,11 @@ def _verified(
         image=proof.pinned(used.kustomizations.get(f"{folder}/model", {})),
         kustomizations=used.kustomizations.values(),
     )
-    own = {path: text for path, text in used.files.items() if path.startswith(f"{folder}/")}
+    own = {
+        path: text
+        for path, text in used.files.items()
+        if path.startswith(f"{folder}/") and not path.endswith(RECORD)
+    }
     return Finding(
         folder,
         (

@@ -50,7 +50,7 @@ class Section:
         return found
 
     def required(self, key: str, check: Callable[[str], str | None] = lambda _: None) -> str:
-        found = self.text(key, check)
+        found = self.text(key, lambda text: check(text) if text else "is empty")
         if found is None and self._data.get(key) is None:
             self.problem(key, "is missing")
         return found or ""

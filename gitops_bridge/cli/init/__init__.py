@@ -81,6 +81,8 @@ def init(
       gitops-bridge init REPOSITORY -e prod --values values.yaml --namespace mlops-prod
       gitops-bridge init REPOSITORY --upgrade
     """
+    if not repository_url.strip():
+        raise click.UsageError("REPOSITORY is empty: an address or a local path")
     ask = sys.stdin.isatty() and output == "text"
     public = Remote(repository_url).address
     scoped = {name: rest[name] for name in flags.SCOPED}
