@@ -87,6 +87,22 @@ def test_a_revert_holds_also_for_a_machine_that_never_saw_it(replaced):
     assert held["status"] == "warning"
 
 
+def test_a_revert_merged_as_a_pull_request_holds_while_others_move_on(replaced):
+    """A branch with the revert, made before another deployment's rollout and merged after it."""
+    replaced.pull()
+    git(replaced.clone, "checkout", "--quiet", "-b", "undo")
+    git(replaced.clone, "revert", "--no-edit", "HEAD")
+    act(replaced, "deployment_start", id=OTHER, name="fraud")
+    git(replaced.clone, "checkout", "--quiet", "main")
+    replaced.pull()
+    git(replaced.clone, "merge", "--quiet", "--no-ff", "--no-edit", "undo")
+    replaced.push()
+    held = act(replaced, "deployment_replace_model", newModelId=MODEL_B)
+    assert held["status"] == "warning", held
+    entries = as_json(replaced, "history", DEPLOYMENT)
+    assert [entry["by_the_bridge"] for entry in entries][0] is False
+
+
 def test_a_hold_survives_the_next_replay_too(replaced):
     revert(replaced)
     for _ in range(2):
