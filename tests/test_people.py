@@ -100,7 +100,7 @@ def test_a_revert_merged_as_a_pull_request_holds_while_others_move_on(replaced):
     held = act(replaced, "deployment_replace_model", newModelId=MODEL_B)
     assert held["status"] == "warning", held
     entries = as_json(replaced, "history", DEPLOYMENT)
-    assert [entry["by_the_bridge"] for entry in entries][0] is False
+    assert not entries[0]["by_the_bridge"]
 
 
 def test_a_hold_survives_the_next_replay_too(replaced):

@@ -25,10 +25,10 @@ from gitops_bridge.actions.vocabulary import (
     Request,
     Scale,
 )
+from gitops_bridge.config.names import IDENTIFIER
 from gitops_bridge.errors import RequestError
 
 _Choice = TypeVar("_Choice", bound=Enum)
-_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 RESERVED_IDS = frozenset({"environment"})
 _MAX_REPLICAS = 10_000
@@ -121,12 +121,12 @@ def _known(pe_info: object) -> tuple[str, ...]:
 
 def is_id(text: str) -> bool:
     """Whether a deployment can be called so: by what a person typed, before it becomes a path."""
-    return _ID.fullmatch(text) is not None and text not in RESERVED_IDS
+    return IDENTIFIER.fullmatch(text) is not None and text not in RESERVED_IDS
 
 
 def _identifier(value: object, key: str) -> str:
     text = _text(value, key)
-    if not _ID.fullmatch(text):
+    if not IDENTIFIER.fullmatch(text):
         raise RequestError(
             f"{key} is {shown(value)}, which can name no Kubernetes object",
             hint="lower-case letters, digits and '-', at most 56 characters",

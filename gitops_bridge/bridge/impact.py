@@ -16,7 +16,7 @@ from gitops_bridge.bridge.known import folder
 from gitops_bridge.bridge.sources import Reader
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
-from gitops_bridge.desired import proof
+from gitops_bridge.desired import overlay, proof
 from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError, RequestError
 from gitops_bridge.git import Snapshot
@@ -114,8 +114,8 @@ def _impact(
     old = {} if isinstance(was, BridgeError) else {proof.name(item): item for item in was}
     new = {proof.name(item): item for item in becomes}
     changed = tuple(name for name in sorted(old | new) if old.get(name) != new.get(name))
-    return Impact(path, any(_pods(old.get(n)) != _pods(new.get(n)) for n in changed), changed)
-
-
-def _pods(item: proof.Manifest | None) -> object:
-    return ((item or {}).get("spec") or {}).get("template")
+    restarts = any(
+        overlay.pod_template(old.get(name, {})) != overlay.pod_template(new.get(name, {}))
+        for name in changed
+    )
+    return Impact(path, restarts, changed)

@@ -27,12 +27,10 @@ from gitops_bridge.config.model import (
     Signing,
     SigningFormat,
 )
+from gitops_bridge.config.names import IDENTIFIER, NAME, NAMESPACE
 from gitops_bridge.config.section import Section
 from gitops_bridge.errors import ConfigError
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
 _BRANCH = re.compile(r"(?![-/.])(?!.*(//|\.\.|@\{|\.lock$|[/.]$))[^\x00-\x20~^:?*\[\\\x7f]+")
 
@@ -88,13 +86,13 @@ def _repository(section: Section) -> Repository:
 def _environments(section: Section) -> tuple[Environment, ...]:
     environments = []
     for identifier, item in section.sections():
-        if not _ID.fullmatch(identifier):
+        if not IDENTIFIER.fullmatch(identifier):
             item.problem("", "is no prediction environment id")
         environments.append(
             Environment(
                 id=identifier,
-                name=item.required("name", _matching(_NAME, "a-z, 0-9 and '-', at most 30")),
-                namespace=item.required("namespace", _matching(_NAMESPACE, "a namespace's name")),
+                name=item.required("name", _matching(NAME, "a-z, 0-9 and '-', at most 30")),
+                namespace=item.required("namespace", _matching(NAMESPACE, "a namespace's name")),
                 prediction_url=item.required("prediction_url", _http_url).rstrip("/"),
                 cluster=item.text("cluster") or Environment.cluster,
             )

@@ -13,6 +13,7 @@ from typing import Any
 from gitops_bridge import documents
 from gitops_bridge.desired import proof
 from gitops_bridge.desired.messages import clean, enumerated
+from gitops_bridge.desired.overlay import pod_template
 
 _LISTED = 5
 
@@ -56,7 +57,7 @@ def effect(before: Iterable[proof.Manifest], after: Iterable[proof.Manifest]) ->
         fields=tuple(_fields((old[name], new[name]) for name in both)),
         added=tuple(sorted(new.keys() - old.keys())),
         removed=tuple(sorted(old.keys() - new.keys())),
-        restarts=any(_template(old[name]) != _template(new[name]) for name in both),
+        restarts=any(pod_template(old[name]) != pod_template(new[name]) for name in both),
         diff=tuple(manifest_diff(old.values(), new.values())),
     )
 
@@ -84,10 +85,6 @@ def text_diff(before: str | None, after: str | None, name: str) -> list[str]:
             lineterm="",
         )
     )
-
-
-def _template(item: proof.Manifest) -> object:
-    return (item.get("spec") or {}).get("template")
 
 
 def _fields(

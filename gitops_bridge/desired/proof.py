@@ -1,8 +1,7 @@
 """Rendered manifests before and after a change, to the reasons why it must not be committed.
 
 `bridge` runs this on every change, `check` on every overlay. kustomize itself accepts an `images`
-entry that matches nothing, a patch without a target and an id that turned into a number; Argo CD
-would sync all of them.
+entry that matches nothing and an id that turned into a number; Argo CD would sync both.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ def manifests(rendered: str, where: str) -> list[Manifest]:
 def _misshapen(item: Manifest) -> Iterator[tuple[str, object]]:
     """Lists of a pod that are none, or hold something else than mappings: kustomize lets a JSON
     patch do that, and whoever reads containers and variables would stumble."""
-    template = (item.get("spec") or {}).get("template") or {}
-    for kind, listed in (template.get("spec") or {}).items():
+    for kind, listed in (overlay.pod_template(item).get("spec") or {}).items():
         if kind not in {"initContainers", "containers"}:
             continue
         yield from _no_mappings(listed, kind)
@@ -106,7 +104,7 @@ def name(item: Manifest) -> str:
 
 def containers(item: Manifest) -> list[Manifest]:
     """The containers of an object with a pod template, those that initialise included."""
-    spec = ((item.get("spec") or {}).get("template") or {}).get("spec") or {}
+    spec = overlay.pod_template(item).get("spec") or {}
     return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
 
 
@@ -175,7 +173,7 @@ def _of_one(item: Manifest, deployment: str) -> Iterator[str]:
 
 def _texts_only(item: Manifest) -> Iterator[tuple[str, object]]:
     """Values Kubernetes takes as text only, where YAML made something else of them."""
-    template = ((item.get("spec") or {}).get("template") or {}).get("metadata") or {}
+    template = overlay.pod_template(item).get("metadata") or {}
     for where, metadata in (("metadata", item.get("metadata") or {}), ("template", template)):
         for field in ("labels", "annotations"):
             for key, value in (metadata.get(field) or {}).items():

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from gitops_bridge.config.names import NAME, NAMESPACE
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import checks, registries
 from gitops_bridge.scaffold.keys import API_SECRET, BY_NAME, Key
@@ -150,7 +151,7 @@ def bridge_image(settings: Mapping[str, Any], version: str) -> str:
 def gateway(text: str) -> str:
     """NAMESPACE/NAME of a Gateway. Raises checks.Unfit."""
     namespace, _, name = text.partition("/")
-    if not checks.NAMESPACE.fullmatch(namespace) or not checks.OBJECT_NAME.fullmatch(name):
+    if not NAMESPACE.fullmatch(namespace) or not checks.OBJECT_NAME.fullmatch(name):
         raise checks.Unfit(f"{text!r:.60} does not look like NAMESPACE/NAME")
     return text
 
@@ -171,7 +172,7 @@ def own_image(text: str) -> str:
 
 def _unfit(told: Told) -> Iterator[str]:
     """What was told but cannot stand where it is to go."""
-    if not checks.NAME.fullmatch(told.name):
+    if not NAME.fullmatch(told.name):
         yield f"{told.name!r:.60} must be a-z, 0-9 and '-', at most 30"
     for flag, check, value in (
         ("--gateway", gateway, told.gateway),
@@ -183,7 +184,7 @@ def _unfit(told: Told) -> Iterator[str]:
                 check(value)
         except checks.Unfit as error:
             yield f"{flag}: {error}"
-    if told.builds_namespace and not checks.NAMESPACE.fullmatch(told.builds_namespace):
+    if told.builds_namespace and not NAMESPACE.fullmatch(told.builds_namespace):
         yield f"--builds-namespace: {told.builds_namespace!r:.60} is no namespace's name"
     if told.registry_ca and not checks.OBJECT_NAME.fullmatch(told.registry_ca):
         yield f"--registry-ca: {told.registry_ca!r:.60} is no ConfigMap's name"

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from gitops_bridge import __version__
+from gitops_bridge.config.names import NAME
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import answers as scaffold
 from gitops_bridge.scaffold import checks
@@ -222,7 +223,7 @@ def _prompt(question: str, default: str | None, check: Any) -> str:
 
 
 def _name(text: str) -> str:
-    if not checks.NAME.fullmatch(text):
+    if not NAME.fullmatch(text):
         raise checks.Unfit("a-z, 0-9 and '-', at most 30")
     return text
 

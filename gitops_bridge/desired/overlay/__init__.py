@@ -16,6 +16,7 @@ from gitops_bridge.desired.overlay.names import (
     SPOOLER_ANNOTATION,
     deployment_labels,
     object_name,
+    pod_template,
 )
 from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe, seams, whole_probe
 
@@ -36,6 +37,7 @@ __all__ = [
     "deployment_labels",
     "environment_probe",
     "object_name",
+    "pod_template",
     "seams",
     "seed",
     "unresolved",

@@ -1,0 +1,12 @@
+"""What names and ids are made of, wherever one is read: configuration, flags of `init`, action
+files.
+"""
+
+import re
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
+"""An environment's: a folder, and half of an Application's name."""
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+IDENTIFIER = re.compile(r"[a-z0-9]([a-z0-9-]{0,54}[a-z0-9])?")
+"""A deployment's or prediction environment's in DataRobot: with `mlops-` in front of it the name of
+a Service, which has 63 characters."""
