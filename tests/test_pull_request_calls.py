@@ -38,10 +38,12 @@ def counted(site):
 
 
 def test_a_new_proposal_is_found_and_created_and_one_for_each_feature_not_taken(site):
+    for number in range(120):  # however many others there are
+        site.forge.add(branch=f"feature-{number}", base="main", title="-", body="")
     site.start()
     assert len(counted(site)) <= 2 + site.forge.separate_features
-    pull = site.only()
-    assert pull.head == site.branches[BRANCH]
+    assert site.forge.pulls[121].head == site.branches[BRANCH]
+    assert site.forge.pulls[121].reviewers == ["ann"]
 
 
 def test_a_status_is_one_request_also_in_a_new_process(site):
@@ -108,6 +110,17 @@ def test_closed_before_main_moved_is_not_proposed_again(site):
     for outcome in (site.status(), site.replace()):
         assert "was rejected by" in outcome.message
     assert len(site.forge.pulls) == 2
+
+
+@pytest.mark.parametrize("lag", [0, 2], ids=["", "lists-lag-behind"])
+@pytest.mark.parametrize("by", ["status", "start"])
+def test_a_creation_whose_answer_was_lost_is_not_made_twice(site, by, lag):
+    site.forge.fail(None, after=True, when=lambda request: "title" in (request.body or ()))
+    assert "waits for the provider" in site.start().message
+    assert len(site.forge.pulls) == 1
+    site.forge.lag = lag
+    assert "waiting for pull request 1" in getattr(site, by)().message
+    assert site.only().head == site.branches[BRANCH]
 
 
 def memories(site):
