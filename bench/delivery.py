@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from bench import peers, world
 from bench.bridge import Resident, replace
 from bench.harness import Bench, Line, at_least, at_most, reported, shown, take_turns
+from bench.receiving import Received
 
 ROUNDS = 24
 
@@ -86,6 +87,21 @@ def scale(bench: Bench) -> Iterator[Line]:
     found = take_turns(rounds, many=many.turn, few=turn_of_few)
     what = f"the same at {bench.large.overlays} overlays beside {size}"
     yield at_most("scale", what, 1.5, found["few"], found["many"])
+    yield from _of_the_server(bench, found, rounds)
+
+
+def _of_the_server(bench: Bench, ours: Mapping[str, float], rounds: int) -> Iterator[Line]:
+    """How much of it is the server's: what `git receive-pack` takes for such a commit by itself,
+    most of it the check that nothing the new commit needs is missing."""
+    there = {"many": bench.large, "few": bench.small}
+    pushed = {name: Received(here) for name, here in there.items()}
+    server = take_turns(rounds, **{name: item.turn for name, item in pushed.items()})
+    rest = {name: ours[name] - server[name] for name in there}
+    said = (
+        f"{shown(server['many'])} beside {shown(server['few'])} are receive-pack's own; "
+        f"the rest is {rest['many'] / rest['few']:.2f}x"
+    )
+    yield reported("scale", "  of which the server takes", said)
 
 
 def batch(bench: Bench) -> Iterator[Line]:

@@ -10,29 +10,29 @@ from pathlib import Path
 
 from bench.bridge import Resident, workshop
 from bench.harness import Bench, Line, at_least, at_most, reported, shown, take_turns
-from bench.world import environ
-from gitops_bridge.bridge import people
-from gitops_bridge.bridge.listing import Listing
+from bench.world import PER_ENVIRONMENT, Spot, environ
+from gitops_bridge import agent
+from gitops_bridge.actions import Outcome
+from gitops_bridge.bridge import Workshop, handle, people
 
 _MODEL = re.compile(rb'^model: "?([^"\n]+)"?$', re.MULTILINE)
 
 
 def listing(bench: Bench) -> Iterator[Line]:
-    """All environments, one after the other, from a mirror that needs no fetch."""
+    """All environments, one after the other, from a mirror that needs no fetch; and what the whole
+    answers to deployment_list take, which the peer does not make."""
     here, rounds = bench.large, bench.rounds(12)
-    ours = Resident(here, "list-ours", bench.url)
-    names = [item.name for item in ours.shop.config.environments]
-    warm = Listing()
+    ours = Resident(here, "list-ours", bench.url, status_age=3600)
 
     def first(_: int) -> float:
-        shop, fresh = workshop(ours.config), Listing()
+        shop = workshop(ours.config)
         began = time.perf_counter()
-        count = _listed(shop, fresh, names)
+        count = _listed(shop)
         return _checked(time.perf_counter() - began, count, here.overlays)
 
     def again(_: int) -> float:
         began = time.perf_counter()
-        count = _listed(ours.shop, warm, names)
+        count = _listed(ours.shop)
         return _checked(time.perf_counter() - began, count, here.overlays)
 
     def peer(_: int) -> float:
@@ -40,16 +40,32 @@ def listing(bench: Bench) -> Iterator[Line]:
         count = len(_by_git(here.base))
         return _checked(time.perf_counter() - began, count, here.overlays)
 
-    _listed(ours.shop, warm, names)
-    found = take_turns(rounds, first=first, again=again, peer=peer)
+    def answered(_: int) -> float:
+        began = time.perf_counter()
+        count = sum(len(outcome.deployments or {}) for outcome in _answers(ours.shop))
+        return _checked(time.perf_counter() - began, count, here.overlays)
+
+    _listed(ours.shop)
+    found = take_turns(rounds, first=first, again=again, answered=answered, peer=peer)
     what = f"{here.overlays} deployments with their models, first time, beside ls-tree + cat-file"
     yield at_most("list", what, 3, found["peer"], found["first"])
     yield at_least("list", "the same again, nothing changed", 20, found["peer"], found["again"])
+    said = shown(found["answered"])
+    yield reported("list", "  as whole answers to deployment_list, nothing changed", said)
 
 
-def _listed(shop, found, names) -> int:  # type: ignore[no-untyped-def]
-    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=False)
-    return sum(len(found.models(snapshot, name)) for name in names)
+def _listed(shop: Workshop) -> int:
+    """How many deployments have a model."""
+    glance = shop.repository.glance(shop.config.repository.branch, fetch=False)
+    found = (shop.listing.models(glance, item.name) for item in shop.config.environments)
+    return sum(isinstance(model, str) for models in found for model in models.values())
+
+
+def _answers(shop: Workshop) -> Iterator[Outcome]:
+    for number in range(len(shop.config.environments)):
+        document = Spot(number * PER_ENVIRONMENT).document(1)
+        del document["deploymentInfo"]
+        yield handle(shop, agent.request("deployment_list", document))
 
 
 def _checked(seconds: float, count: int, wanted: int) -> float:
