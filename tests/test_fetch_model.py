@@ -225,6 +225,15 @@ def test_broken_files_are_65(server, fetch, tmp_path):
     assert not list(tmp_path.rglob("escaped"))
 
 
+def test_a_file_that_breaks_off_where_nothing_tells_its_end_is_75(server, fetch):
+    """The connection's end is all there is to go by, and it may have come too early."""
+    server.trouble.unbounded, server.trouble.drops = True, 1
+    ended = fetch()
+    assert ended.returncode == 75
+    assert "model.mlpkg is broken" in ended.stderr
+    assert fetch().returncode == 0
+
+
 def test_another_execution_type_than_datarobot_s_is_65(server, fetch):
     server.packages[PACKAGE].execution_type = "custom_inference_model"
     ended = fetch()

@@ -71,7 +71,7 @@ def test_a_file_arrives_hashed_and_readable_by_all(place, source):
     assert "3.0 of 3.0 MB" in place.said[-1]
 
 
-@pytest.mark.parametrize("trouble", [{"chunked": True}, {"ranges": False}, {"etag": False}])
+@pytest.mark.parametrize("trouble", [{"unbounded": True}, {"ranges": False}, {"etag": False}])
 def test_servers_that_offer_little_do_too(server, place, source, trouble):
     for name, value in trouble.items():
         setattr(server.trouble, name, value)

@@ -136,7 +136,11 @@ def _fill(
         found.source, folder / name, parts=out / OURS, pace=pace, sha256=order.sha256
     )
     pace.log(f"{name}: SHA-256 {fetched.sha256}, {fetched.size} bytes")
-    _check(order, fetched.path, limits)
+    try:
+        _check(order, fetched.path, limits)
+    except ImageError as error:
+        error.retry = error.retry or fetched.doubtful  # it may have broken off unnoticed
+        raise
     made_of = _provenance(order, found.model_id, fetched.sha256)
     if order.execution_type == _CUSTOM:
         text = _custom(made_of, fetched.path, out, limits)

@@ -42,9 +42,12 @@ class Pace:
 
 @dataclass(frozen=True)
 class Fetched:
+    """`doubtful` when nothing has told that these are all the bytes there are."""
+
     path: Path
     sha256: str
     size: int
+    doubtful: bool = False
 
 
 def download(
@@ -58,8 +61,8 @@ def download(
     """
     part = _Part.found(parts, source.name)
     try:
-        stated = _receive(source, part, pace)
-        for wanted, whose in ((sha256, "asked for"), (stated, "stated by the source")):
+        body = _receive(source, part, pace)
+        for wanted, whose in ((sha256, "asked for"), (body.sha256, "stated by the source")):
             if wanted is not None and wanted.lower() != part.hash.hexdigest():
                 raise ImageError(
                     f"{source.name}: SHA-256 is {part.hash.hexdigest()}, {wanted} is {whose}",
@@ -71,17 +74,18 @@ def download(
         if isinstance(error, disk.DiskFull) or not (error.retry and part.validator):
             part.discard()
         raise
-    return Fetched(target, part.hash.hexdigest(), part.size)
+    doubtful = body.unbounded and sha256 is None and body.sha256 is None
+    return Fetched(target, part.hash.hexdigest(), part.size, doubtful)
 
 
-def _receive(source: Source, part: _Part, pace: Pace) -> str | None:
-    """All bytes into the part, over as many connections as it takes. What the source states."""
+def _receive(source: Source, part: _Part, pace: Pace) -> Body:
+    """All bytes into the part, over as many connections as it takes. The last body, read."""
     pause, attempts, best = _FIRST_PAUSE, 0, part.size
     while True:
         try:
             with closing(source.open(part.size, part.validator)) as body:
                 _copy(source.name, body, part, pace)
-            return body.sha256
+            return body
         except BridgeError as error:
             if not error.retry or isinstance(error, disk.DiskFull):
                 raise

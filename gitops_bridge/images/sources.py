@@ -30,7 +30,7 @@ class Body:
 
     `validator` names this very content for a later resumption, None when there can be none.
     `sha256` is hex where the source states it. `chunks` raises BridgeError when the source breaks
-    off; `close` lets go of the connection.
+    off, which for an `unbounded` body looks like its end; `close` lets go of the connection.
     """
 
     start: int
@@ -39,6 +39,7 @@ class Body:
     close: Callable[[], None]
     validator: str | None = None
     sha256: str | None = None
+    unbounded: bool = False
 
 
 class Busy(ImageError):
@@ -106,7 +107,11 @@ class HttpSource:
         if answer.status_code == 206:
             start, size = asked, _whole(answer)
         chunks = self.rest.chunks(answer, _PIECE)
-        return Body(start, size, chunks, answer.close, _validator(answer), _digest(answer))
+        chunked = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        return Body(
+            start, size, chunks, answer.close, _validator(answer), _digest(answer),
+            unbounded=size is None and not chunked,
+        )  # fmt: skip
 
 
 def _begins_at(answer: Response, start: int) -> bool:

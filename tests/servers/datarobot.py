@@ -68,7 +68,7 @@ class Trouble:
     """Serves the first half, with a Content-Length that agrees."""
     length_added: int = 0
     """Content-Length says so much more than there is."""
-    chunked: bool = False
+    unbounded: bool = False
     """No Content-Length: what comes ends when the connection does."""
     ranges: bool = True
     etag: bool = True
@@ -343,7 +343,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         trouble = self.owner.trouble
         end = package.size // 2 if trouble.truncated else package.size
-        if trouble.chunked:
+        if trouble.unbounded:
             self.close_connection = True
             headers["Connection"] = "close"
         else:
