@@ -301,7 +301,7 @@ class DataRobot:
                 said = self.rest.redact(server_words(answer))
                 reason = f"{method} {path}: {answer.status_code}: {said:.200}"
                 after = _pause(pause, answer)
-            self._log(f"{reason}; asking again in {after:.0f} s")
+            self._log(reason)
             self._wait(after, reason)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

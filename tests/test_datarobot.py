@@ -178,7 +178,7 @@ def test_a_server_that_asks_for_no_wait_is_not_hammered(connect, server, clock, 
         connect(server, clock, patience=30, log=said.append).version()
     assert 1 < len(clock.naps) <= 30
     assert len(said) >= len(clock.naps)
-    assert all("slow down; asking again in" in line for line in said)
+    assert all("slow down" in line for line in said)
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun(server, api, clock):
