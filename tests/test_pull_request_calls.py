@@ -112,6 +112,28 @@ def test_closed_before_main_moved_is_not_proposed_again(site):
     assert len(site.forge.pulls) == 2
 
 
+def test_a_creation_that_was_cut_off_before_its_people_and_labels_is_completed(site):
+    """Where they are requests of their own; a process may be killed between any two."""
+    site.start()
+    pull = site.only()
+    whole = list(pull.reviewers), list(pull.assignees), list(pull.labels)
+    if site.forge.completes_later:
+        pull.reviewers.clear()
+    if site.forge.provider == "github":
+        pull.assignees, pull.labels = [], []
+    text = pull.body = f"A person's remark\n\n{pull.body}"
+    shutil.rmtree(site.folder / "cache")
+    site.status()
+    assert (pull.reviewers, pull.assignees, pull.labels) == whole
+    anew = site.forge.provider == "azure-devops"  # its lists show but the start of a text
+    assert anew or pull.body == text
+    counted(site)
+    shutil.rmtree(site.folder / "cache")
+    site.status()
+    site.status()
+    assert len(counted(site)) == (3 if anew else 2)
+
+
 @pytest.mark.parametrize("lag", [0, 2], ids=["", "lists-lag-behind"])
 @pytest.mark.parametrize("by", ["status", "start"])
 def test_a_creation_whose_answer_was_lost_is_not_made_twice(site, by, lag):

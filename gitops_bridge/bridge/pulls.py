@@ -86,6 +86,17 @@ class Pulls:
         known = memory is not None and memory.pull.number == pull.number
         return commit in pull.body or (known and memory is not None and memory.commit == commit)
 
+    def is_found_again(self, pull: PullRequest) -> bool:
+        """Whether nobody here remembers to have written it: its creation may have been cut off."""
+        memory = self._memory(pull.branch)
+        return memory is None or memory.commit is None
+
+    def complete(self, pull: PullRequest, proposal: Proposal, commit: str) -> PullRequest:
+        """Give one that was found again, its text written for `commit`, what it may lack."""
+        completed = self._forge().complete(pull, proposal)
+        self._keep(proposal.branch, _Memory(completed, commit))
+        return completed
+
     def write(
         self, pull: PullRequest | None, proposal: Proposal, commit: str, *, unseen: bool = False
     ) -> PullRequest:
@@ -99,6 +110,8 @@ class Pulls:
         if pull is not None and pull.state == "open":
             if unseen and not _changes(pull, proposal) <= self._forge().unseen:
                 pull = self._forge().look(pull.number) or pull
+            if self.is_found_again(pull):
+                pull = self._forge().complete(pull, proposal)
             written = self._forge().update(pull, proposal)
         if written is None or (written.state != "open" and not written.is_at(commit)):
             written = self._forge().create(proposal)

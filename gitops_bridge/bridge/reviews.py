@@ -151,11 +151,16 @@ def _shown(
             found.branch, shop.repository.commit_of(found.commit), expected=None
         )
     said: list[str] = []
-    if pull is None or pull.state != "open" or not pulls.is_written_for(pull, found.commit):
+    is_open = pull is not None and pull.state == "open"
+    is_written = pull is not None and is_open and pulls.is_written_for(pull, found.commit)
+    if pull is None or not is_written or pulls.is_found_again(pull):
         wanted, warning = texts.proposal(
             shop, shop.forge(), environment, found.deployment, found.branch, ready, found.commit
         )
-        pull = pulls.write(pull, wanted, found.commit, unseen=unseen is not None)
+        if pull and is_written:
+            pull = pulls.complete(pull, wanted, found.commit)
+        else:
+            pull = pulls.write(pull, wanted, found.commit, unseen=unseen is not None)
         if pull.state != "open":
             return _ended(shop, found, pull)
         said += [*pull.warnings, *([warning] if warning else [])]

@@ -104,6 +104,9 @@ class AzureDevOps:
 
         return changed(write, self.look, pull, proposal)
 
+    def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        return pull
+
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         changed = self._ask("PATCH", f"{self._path}/{pull.number}", {"isDraft": draft})
         return replace(self._pull(changed), labels=pull.labels)

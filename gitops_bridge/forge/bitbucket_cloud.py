@@ -87,6 +87,9 @@ class BitbucketCloud:
 
         return changed(write, self.look, pull, proposal)
 
+    def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        return pull
+
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         body = {"title": pull.title, "description": pull.body, "draft": draft}
         return _pull(self._api.ask("PUT", f"{self._path}/{pull.number}", body=body).data)

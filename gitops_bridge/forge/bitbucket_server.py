@@ -86,6 +86,9 @@ class BitbucketServer:
 
         return changed(write, self.look, pull, proposal)
 
+    def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        return pull
+
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         """Servers before 8.18 leave it as it is."""
 

@@ -75,11 +75,17 @@ class Gitea:
             {"assignees": list(proposal.assignees)}, _exists,
         )  # fmt: skip
         if answer.problem is not None:
-            return self.update(self._existing(proposal.branch, answer), proposal)
-        pull = _pull(answer.data)
-        if proposal.reviewers:
+            existing = self._existing(proposal.branch, answer)
+            return self.update(self.complete(existing, proposal), proposal)
+        pull = self.complete(_pull(answer.data), proposal)
+        return replace(pull, warnings=(*refused, *warnings, *pull.warnings))
+
+    def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        """Servers that do not tell whether anybody is asked for a review are asked again."""
+        warnings: list[str] = []
+        if proposal.reviewers and not pull.native["asked"]:
             tried(warnings, "reviewers", lambda: self._ask_review(pull.number, proposal.reviewers))
-        return replace(pull, warnings=(*refused, *warnings))
+        return replace(pull, warnings=tuple(warnings))
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         path = f"{self._path}/pulls/{pull.number}"
@@ -246,6 +252,7 @@ def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
         actor=_login(item.get("merged_by")),
         etag=etag,
         native={
+            "asked": bool(item.get("requested_reviewers")),
             "labels": [label["id"] for label in item["labels"] or ()],
             "style": (item["base"].get("repo") or {}).get("default_merge_style") or "merge",
         },

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from gitops_bridge.errors import ForgeError
@@ -91,12 +92,18 @@ class GitHub:
         )  # fmt: skip
         if answer.problem is not None:
             existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
-            return self.update(existing, proposal)
-        pull = _pull(answer.data)
+            return self.update(self.complete(existing, proposal), proposal)
+        return self.complete(_pull(answer.data), proposal)
+
+    def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        """The labels are set last: one that has them is complete."""
+        if proposal.labels and set(proposal.labels) <= set(pull.labels):
+            return pull
         warnings: list[str] = []
         for what, path, body in _additions(proposal, pull.number):
-            tried(warnings, what, lambda p=path, b=body: self._post(p, b))  # type: ignore[misc]
-        return replace(pull, labels=proposal.labels, warnings=tuple(warnings))
+            tried(warnings, what, partial(self._post, path, body))
+        labels = tuple(dict.fromkeys(pull.labels + proposal.labels))
+        return replace(pull, labels=labels, warnings=tuple(warnings))
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         """By the issue behind the pull request: that takes title, body and labels at once."""

@@ -96,6 +96,9 @@ class GitLab:
 
         return changed(write, self.look, pull, proposal)
 
+    def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        return pull
+
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         title = cut((_DRAFT if draft else "") + pull.title, self.limits.title)
         path = f"{self._path}/{pull.number}"

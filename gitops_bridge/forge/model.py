@@ -121,6 +121,10 @@ class Forge(Protocol):
         returned as it ended, and keeps the text of `pull`.
         """
 
+    def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
+        """Give an open one that was found again the people and labels that its creation may not
+        have come to. Where a creation takes them all nothing is asked."""
+
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         """Make an open one a draft, which nobody can merge, or ready again. One that the provider
         leaves as it is comes back so, or ForgeError is raised."""

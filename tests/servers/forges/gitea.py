@@ -193,6 +193,7 @@ class GiteaServer(ForgeServer):
             "title": pull.title,
             "body": pull.body,
             "labels": [self._label(name) for name in pull.labels],
+            "requested_reviewers": [{"login": name} for name in pull.reviewers] or None,
             "head": {"ref": pull.branch, "sha": pull.head, "repo_id": 2 if pull.fork else 1},
             "base": {
                 "ref": pull.base,
