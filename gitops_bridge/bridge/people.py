@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitops_bridge.actions import is_id, shown
-from gitops_bridge.bridge import builds, environments, gate, reviews, texts
+from gitops_bridge.bridge import builds, environments, gate, reviews
 from gitops_bridge.bridge.known import folder, known, look, seen, vouched_for
+from gitops_bridge.bridge.policy import Ready, reviewed
 from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.bridge.rollouts import Look, Plan, Planned, prove
 from gitops_bridge.bridge.sources import Reader
-from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
@@ -247,11 +247,11 @@ def _released(found: Known, delivered: Mapping[str, bytes]) -> dict[str, bytes |
 def carried_out(shop: Workshop, plan: Callable[[Snapshot], Planned]) -> Commit | Review:
     """Deliver what `plan` makes of each fresh snapshot, or have it reviewed, as the policy wants.
     Raises BridgeError when it cannot be."""
-    reviewed = texts.reviewed(shop)
+    is_reviewed = reviewed(shop)
 
     def edit(snapshot: Snapshot) -> Edit | Ready | BridgeError:
         planned = plan(snapshot)
-        if planned.changes_nothing or not reviewed(planned):
+        if planned.changes_nothing or not is_reviewed(planned):
             return planned.edit
         deployment = planned.home.rpartition("/")[2]
         found = known(shop.repository, snapshot, planned.home, deployment)

@@ -19,7 +19,7 @@ from gitops_bridge.desired.rollout import Change, Known
 from gitops_bridge.git import Snapshot
 
 if TYPE_CHECKING:
-    from gitops_bridge.bridge.texts import Ready
+    from gitops_bridge.bridge.policy import Ready
 
 
 @dataclass(frozen=True)

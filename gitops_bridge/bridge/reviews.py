@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gitops_bridge.bridge import gate, notes, proposals, texts
+from gitops_bridge.bridge import gate, notes, proposals
 from gitops_bridge.bridge.known import folder, vouched_for
 from gitops_bridge.bridge.notes import Note
+from gitops_bridge.bridge.policy import Ready
 from gitops_bridge.bridge.proposals import Proposal
 from gitops_bridge.bridge.rejections import Rejection, covers, find_rejection
-from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
@@ -154,6 +154,8 @@ def _shown(
     is_open = pull is not None and pull.state == "open"
     is_written = pull is not None and is_open and pulls.is_written_for(pull, found.commit)
     if pull is None or not is_written or pulls.is_found_again(pull):
+        from gitops_bridge.bridge import texts  # late: most looks write none
+
         wanted, warning = texts.proposal(
             shop, shop.forge(), environment, found.deployment, found.branch, ready, found.commit
         )

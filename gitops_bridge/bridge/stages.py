@@ -19,15 +19,14 @@ from gitops_bridge.bridge import (
     proposals,
     rejections,
     reviews,
-    texts,
     waiting,
 )
 from gitops_bridge.bridge.known import folder
 from gitops_bridge.bridge.notes import Note
+from gitops_bridge.bridge.policy import Ready, reviewed
 from gitops_bridge.bridge.proposals import Progress, Proposal
 from gitops_bridge.bridge.reviews import Review
 from gitops_bridge.bridge.rollouts import Look, Planned, planner
-from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.waiting import Missing
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
@@ -83,7 +82,7 @@ class _Action:
         self._home = folder(environment.name, self._deployment)
         self._until = until
         self._plan = planner(shop, request, environment)
-        self._reviewed = texts.reviewed(shop)
+        self._reviewed = reviewed(shop)
         self._look: Look | None = None
         self._snapshot: Snapshot | None = None  # of main, that was planned on last
         self._ordered: set[Image] = set()

@@ -4,62 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitops_bridge.bridge import builds, gate
-from gitops_bridge.bridge.rollouts import Look, Planned
+from gitops_bridge.bridge.policy import PATIENCE, Ready
 from gitops_bridge.bridge.workshop import Workshop
-from gitops_bridge.config import Environment, Gate, Mode
+from gitops_bridge.config import Environment, Gate
 from gitops_bridge.desired import comparison, pull_request
 from gitops_bridge.desired.dockerfile import BASE_DIGEST_LABEL, BASE_NAME_LABEL, SHA256_LABEL
 from gitops_bridge.desired.effect import effect
 from gitops_bridge.desired.pull_request import Build, Subject
-from gitops_bridge.desired.rollout import Change
 from gitops_bridge.errors import ConfigError, DataRobotError
 from gitops_bridge.git import Snapshot
 
 if TYPE_CHECKING:
     from gitops_bridge.forge import Forge, Proposal
 
-_PATIENCE = 15.0  # seconds; a text without DataRobot's facts is better than none
 _NO_HTML = frozenset({"bitbucket-cloud", "bitbucket-server"})
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A change that may be delivered and shall be reviewed, planned on main at `snapshot`."""
-
-    snapshot: Snapshot
-    planned: Planned
-    look: Look
-
-
-def reviewed(shop: Workshop) -> Callable[[Planned], bool]:
-    """Whether a planned change goes by pull request, for changes of one deployment. DataRobot is
-    asked at most once, and only when the policy wants to know how important that is."""
-    importance: list[str | None] = []
-
-    def wanted(planned: Planned) -> bool:
-        delivery = shop.config.delivery
-        if not delivery.proposes:
-            return False
-        if delivery.by_importance and not importance:
-            importance.append(_importance(shop, planned.home.rpartition("/")[2]))
-        change = planned.rollout.change
-        kind = Change.ROLLBACK if change is Change.RELEASE else change
-        return delivery.mode(kind.value, next(iter(importance), None)) is Mode.PULL_REQUEST
-
-    return wanted
-
-
-def _importance(shop: Workshop, deployment: str) -> str | None:
-    try:
-        client = shop.datarobot(_PATIENCE)
-        return client.importance(deployment) if client else None
-    except DataRobotError:
-        return None
 
 
 def proposal(
@@ -116,7 +77,7 @@ def _subject(
     challenger = comparison.of_record(rollout.after)
     facts = comparison.DeploymentFacts()
     try:
-        client = shop.datarobot(_PATIENCE)
+        client = shop.datarobot(PATIENCE)
         if client:
             package = rollout.after.model.package if rollout.after else None
             told = client.facts(

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from gitops_bridge.bridge import builds, gate, people, proposals, reviews, texts
+from gitops_bridge.bridge import builds, gate, people, proposals, reviews
 from gitops_bridge.bridge.known import folder, known
+from gitops_bridge.bridge.policy import Ready, reviewed
 from gitops_bridge.bridge.proposals import Progress, Proposal
 from gitops_bridge.bridge.rollouts import Look, Plan, Planned, planner
-from gitops_bridge.bridge.texts import Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired.rollout import Hold
@@ -98,7 +98,7 @@ def _next_edit(
     proposal: Proposal,
 ) -> Callable[[Snapshot], Edit | Hold | Missing | Ready | _Gone | _Stuck]:
     home = folder(environment.name, proposal.deployment)
-    reviewed = texts.reviewed(shop)
+    is_reviewed = reviewed(shop)
     proposed = shop.repository.at(proposal.commit).id(home)
 
     plan = _plan(shop, environment, proposal)
@@ -120,7 +120,7 @@ def _next_edit(
             return _Gone(superseded=True)
         if seen.image and not gate.is_open(shop, seen.image):
             return Missing(snapshot, seen.decision, seen)
-        if reviewed(seen.decision):
+        if is_reviewed(seen.decision):
             return Ready(snapshot, seen.decision, seen)
         return replace(seen.decision.edit, along=proposals.withdrawn(shop, proposal))
 

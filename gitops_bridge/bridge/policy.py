@@ -1,0 +1,54 @@
+"""Which planned changes people review first, as the configuration's `delivery` says.
+
+`stages`, `waiting` and `people` ask before they deliver; `reviews` takes what is Ready from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gitops_bridge.bridge.rollouts import Look, Planned
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Mode
+from gitops_bridge.desired.rollout import Change
+from gitops_bridge.errors import DataRobotError
+from gitops_bridge.git import Snapshot
+
+PATIENCE = 15.0
+"""Seconds for a question to DataRobot whose answer people can do without."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A change that may be delivered and shall be reviewed, planned on main at `snapshot`."""
+
+    snapshot: Snapshot
+    planned: Planned
+    look: Look
+
+
+def reviewed(shop: Workshop) -> Callable[[Planned], bool]:
+    """Whether a planned change goes by pull request, for changes of one deployment. DataRobot is
+    asked at most once, and only when the policy wants to know how important that is."""
+    importance: list[str | None] = []
+
+    def wanted(planned: Planned) -> bool:
+        delivery = shop.config.delivery
+        if not delivery.proposes:
+            return False
+        if delivery.by_importance and not importance:
+            importance.append(_importance(shop, planned.home.rpartition("/")[2]))
+        change = planned.rollout.change
+        kind = Change.ROLLBACK if change is Change.RELEASE else change
+        return delivery.mode(kind.value, next(iter(importance), None)) is Mode.PULL_REQUEST
+
+    return wanted
+
+
+def _importance(shop: Workshop, deployment: str) -> str | None:
+    try:
+        client = shop.datarobot(PATIENCE)
+        return client.importance(deployment) if client else None
+    except DataRobotError:
+        return None
