@@ -65,7 +65,7 @@ def test_an_update_is_one_when_its_number_is_known_else_two(site):
     site.start()
     counted(site)
     site.start(MODEL_B)
-    assert len(counted(site)) == (2 if site.forge.versioned else 1)
+    assert len(counted(site)) == (2 if site.forge.looks_before else 1)
     assert MODEL_B in site.only().body
     shutil.rmtree(site.folder / "cache")
     site.start(MODEL_A)

@@ -170,8 +170,9 @@ class Pulls:
 
 
 def _changes(pull: PullRequest, proposal: Proposal) -> set[str]:
-    changes = {"title"} if proposal.title != pull.title else set()
-    return changes if set(proposal.labels) <= set(pull.labels) else changes | {"labels"}
+    title = {"title"} if proposal.title != pull.title else set()
+    labels = {"labels"} if not set(proposal.labels) <= set(pull.labels) else set()
+    return {"body"} | title | labels
 
 
 def _rank(pull: PullRequest) -> tuple[bool, int]:

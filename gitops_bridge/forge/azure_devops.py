@@ -45,7 +45,7 @@ class AzureDevOps:
     provider = "azure-devops"
     limits = Limits(title=400, body=4_000)
     features = frozenset({"draft", "labels", "reviewers", "auto-merge"})
-    unseen = frozenset({"title", "labels"})
+    unseen = frozenset({"title", "body", "labels"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         203: _TOKEN,

@@ -1,7 +1,10 @@
 """Bitbucket Cloud. https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/
 
 No labels, assignees or auto-merge. A creation between the branches of an open pull request changes
-that one, so there is nothing to adopt. Commits are abbreviated to twelve digits.
+that one, so there is nothing to adopt. Commits are abbreviated to twelve digits. What a change does
+not name is taken away, so each names the reviewers, whom lists show only when told to:
+https://developer.atlassian.com/cloud/bitbucket/rest/intro/#partial-response
+https://github.com/sourcegraph/sourcegraph-public-snapshot/issues/46970
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class BitbucketCloud:
     provider = "bitbucket-cloud"
     limits = Limits(title=255, body=32_768)
     features = frozenset({"draft", "reviewers"})
-    unseen = frozenset({"title"})
+    unseen: frozenset[str] = frozenset()
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         401: f"the Bitbucket token is wrong or has expired; {_SCOPES}",
@@ -62,7 +65,7 @@ class BitbucketCloud:
     def find(self, branch: str) -> PullRequest | None:
         found = self._api.get(
             self._path, q=f"source.branch.name = {json.dumps(branch)}", state=["OPEN", *_ENDED],
-            sort="-created_on", pagelen=50,
+            sort="-created_on", pagelen=50, fields="+values.reviewers",
         )  # fmt: skip
         return newest(_own(found["values"]), branch)
 
@@ -82,8 +85,7 @@ class BitbucketCloud:
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         def write(wanted: Proposal) -> PullRequest:
-            path = f"{self._path}/{pull.number}"
-            return _pull(self._api.ask("PUT", path, body=self._text(wanted)).data)
+            return self._change(pull, {**self._text(wanted), "draft": pull.draft})
 
         return changed(write, self.look, pull, proposal)
 
@@ -91,8 +93,16 @@ class BitbucketCloud:
         return pull
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
-        body = {"title": pull.title, "description": pull.body, "draft": draft}
-        return _pull(self._api.ask("PUT", f"{self._path}/{pull.number}", body=body).data)
+        present = self.look(pull.number) or pull
+        text = {"title": present.title, "description": present.body}
+        return self._change(present, {**text, "draft": draft})
+
+    def _change(self, pull: PullRequest, body: Mapping[str, Any]) -> PullRequest:
+        path = f"{self._path}/{pull.number}"
+        reviewers = pull.native["reviewers"]
+        if reviewers is None:
+            reviewers = _reviewers(self._api.get(path))
+        return _pull(self._api.ask("PUT", path, body={**body, "reviewers": reviewers}).data)
 
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         answer = self._api.ask("GET", f"{self._path}/{number}", etag=etag)
@@ -210,7 +220,14 @@ def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
         merge_commit=(item.get("merge_commit") or {}).get("hash"),
         actor=_name(item.get("closed_by")),
         etag=etag,
+        native={"reviewers": _reviewers(item)},
     )
+
+
+def _reviewers(item: Mapping[str, Any]) -> list[dict[str, str]] | None:
+    """As a change names them; None where the answer does not show them."""
+    shown = item.get("reviewers")
+    return None if shown is None else [{"uuid": one["uuid"]} for one in shown]
 
 
 def _exists(answer: Answer) -> bool:

@@ -37,7 +37,7 @@ class BitbucketServer:
     provider = "bitbucket-server"
     limits = Limits(title=255, body=32_768)
     features = frozenset({"draft", "reviewers", "auto-merge"})
-    unseen = frozenset({"title"})
+    unseen = frozenset({"title", "body"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         401: f"the Bitbucket token is wrong, has expired or lacks a right; it takes {_PERMISSION}",

@@ -38,7 +38,7 @@ class Gitea:
     provider = "gitea"
     limits = Limits(title=255, body=65_536)
     features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
-    unseen: frozenset[str] = frozenset()
+    unseen = frozenset({"body"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         401: "the Gitea token is wrong or was deleted",

@@ -52,7 +52,7 @@ class GitHub:
     provider = "github"
     limits = Limits(title=256, body=65_536)
     features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
-    unseen = frozenset({"title"})
+    unseen = frozenset({"title", "body"})
     headers: Mapping[str, str] = {
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",

@@ -102,8 +102,8 @@ class Forge(Protocol):
     features: frozenset[str]
     """Of draft, labels, reviewers, assignees, auto-merge."""
     unseen: frozenset[str]
-    """Of title and labels: what `update` may change without a look before it and undo nothing that
-    people did meanwhile."""
+    """Of title, body and labels: what `update` may change without a look before it and undo nothing
+    that people did meanwhile."""
 
     def find(self, branch: str) -> PullRequest | None:
         """The pull request of head `branch`: the open one, else the newest merged or closed."""

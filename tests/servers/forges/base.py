@@ -92,7 +92,7 @@ class ForgeServer:
     separate_features = 0  # requests for labels, reviewers and assignees together
     completes_later = False  # by requests after the creation
     closes_with_branch = False  # an open one, when its branch is deleted
-    versioned = False  # a change must name the version that the last push made
+    looks_before = False  # a change must name what only a look tells
     names_existing = False  # the refusal of a second one names the first
     ignores_strangers = False  # an unknown reviewer is left out without a word
     token = "canary-0123456789"

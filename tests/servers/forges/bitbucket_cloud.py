@@ -21,9 +21,12 @@ class BitbucketCloudServer(ForgeServer):
     provider = "bitbucket-cloud"
     api_path = "/2.0"
     page_size = 50
+    looks_before = True  # the reviewers
     names_existing = True  # by changing it
     description = "bitbucket-cloud.json"
-    undescribed = frozenset({"q", "sort", "page", "pagelen"})  # of every list, see the intro
+    undescribed = frozenset(
+        {"q", "sort", "page", "pagelen", "fields"}
+    )  # of every list, see the intro
     routes: ClassVar[dict[str, str]] = {
         f"GET {_REPO}": "repository",
         f"GET {_PULLS}": "list",
@@ -83,7 +86,11 @@ class BitbucketCloudServer(ForgeServer):
             pulls = [pull for pull in pulls if pull.branch == found[1]]
         if request.one("sort") == "-created_on":
             pulls = sorted(pulls, key=lambda pull: -pull.number)
-        return self._page(request, [self.shape(pull) for pull in pulls])
+        shown = [self.shape(pull) for pull in pulls]
+        for pull, item in zip(pulls, shown, strict=True):
+            if request.one("fields") == "+values.reviewers":
+                item["reviewers"] = [_account(name) for name in pull.reviewers]
+        return self._page(request, shown)
 
     def _page(self, request: Request, items: list[Any]) -> Reply:
         size = min(int(request.one("pagelen", "10")), self.page_size)
@@ -128,7 +135,10 @@ class BitbucketCloudServer(ForgeServer):
         pull = self.known(number)
         if pull.state != "open":
             raise Refused(400, "Only open pull requests can be mutated")
-        pull.title, pull.body = request.body["title"], request.body["description"]
+        body = request.body  # what is not named is taken away
+        pull.title, pull.body = body["title"], body.get("description", "")
+        pull.reviewers = [one["uuid"].strip("{}") for one in body.get("reviewers", [])]
+        pull.draft = body.get("draft", False)
         pull.draft = request.body.get("draft", pull.draft)
         self.touch(pull)
         return Reply(200, self.shape(pull, whole=True))
@@ -172,6 +182,8 @@ class BitbucketCloudServer(ForgeServer):
             "destination": {"branch": {"name": pull.base}, "repository": home},
             "reason": "",
         }
+        if whole:
+            shown["reviewers"] = [_account(name) for name in pull.reviewers]
         if pull.commit:
             shown["merge_commit"] = {"hash": pull.commit[:12]}
         if pull.by:

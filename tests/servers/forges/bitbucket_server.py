@@ -20,7 +20,7 @@ class BitbucketServerServer(ForgeServer):
     api_path = "/rest/api/latest"
     description = "bitbucket-server.json"
     project = "TEAM/models"
-    versioned = True
+    looks_before = True  # the version that the last push made
     names_existing = True
     routes: ClassVar[dict[str, str]] = {
         f"GET {_REPO}": "repository",
