@@ -17,22 +17,19 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images import zip_directory
+from gitops_bridge.images.tar_headers import Member
 
 CHUNK = 1 << 20
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\]")
-_EXTENDED = frozenset({
-    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-})  # fmt: skip
-_LONGEST_HEADER = 1 << 20
+_USUAL = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError,
     ValueError, LookupError, OverflowError, NotImplementedError, RuntimeError, struct.error,
@@ -82,13 +79,15 @@ def kind(path: Path) -> str | None:
 
 def check(path: Path, limits: Limits = DEFAULT) -> None:
     """Raise ImageError unless the file is an archive that is there to its end: a zip by its
-    directory, which is written last; a gzip by its own checksum; a tar by walking it."""
+    directory, which is written last, and each file's checksum; a gzip by its own; a tar by walking
+    it."""
     found = kind(path)
     with _naming(path):
         if found == "zip":
             zip_directory.check(path, limits.entries, limits.directory)
+            _drain(_readable(path), path, limits)
         elif found == "gzip":
-            _drain_gzip(path, limits)
+            _drain(_unzipped(path), path, limits)
         elif found == "tar":
             _walk_tar(path)
         else:
@@ -270,7 +269,7 @@ def _entries(path: Path, limits: Limits) -> Iterator[Iterator[_Entry]]:
         with zipfile.ZipFile(path) as archive:
             yield (_of_zip(archive, info) for info in archive.infolist())
     elif kind(path) in ("gzip", "tar"):
-        with tarfile.open(path, "r:*", errorlevel=2, tarinfo=_Member) as tar:
+        with tarfile.open(path, "r:*", errorlevel=2, tarinfo=Member) as tar:
             yield _of_tar(tar)
     else:
         raise ImageError(f"is no zip and no tar: it begins with {start(path)!r}")
@@ -281,7 +280,7 @@ def _of_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Entry:
     if info.flag_bits & 1:
         raise ImageError(f"holds {name!r:.200}, which is encrypted")
     mode = info.external_attr >> 16
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if info.compress_type not in _USUAL:
         raise ImageError(f"holds {name!r:.200}, compressed in an unusual way")
     if name.endswith("/"):
         return _Entry(name, "folder")
@@ -313,23 +312,6 @@ def _opener(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], IO[by
     return lambda: tar.extractfile(member) or io.BytesIO()
 
 
-class _Member(tarfile.TarInfo):
-    """A member of a tar whose headers do not fill the memory: the library reads long names, pax
-    headers and the maps of sparse files whole, however long they are."""
-
-    def _proc_member(self, archive: tarfile.TarFile) -> Any:
-        if self.type in _EXTENDED and self.size > _LONGEST_HEADER:
-            raise ImageError(f"holds a header of {self.size} bytes, more than {_LONGEST_HEADER}")
-        if self.type == tarfile.GNUTYPE_SPARSE:
-            self._proc_gnusparse_10()
-        return super()._proc_member(archive)  # type: ignore[misc]
-
-    def _proc_gnusparse_10(self, *_: Any) -> Any:
-        raise ImageError("holds a sparse file", hint="pack it without --sparse")
-
-    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10
-
-
 def _bomb(limits: Limits, size: int, where: str = "") -> ImageError:
     return ImageError(
         f"unpacks to more than {limits.most(size)} bytes{where} from {size}",
@@ -337,17 +319,32 @@ def _bomb(limits: Limits, size: int, where: str = "") -> ImageError:
     )
 
 
-def _drain_gzip(path: Path, limits: Limits) -> None:
-    size, unpacked = path.stat().st_size, 0
+def _readable(path: Path) -> Iterator[IO[bytes]]:
+    """The files of a zip, but for those that are encrypted or compressed in an unusual way."""
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.flag_bits & 1 and info.compress_type in _USUAL:
+                yield archive.open(info)
+
+
+def _unzipped(path: Path) -> Iterator[gzip.GzipFile]:
     with gzip.open(path, "rb") as file:
-        while chunk := file.read(CHUNK):
-            unpacked += len(chunk)
-            if unpacked > limits.most(size):
-                raise _bomb(limits, size)
+        yield file
+
+
+def _drain(files: Iterable[IO[bytes] | gzip.GzipFile], path: Path, limits: Limits) -> None:
+    """Read all to their ends, where the library compares their checksums."""
+    size, unpacked = path.stat().st_size, 0
+    for each in files:
+        with each as file:
+            while chunk := file.read(CHUNK):
+                unpacked += len(chunk)
+                if unpacked > limits.most(size):
+                    raise _bomb(limits, size)
 
 
 def _walk_tar(path: Path) -> None:
-    with tarfile.open(path, "r:", errorlevel=2, tarinfo=_Member) as tar:
+    with tarfile.open(path, "r:", errorlevel=2, tarinfo=Member) as tar:
         size = path.stat().st_size
         while (member := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined]
