@@ -93,6 +93,15 @@ class TestGitHub:
             forge.create(BARE)
         assert "this request needs pull_requests=write" in raised.value.hint
 
+    def test_a_plan_without_drafts_gets_an_open_one(self, running):
+        server, forge = running(GitHubServer)
+        server.drafts_allowed = False
+        pull = forge.create(dataclasses.replace(PROPOSAL, draft=True))
+        assert (pull.draft, pull.state, len(server.pulls)) == (False, "open", 1)
+        assert server.pulls[1].reviewers == ["ann"]
+        (warning,) = pull.warnings
+        assert "draft left out" in warning
+
     def test_what_the_refusal_says_in_detail_is_shown(self, running):
         server, forge = running(GitHubServer)
         server.push(BRANCH, server.branches["main"])

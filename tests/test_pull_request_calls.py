@@ -149,6 +149,19 @@ def memories(site):
     return list((site.folder / "cache" / "pull-requests").rglob("*.json"))
 
 
+def test_a_number_that_has_become_another_s(site):
+    """The repository was made anew at its address: the memory of it leads nowhere."""
+    site.start()
+    pull = site.forge.pulls.pop(1)
+    site.forge.add(branch="theirs", base="main", title="Theirs", body="")
+    pull.number = 2
+    site.forge.pulls[2] = pull
+    site.forge.touch(pull)
+    for _ in range(2):
+        assert "waiting for pull request 2" in site.status().message
+    assert site.forge.pulls[1].title == "Theirs"
+
+
 def test_merged_and_closed_are_told_once(site):
     site.serving()
     counted(site)

@@ -84,16 +84,17 @@ class GitHub:
         return newest(self._own(found), branch)
 
     def create(self, proposal: Proposal) -> PullRequest:
-        answer, _ = post(
+        """Not every plan of GitHub has drafts in private repositories: there it is none."""
+        answer, refused = post(
             self._api, f"{self._path}/pulls",
-            {**self._text(proposal), "head": proposal.branch, "base": proposal.base,
-             "draft": proposal.draft},
-            {}, _exists,
+            {**self._text(proposal), "head": proposal.branch, "base": proposal.base},
+            {"draft": proposal.draft}, _exists,
         )  # fmt: skip
         if answer.problem is not None:
             existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
             return self.update(self.complete(existing, proposal), proposal)
-        return self.complete(_pull(answer.data), proposal)
+        pull = self.complete(_pull(answer.data), proposal)
+        return replace(pull, warnings=(*refused, *pull.warnings))
 
     def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         """The labels are set last: one that has them is complete."""

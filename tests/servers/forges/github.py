@@ -119,6 +119,8 @@ class GitHubServer(ForgeServer):
         body = request.body
         head, base = body["head"], body["base"]
         problem = None
+        if body.get("draft") and not self.drafts_allowed:
+            raise Refused(422, "Draft pull requests are not supported in this repository.")
         if head not in self.branches:
             problem = {"field": "head", "code": "invalid"}
         elif base not in self.branches:
