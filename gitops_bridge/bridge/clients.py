@@ -29,10 +29,10 @@ def registries(
 ) -> Callable[[str], Registry]:
     """A maker of one client for each host. It raises ConfigError for what cannot be read.
 
-    An action looks at the image some times within its `budget`, in seconds, so one answer that is
-    long in coming may take but a part of that.
+    One answer that is long in coming may take but a part of an action's `budget`, in seconds: a
+    look plans twice and asks twice each time, and must end in what the agent allows beyond that.
     """
-    wait = max(2.0, budget / 12)
+    wait = min(30.0, max(2.0, budget / 24))
 
     @cache
     def registry(host: str) -> Registry:
