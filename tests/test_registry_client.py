@@ -207,7 +207,9 @@ def test_an_identity_token_is_exchanged(bearer, token_server):
     assert "old-canary" not in str(caught.value)
 
 
-def test_a_helper_is_asked_once_and_anew_after_a_refusal(guarded, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["guarded", "bearer"])
+def test_a_helper_is_asked_once_and_anew_after_a_refusal(kind, request, tmp_path, monkeypatch):
+    host = request.getfixturevalue(kind)
     program = tmp_path / "docker-credential-counting"
     program.write_text(f"#!/bin/sh\necho >> {tmp_path}/asked\ncat {tmp_path}/answer\n")
     program.chmod(0o755)
@@ -220,16 +222,16 @@ def test_a_helper_is_asked_once_and_anew_after_a_refusal(guarded, tmp_path, monk
         return len((tmp_path / "asked").read_text().splitlines())
 
     answer(PASSWORD)
-    found = keychain(json.dumps({"credHelpers": {guarded: "counting"}}), "config.json")
+    found = keychain(json.dumps({"credHelpers": {host: "counting"}}), "config.json")
     with Registry(found, Access()) as registry:
-        push_image(registry, f"{guarded}/helped/app:1")
+        push_image(registry, f"{host}/helped/app:1")
         assert asked() == 1
     answer("expired-canary")
     with Registry(found, Access()) as registry:
         with pytest.raises(RegistryError, match="401"):
-            registry.digest(f"{guarded}/helped/app:1")
+            registry.digest(f"{host}/helped/app:1")
         answer(PASSWORD)
-        assert registry.digest(f"{guarded}/helped/app:1")
+        assert registry.digest(f"{host}/helped/app:1")
     assert asked() == 3
 
 

@@ -36,7 +36,7 @@ class End(Enum):
     DECLINED = "the server refuses, and would again"
     UNCLEAR = "the connection ended before the server had answered"
     HELD = "nothing was wrong with it, but with another one of the same push"
-    UNABLE = "the server takes no several branches as one, so nothing was sent"
+    UNABLE = "the server cannot take several branches as one, and nothing was sent"
 
 
 @dataclass(frozen=True)

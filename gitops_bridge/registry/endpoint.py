@@ -57,7 +57,12 @@ class Endpoint:
         the repository `also_pull`. `path` may be an absolute URL the registry gave."""
         scopes = {f"repository:{repository}:{'pull,push' if push else 'pull'}"}
         scopes |= {f"repository:{also_pull}:pull"} if also_pull else set()
-        response = self._authorized(method, path, repository, frozenset(scopes), options)
+        try:
+            response = self._authorized(method, path, repository, frozenset(scopes), options)
+        except RegistryError as error:
+            if error.status == 401:  # said by the token server
+                self._known.pop(repository, None)
+            raise
         if response.status_code in expected:
             return response
         if response.status_code == 401 and not self._known.pop(repository, None):
