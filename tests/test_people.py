@@ -103,6 +103,19 @@ def test_a_revert_merged_as_a_pull_request_holds_while_others_move_on(replaced):
     assert not entries[0]["by_the_bridge"]
 
 
+def test_an_old_rollout_that_a_person_picks_again_holds(replaced):
+    """git cherry-pick keeps the message of the old commit, its trailers and author included."""
+    start = git(replaced.remote, "rev-parse", "main~1").strip()
+    replaced.pull()
+    git(replaced.clone, "cherry-pick", "--no-commit", "-X", "theirs", start)
+    git(replaced.clone, "checkout", start, "--", HOME)
+    git(replaced.clone, "commit", "--quiet", f"--reuse-message={start}")
+    replaced.push()
+    held = act(replaced, "deployment_replace_model", newModelId=MODEL_B)
+    assert held["status"] == "warning", held
+    assert as_json(replaced, "history", DEPLOYMENT)[0]["by_the_bridge"] is False
+
+
 def test_a_hold_survives_the_next_replay_too(replaced):
     revert(replaced)
     for _ in range(2):

@@ -1,5 +1,7 @@
 """The decision, as a function: what a request asks of what Git holds."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +197,14 @@ def test_a_reverted_squash_merge_is_a_person_s():
     ]
     story = told(commits, ID)
     assert (story.last.commit, story.moved.commit) == ("c2", "c3")
+
+
+def test_a_delivery_that_a_person_picks_again_is_the_person_s():
+    picked = replace(seen("c3", R1, "gitops-bridge"), before=2)
+    story = told([picked, seen("c2", R2), seen("c1", R1)], ID)
+    assert (story.last.commit, story.moved.commit, story.rollouts) == ("c2", "c3", 2)
+    released = replace(picked, trailers={**picked.trailers, "Released": "c1"})
+    assert told([released, seen("c2", R2), seen("c1", R1)], ID).last.commit == "c3"
 
 
 def test_all_people_s_commits_since_are_told_newest_first():

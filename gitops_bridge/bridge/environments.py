@@ -23,7 +23,6 @@ from gitops_bridge.errors import BridgeError, RenderError
 from gitops_bridge.kustomize import Kustomize
 
 _PROBE = "gitops-bridge-probe"
-_FURTHER = ("monitoring", "autoscaling")
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,12 @@ def problems(reader: Reader, environment: str, kustomize: Kustomize, targets: Ta
 
 
 def _whole(reader: Reader, environment: str) -> Sources:
+    """With all that the team has kept: who monitors nothing may have removed what is for that."""
     home, probe = folder(environment), f"overlays/{environment}/{_PROBE}"
-    parts = [part for part in _FURTHER if reader.tree.id(f"{home}/{part}") is not None]
-    return reader.sources(probe, {KUSTOMIZATION: overlay.whole_probe(parts).encode()})
+    model = "base/components/dedicated-model"
+    wanted = (model, f"{model}/monitored", f"{home}/monitoring", f"{home}/autoscaling")
+    there = [path for path in wanted if reader.tree.id(path) is not None]
+    return reader.sources(probe, {KUSTOMIZATION: overlay.whole_probe(there).encode()})
 
 
 def repeated(files: Mapping[str, bytes]) -> list[str]:

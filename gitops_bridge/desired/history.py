@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gitops_bridge.desired.messages import ACTION, DEPLOYMENT
+from gitops_bridge.desired.messages import ACTION, DEPLOYMENT, RELEASED
 from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import Touch
 
@@ -19,13 +19,15 @@ from gitops_bridge.desired.rollout import Touch
 @dataclass(frozen=True)
 class Seen:
     """A commit as history shows it; `record` is what `model/` held after it, None if nothing.
-    `vouched`: a proposal of ours says that this is how it got there."""
+    `vouched`: a proposal of ours says that this is how it got there. `before`: the rollout number
+    it found, 0 if none."""
 
     commit: str
     author: str
     trailers: Mapping[str, str]
     record: Record | None
     vouched: bool = False
+    before: int = 0
 
     def touch(self) -> Touch:
         return Touch(self.commit, self.author, self.record)
@@ -73,7 +75,17 @@ def told(seen: Iterable[Seen], deployment: str) -> Story:
 
 def _signed(commit: Seen, deployment: str) -> bool:
     trailers = commit.trailers
-    return commit.vouched or (ACTION in trailers and trailers.get(DEPLOYMENT) == deployment)
+    if commit.vouched:
+        return True
+    if ACTION not in trailers or trailers.get(DEPLOYMENT) != deployment:
+        return False
+    return RELEASED in trailers or not _picked(commit)
+
+
+def _picked(commit: Seen) -> bool:
+    """Whether a person brought an old delivery back with its message, as git cherry-pick does: each
+    of ours counts on from what it found."""
+    return commit.record is not None and commit.record.rollout <= commit.before
 
 
 def _squashed(newer: list[Seen], older: int) -> Seen | None:

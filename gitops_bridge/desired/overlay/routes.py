@@ -60,12 +60,10 @@ def environment_probe() -> str:
     return _PROBE
 
 
-def whole_probe(parts: Iterable[str]) -> str:
-    """As `environment_probe`, with a monitored model and every further one of the environment's
-    `parts`, as a rollout could nest them: to see that each renders."""
-    model = "../../../base/components/dedicated-model"
-    components = (model, f"{model}/monitored", *(f"../environment/{part}" for part in parts))
-    return _PROBE + "".join(f"  - {component}\n" for component in components)
+def whole_probe(components: Iterable[str]) -> str:
+    """As `environment_probe`, with further components on top, by their paths in the repository: to
+    see that a deployment which uses them would render."""
+    return _PROBE + "".join(f"  - ../../../{component}\n" for component in components)
 
 
 def seams(objects: list[dict[str, Any]]) -> Seams:
