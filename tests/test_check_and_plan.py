@@ -99,6 +99,16 @@ def faults():
         "deployment-id",
     )
     yield (
+        "empty entry",
+        lambda t: append(t, "images:\n-\n"),
+        "images: the entry None names no image",
+    )
+    yield (
+        "no list",
+        lambda t: append(t, "configurations: 5\n"),
+        f"{HOME}/kustomization.yaml: configurations is 5 (it must be a list)",
+    )
+    yield (
         "target",
         lambda t: append(t, "patches:\n- target: {kind: Ingress, name: mlop}\n  patch: '[]'\n"),
         f"{HOME}: the patch with the target {{kind: Ingress, name: mlop}} changes nothing",

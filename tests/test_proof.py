@@ -1,8 +1,13 @@
 """An action whose change would not hold commits nothing and says why."""
 
-import pytest
+import copy
 
-from gitops_bridge.desired.proof import moved_outside
+import pytest
+import yaml
+
+from gitops_bridge.desired.effect import effect
+from gitops_bridge.desired.overlay import seams
+from gitops_bridge.desired.proof import manifests, moved_outside, problems
 from gitops_bridge.desired.reach import refuse_reach, removed_overlays
 from gitops_bridge.errors import RenderError
 from tests.cli import act, bridge
@@ -168,3 +173,62 @@ def test_what_counts_as_a_removed_overlay():
         ]
     ) == {"overlays/p/a", "overlays/p/c"}
     assert removed_overlays(["overlays/p/environment/serving/kustomization.yaml"]) == set()
+
+
+LABELS = {"bosun.datarobot.com/deployment": "65a0"}
+CONTAINER = {
+    "name": "model-package",
+    "image": "registry/model:1",
+    "resources": {"requests": {"cpu": "1"}},
+    "env": [{"name": "A", "value": "", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}],
+}
+OBJECTS = [
+    {
+        "kind": "Deployment",
+        "metadata": {"name": "mlops-65a0", "labels": LABELS, "annotations": {"a": "b"}},
+        "spec": {
+            "selector": {"matchLabels": LABELS},
+            "template": {
+                "metadata": {"labels": LABELS, "annotations": {"a": "b"}},
+                "spec": {"initContainers": [CONTAINER], "containers": [CONTAINER]},
+            },
+        },
+    },
+    {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "mlops-65a0", "labels": LABELS},
+        "spec": {"scaleTargetRef": {"name": "mlops-65a0"}},
+    },
+    {"kind": "Ingress", "metadata": {"name": "mlops-65a0"}, "spec": {"rules": [{"host": "h"}]}},
+]
+
+
+def places(node, path=()):
+    if path:
+        yield path
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, (dict, list)):
+            yield from places(value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize("made", ["text", [], ["x"], [None], None, 1, True, {"k": None}], ids=str)
+def test_whatever_a_patch_makes_of_an_object_is_told_not_a_fault(made):
+    for *parents, last in places(OBJECTS):
+        objects = copy.deepcopy(OBJECTS)
+        holder = objects
+        for step in parents:
+            holder = holder[step]
+        holder[last] = made
+        text = yaml.safe_dump_all(objects, sort_keys=False)
+        try:
+            found = manifests(text, "here")
+            problems(
+                found, deployment="65a0", image="registry/model:1",
+                kustomizations=[{"images": [{"name": "registry/model"}, made]}],
+            )  # fmt: skip
+            effect(OBJECTS, found)
+            seams(found)
+        except RenderError:
+            pass

@@ -58,6 +58,7 @@ TARGETS = [
     {"kind": "Deployment", "name": "mlops-2"},
     {"kind": "Deploy.*", "name": "ml.*"},
     {"kind": "deployment"},
+    {"kind": "[[:alpha:]]+", "name": "mlops"},
     {"kind": "Ingress", "name": "mlops"},
     {"group": "apps"},
     {"group": "extensions", "kind": "Deployment"},

@@ -153,7 +153,7 @@ def _together(
 
 
 def _owner(item: proof.Manifest) -> object:
-    return ((item.get("metadata") or {}).get("labels") or {}).get(overlay.DEPLOYMENT_LABEL)
+    return str(overlay.at(item, "metadata", "labels", overlay.DEPLOYMENT_LABEL))
 
 
 def _alone(used: Sources, folder: str, kustomize: Kustomize) -> list[proof.Manifest] | BridgeError:

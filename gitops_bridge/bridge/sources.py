@@ -73,7 +73,7 @@ class Reader:
             return
         kustomization = self._kustomization(found, folder)
         found.kustomizations[folder] = kustomization
-        for reference in _references(kustomization):
+        for reference in _references(kustomization, folder):
             path = posixpath.normpath(posixpath.join(folder, reference))
             if path in found.files:
                 continue
@@ -123,8 +123,13 @@ def _parsed(content: bytes, path: str) -> Mapping[str, Any]:
     return data
 
 
-def _references(kustomization: Mapping[str, Any]) -> Iterator[str]:
+def _references(kustomization: Mapping[str, Any], folder: str) -> Iterator[str]:
     for key in _REFERENCES:
-        for reference in kustomization.get(key) or []:
+        listed = kustomization.get(key) or []
+        if not isinstance(listed, list):
+            raise RenderError(
+                f"{folder}/{KUSTOMIZATION}: {key} is {listed!r:.60}", hint="it must be a list"
+            )
+        for reference in listed:
             if isinstance(reference, str) and "://" not in reference and "\n" not in reference:
                 yield reference

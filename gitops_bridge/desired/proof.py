@@ -43,7 +43,7 @@ def manifests(rendered: str, where: str) -> list[Manifest]:
 def _misshapen(item: Manifest) -> Iterator[tuple[str, object]]:
     """Lists of a pod that are none, or hold something else than mappings: kustomize lets a JSON
     patch do that, and whoever reads containers and variables would stumble."""
-    for kind, listed in (overlay.pod_template(item).get("spec") or {}).items():
+    for kind, listed in overlay.mapping_at(overlay.pod_template(item), "spec").items():
         if kind not in {"initContainers", "containers"}:
             continue
         yield from _no_mappings(listed, kind)
@@ -97,20 +97,23 @@ def moved_outside(before: list[Manifest], after: list[Manifest], deployment: str
 
 def name(item: Manifest) -> str:
     """Kind, namespace and name: what tells an object from all others."""
-    metadata = item.get("metadata") or {}
+    metadata = overlay.mapping_at(item, "metadata")
     namespace = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
     return f"{item.get('kind')} {namespace}{metadata.get('name')}"
 
 
-def containers(item: Manifest) -> list[Manifest]:
+def containers(item: Manifest) -> list[Mapping[str, Any]]:
     """The containers of an object with a pod template, those that initialise included."""
-    spec = overlay.pod_template(item).get("spec") or {}
-    return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+    spec = overlay.mapping_at(overlay.pod_template(item), "spec")
+    return [
+        container
+        for kind in ("initContainers", "containers")
+        for container in overlay.mappings_at(spec, kind)
+    ]
 
 
 def _owned(item: Manifest, deployment: str) -> bool:
-    labels = (item.get("metadata") or {}).get("labels") or {}
-    return bool(labels.get(overlay.DEPLOYMENT_LABEL) == deployment)
+    return bool(overlay.at(item, "metadata", "labels", overlay.DEPLOYMENT_LABEL) == deployment)
 
 
 def _of_the_server(objects: list[Manifest], deployment: str, image: str) -> Iterator[str]:
@@ -130,8 +133,8 @@ def _of_the_server(objects: list[Manifest], deployment: str, image: str) -> Iter
                 f"{image!r}: a patch in the environment or the overlay overrides the image"
             )
     for item in servers:
-        selector = ((item.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        if selector.get(overlay.DEPLOYMENT_LABEL) != deployment:
+        selected = overlay.at(item, "spec", "selector", "matchLabels", overlay.DEPLOYMENT_LABEL)
+        if selected != deployment:
             yield f"{name(item)}: its selector does not name the deployment {deployment}"
 
 
@@ -141,7 +144,9 @@ def _unmatched_images(
     used = {str(container.get("image")) for item in objects for container in containers(item)}
     for kustomization in kustomizations:
         for entry in kustomization.get("images") or []:
-            if not any(reference.startswith(_reference(entry)) for reference in used):
+            if not isinstance(entry, Mapping):
+                yield f"images: the entry {entry!r:.60} names no image"
+            elif not any(reference.startswith(_reference(entry)) for reference in used):
                 yield f"images: the entry {entry.get('name')!r} matches nothing"
 
 
@@ -154,17 +159,17 @@ def _reference(entry: Mapping[str, Any]) -> str:
 def pinned(component: Mapping[str, Any]) -> str:
     """The image that a deployment's `model/kustomization.yaml` pins, "" when it pins none."""
     for entry in component.get("images") or []:
-        if entry.get("name") == MODEL_IMAGE:
+        if isinstance(entry, Mapping) and entry.get("name") == MODEL_IMAGE:
             return _reference(entry)
     return ""
 
 
 def _of_one(item: Manifest, deployment: str) -> Iterator[str]:
-    metadata = item.get("metadata") or {}
     if not _owned(item, deployment):
         yield f"{name(item)}: its label {overlay.DEPLOYMENT_LABEL} is not {deployment!r}"
     elif not re.fullmatch(
-        rf".+-{re.escape(deployment)}({_GENERATED.pattern})?", str(metadata.get("name"))
+        rf".+-{re.escape(deployment)}({_GENERATED.pattern})?",
+        str(overlay.at(item, "metadata", "name")),
     ):
         yield f"{name(item)}: its name does not end in -{deployment}"
     for path, value in _texts_only(item):
@@ -173,14 +178,13 @@ def _of_one(item: Manifest, deployment: str) -> Iterator[str]:
 
 def _texts_only(item: Manifest) -> Iterator[tuple[str, object]]:
     """Values Kubernetes takes as text only, where YAML made something else of them."""
-    template = overlay.pod_template(item).get("metadata") or {}
-    for where, metadata in (("metadata", item.get("metadata") or {}), ("template", template)):
+    for where, holder in (("metadata", item), ("template", overlay.pod_template(item))):
         for field in ("labels", "annotations"):
-            for key, value in (metadata.get(field) or {}).items():
+            for key, value in overlay.mapping_at(holder, "metadata", field).items():
                 if not isinstance(value, str):
                     yield f"{where}.{field}.{key}", value
     for container in containers(item):
-        for variable in container.get("env") or []:
+        for variable in overlay.mappings_at(container, "env"):
             if not isinstance(variable.get("value", ""), str):
                 yield f"env {variable.get('name')}", variable["value"]
 
@@ -189,6 +193,7 @@ def _repeated(objects: list[Manifest]) -> Iterator[str]:
     """Server-side apply refuses a list of variables with the same name twice."""
     for item in objects:
         for container in containers(item):
-            names = [variable.get("name") for variable in container.get("env") or []]
+            variables = overlay.mappings_at(container, "env")
+            names = [str(variable.get("name")) for variable in variables]
             for twice in sorted({found for found in names if names.count(found) > 1}):
                 yield f"{name(item)}: container {container.get('name')} has env {twice} twice"

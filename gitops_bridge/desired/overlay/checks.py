@@ -10,7 +10,10 @@ from gitops_bridge.desired.overlay.names import (
     ID_WORD,
     MODEL_IMAGE,
     SPOOLER_ANNOTATION,
+    at,
     containers,
+    mapping_at,
+    mappings_at,
     name_of,
     pod_template,
     texts,
@@ -27,10 +30,10 @@ def unresolved(objects: list[dict[str, Any]]) -> list[str]:
             for pointer, text in texts(item)
             if ID_WORD in text
         ]
-        annotations = pod_template(item).get("metadata", {}).get("annotations") or {}
+        annotations = mapping_at(pod_template(item), "metadata", "annotations")
         for container in containers(item):
             who = f"{where}: container {container.get('name')}"
-            if container.get("image") in {MODEL_IMAGE, AGENT_IMAGE}:
+            if str(container.get("image")) in {MODEL_IMAGE, AGENT_IMAGE}:
                 problems.append(f"{who} has the placeholder image {container['image']}")
             if _reads_spooler(container) and not annotations.get(SPOOLER_ANNOTATION):
                 problems.append(f"{who} is monitored, but environment/monitoring sets no spooler")
@@ -40,8 +43,8 @@ def unresolved(objects: list[dict[str, Any]]) -> list[str]:
 def _reads_spooler(container: Mapping[str, Any]) -> bool:
     wanted = f"metadata.annotations['{SPOOLER_ANNOTATION}']"
     return any(
-        (variable.get("valueFrom") or {}).get("fieldRef", {}).get("fieldPath") == wanted
-        for variable in container.get("env") or []
+        at(variable, "valueFrom", "fieldRef", "fieldPath") == wanted
+        for variable in mappings_at(container, "env")
     )
 
 
@@ -56,7 +59,7 @@ def autoscaling_problems(objects: list[dict[str, Any]]) -> list[str]:
     for item in objects:
         if item["kind"] != "HorizontalPodAutoscaler":
             continue
-        target = ((item.get("spec") or {}).get("scaleTargetRef") or {}).get("name")
+        target = str(at(item, "spec", "scaleTargetRef", "name"))
         if target not in servers:
             problems.append(f"HorizontalPodAutoscaler {name_of(item)}: no Deployment {target}")
             continue
@@ -75,5 +78,4 @@ def _home(container: Mapping[str, Any]) -> str:
 
 def _requests_cpu(container: Mapping[str, Any]) -> bool:
     """A limit without a request is the request."""
-    resources = container.get("resources") or {}
-    return any("cpu" in (resources.get(part) or {}) for part in ("requests", "limits"))
+    return any("cpu" in mapping_at(container, "resources", part) for part in ("requests", "limits"))

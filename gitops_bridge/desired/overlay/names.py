@@ -36,16 +36,36 @@ def object_name(deployment_id: str) -> str:
 
 
 def name_of(item: Mapping[str, Any]) -> str:
-    return str(item["metadata"]["name"])
+    return str(at(item, "metadata", "name"))
 
 
-def pod_template(item: Mapping[str, Any]) -> dict[str, Any]:
+def at(node: object, *path: str) -> Any:
+    """What stands at `path` in a document; None where something on the way is no mapping: a patch
+    makes anything of anything."""
+    for step in path:
+        node = node.get(step) if isinstance(node, Mapping) else None
+    return node
+
+
+def mapping_at(node: object, *path: str) -> Mapping[str, Any]:
+    """As `at`; nothing where it is no mapping."""
+    found = at(node, *path)
+    return found if isinstance(found, Mapping) else {}
+
+
+def mappings_at(node: object, *path: str) -> list[Mapping[str, Any]]:
+    """The mappings of the list at `path`."""
+    found = at(node, *path)
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def pod_template(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """The Pod template of a workload; of anything else nothing."""
-    return (item.get("spec") or {}).get("template") or {}
+    return mapping_at(item, "spec", "template")
 
 
-def containers(item: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return (pod_template(item).get("spec") or {}).get("containers") or []
+def containers(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return mappings_at(pod_template(item), "spec", "containers")
 
 
 def texts(node: object, pointer: str = "") -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from gitops_bridge.desired.overlay.names import (
     BASE_NAME,
     ID_WORD,
     MODEL_IMAGE,
+    at,
     containers,
     name_of,
     texts,
@@ -78,7 +79,7 @@ def seams(objects: list[dict[str, Any]]) -> Seams:
             f"image {MODEL_IMAGE}",
             hint="leave that image to the rollouts, and git revert what removed it from base/",
         )
-    if server["metadata"].get("namespace"):
+    if at(server, "metadata", "namespace"):
         raise RenderError(
             f"environment/serving sets the namespace of Deployment {BASE_NAME}",
             hint="leave it to Argo CD: kustomize would lose the autoscaler's reference to it",
@@ -89,7 +90,7 @@ def seams(objects: list[dict[str, Any]]) -> Seams:
 
 
 def _is_server(item: dict[str, Any]) -> bool:
-    images = {container.get("image") for container in containers(item)}
+    images = {str(container.get("image")) for container in containers(item)}
     return item["kind"] == "Deployment" and name_of(item) == BASE_NAME and MODEL_IMAGE in images
 
 
