@@ -38,7 +38,8 @@ def name(note: Note, environment: str, deployment: str, home: str = HIDDEN) -> s
 
 def find(repository: Repository, note: Note, environment: str, deployment: str) -> str | None:
     """The commit of a note as the mirror has last seen it."""
-    return _place(repository, note, environment, deployment)[1]
+    found = _standing(repository, note, environment, deployment)
+    return found[1] if found else None
 
 
 def all_of(repository: Repository, note: Note, environment: str) -> dict[str, str]:
@@ -76,14 +77,24 @@ def drop(repository: Repository, note: Note, environment: str, deployment: str) 
             repository.delete_branch(ref, before)
 
 
-def _place(
+def _standing(
     repository: Repository, note: Note, environment: str, deployment: str
-) -> tuple[str, str | None]:
-    """The ref of a note and its commit; of one that is not there yet, where its like are kept."""
+) -> tuple[str, str] | None:
+    """The ref of a note and its commit."""
     for home in (PLAIN, HIDDEN):
         ref = name(note, environment, deployment, home)
         commit = repository.branch(ref)
         if commit:
             return ref, commit
+    return None
+
+
+def _place(
+    repository: Repository, note: Note, environment: str, deployment: str
+) -> tuple[str, str | None]:
+    """As `_standing`; for a note that is not there yet, the place where its like are kept."""
+    found = _standing(repository, note, environment, deployment)
+    if found:
+        return found
     branches = repository.branches(f"{PLAIN}{note.value}/", fetch=False)
     return name(note, environment, deployment, PLAIN if branches else HIDDEN), None
