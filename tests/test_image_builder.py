@@ -6,7 +6,9 @@ import kubernetes_validate
 import pytest
 
 from gitops_bridge import documents
+from gitops_bridge.cli.append_model import append_model
 from gitops_bridge.cli.fetch_model import fetch_model
+from gitops_bridge.cli.job import EX_DATAERR, EX_NOINPUT, EX_TEMPFAIL, EX_USAGE
 from gitops_bridge.desired import build, jobs
 from gitops_bridge.desired.job_check import job_problems
 from tests import building, pod_security
@@ -125,13 +127,29 @@ def test_secrets_only_by_reference(kind):
     ]
 
 
-def test_a_job_that_may_fail_ends_and_tells_permanent_from_transient():
-    spec = building.job()["spec"]
+@pytest.mark.parametrize("kind", ["docker-config", "append"])
+def test_a_job_that_may_fail_ends_and_tells_permanent_from_transient(kind):
+    """By the exit codes that our commands end with, of each container that runs one."""
+    made = building.job(kind)
+    spec = made["spec"]
     assert spec["activeDeadlineSeconds"] > 0
     assert spec["podReplacementPolicy"] == "Failed"
-    ignored, failed = spec["podFailurePolicy"]["rules"]
-    assert ignored["action"] == "Ignore"
-    assert failed["onExitCodes"]["values"] == [64, 65, 66]
+    ignored, *failed = spec["podFailurePolicy"]["rules"]
+    assert (ignored["action"], {rule["action"] for rule in failed}) == ("Ignore", {"FailJob"})
+    codes = {rule["onExitCodes"]["containerName"]: rule["onExitCodes"]["values"] for rule in failed}
+    permanent = [EX_USAGE, EX_DATAERR, EX_NOINPUT]
+    assert codes == dict.fromkeys(set(containers(made)) - {"kaniko"}, permanent)
+    assert EX_TEMPFAIL not in permanent
+
+
+def test_append_model_takes_what_it_is_told():
+    made = containers(building.job("append"))
+    command, *arguments = made["append-model"]["args"]
+    assert command == append_model.name
+    told = append_model.make_context(command, arguments).params
+    assert told["content_key"] == building.KEY
+    assert told["destination"].endswith(f":{building.PACKAGE}-{building.KEY[:10]}")
+    assert f"--pps-image={told['pps_image']}" in made["fetch-model"]["args"]
 
 
 def test_the_example_environment_builds():
