@@ -588,6 +588,20 @@ def test_without_a_gate_the_job_is_written_and_the_tag_delivered(tmp_path):
     assert team.refs() == ["builds", "main"]
 
 
+def test_a_checksum_that_the_operator_states_is_another_image_and_reaches_its_job(tmp_path):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    team.act("deployment_start", PACKAGE_A)
+    before = team.record()["image"]
+    team.pull()
+    team.write_builder(**{f"sha256.{PACKAGE_A}": "0" * 64})
+    team.commit("State the checksum")
+    team.push()
+    team.act("deployment_start", PACKAGE_A, id=OTHER)
+    (path,) = [path for path in team.jobs() if f"--sha256={'0' * 64}" in str(team.job(path))]
+    assert team.job(path)["metadata"]["annotations"]["gitops-bridge.io/image"] != before
+    assert len(team.jobs()) == 2
+
+
 def test_without_a_gate_and_a_package_no_job_is_written_and_it_says_so(tmp_path):
     team = Gated(tmp_path, "registry.example.com", gate="none")
     outcome = team.act("deployment_start")
