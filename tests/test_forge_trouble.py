@@ -78,6 +78,16 @@ class TestTrouble(Contract):
                 call()
             assert raised.value.retry
 
+    def test_an_update_that_is_refused_for_another_reason_is_told(self, server, forge):
+        """Not every refusal means that the pull request has ended."""
+        pull = forge.create(proposal(server))
+        changes = {"PUT", "PATCH"}
+        server.fail(400, times=9, message="too odd", when=lambda r: r.method in changes)
+        with pytest.raises(ForgeError, match="too odd") as raised:
+            forge.update(pull, proposal(server, body="newer"))
+        assert (raised.value.status, raised.value.retry) == (400, False)
+        assert server.pulls[1].body == PROPOSAL.body
+
     def test_a_server_that_does_not_answer_is_given_up_in_time(self, server, forge, clock):
         """Each request that is lost takes its time too, not only what is waited in between."""
 
