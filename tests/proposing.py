@@ -81,8 +81,7 @@ def live(kind: type[ForgeServer]) -> type[ForgeServer]:
             for pull in self.pulls.values():
                 head = heads.get(pull.branch)
                 if pull.state == "open" and head and head != pull.head:
-                    pull.head = head
-                    self.touch(pull)
+                    self.move(pull, head)
             return super().answer(request)
 
     return Live

@@ -92,6 +92,7 @@ class ForgeServer:
     separate_features = 0  # requests for labels, reviewers and assignees together
     completes_later = False  # by requests after the creation
     closes_with_branch = False  # an open one, when its branch is deleted
+    drops_auto_merge = False  # when something is pushed to the branch
     looks_before = False  # a change must name what only a look tells
     names_existing = False  # the refusal of a second one names the first
     ignores_strangers = False  # an unknown reviewer is left out without a word
@@ -140,9 +141,15 @@ class ForgeServer:
         self.branches[branch] = commit
         for pull in self.pulls.values():
             if pull.branch == branch and pull.state == "open" and not pull.fork:
-                pull.head = commit
-                self.touch(pull)
+                self.move(pull, commit)
         return commit
+
+    def move(self, pull: Pull, commit: str) -> None:
+        """The provider has seen that the branch is at another commit."""
+        pull.head = commit
+        if self.drops_auto_merge:
+            pull.auto_merge = None
+        self.touch(pull)
 
     def merge(self, number: int, by: str = "ann", how: str = "merge") -> str:
         pull = self.pulls[number]

@@ -21,6 +21,7 @@ class GitLabServer(ForgeServer):
     api_path = "/api/v4"
     description = "gitlab.json"
     etags = True
+    drops_auto_merge = True
     separate_features = 1  # one query for the ids of reviewers and assignees
     names_existing = True
     routes: ClassVar[dict[str, str]] = {
