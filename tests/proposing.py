@@ -76,13 +76,21 @@ def live(kind: type[ForgeServer]) -> type[ForgeServer]:
 
     class Live(kind):  # type: ignore[valid-type, misc]
         def answer(self, request: Request) -> Reply | None:
-            heads = dict(self.branches) if self.head_lag <= 0 else {}
+            if self.head_lag <= 0:
+                self.follow()
             self.head_lag -= 1
+            return super().answer(request)
+
+        def decline(self, number: int, **how: Any) -> None:
+            self.follow()
+            super().decline(number, **how)
+
+        def follow(self) -> None:
+            heads = dict(self.branches)
             for pull in self.pulls.values():
                 head = heads.get(pull.branch)
                 if pull.state == "open" and head and head != pull.head:
                     self.move(pull, head)
-            return super().answer(request)
 
     return Live
 
@@ -263,3 +271,24 @@ class Proposing:
             ["git", "show", path], cwd=self.team.remote, capture_output=True, text=True
         )
         return yaml.safe_load(found.stdout) if found.returncode == 0 else {}
+
+
+class GatedSite(Proposing):
+    """A Proposing whose images come from a registry; `package` goes with an action."""
+
+    def file(self, package: str | None = None, **info: object) -> Path:
+        return self.team.file(package, **info)  # type: ignore[attr-defined, no-any-return]
+
+    def drafted(self) -> bool:
+        """Whether the one pull request is a draft, as the provider's API says."""
+        (pull,) = self.shop().forge().recent("gitops-bridge/")
+        return pull.draft
+
+
+def noted(site: Proposing) -> dict[str, str]:
+    """The bridge's notes in the repository: kind -> commit."""
+    refs = git(
+        site.team.remote, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)",
+        "refs/gitops-bridge",
+    ).splitlines()  # fmt: skip
+    return {line.split("/")[0]: line.split(" ")[1] for line in refs}

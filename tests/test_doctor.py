@@ -37,7 +37,7 @@ class TestHealthy:
         findings = examined(site)
         assert red(findings) == {}
         assert list(findings) == [
-            "kustomize", "repository", "initialised", "environment prod",
+            "kustomize", "repository", "initialised", "environment prod", "push to builds",
             "push of proposal branches", "push of notes",
             *(f"{site.forge.provider}: {right}" for right in (
                 "push branches", "propose pull requests", "set labels")),
@@ -94,6 +94,7 @@ class TestSick:
         assert findings["initialised"].said == "base, overlays, branch builds missing"
         assert findings["initialised"].cure == "gitops-bridge init"
         assert findings["environment prod"].ok is False
+        assert findings["push to builds"].ok is None
 
     def test_an_environment_that_does_not_render(self, site):
         path = "overlays/prod/environment/serving/kustomization.yaml"
@@ -136,9 +137,11 @@ class TestSick:
         """As the providers do it: reading is answered, the first request to write is not."""
         site.configure(delivery="push")
         site.git.fail("status", on="git-receive-pack", value=403, times=9)
-        found = examined(site)["push to main"]
-        assert found.ok is False
-        assert "declined" in found.said or "denies" in found.said
+        findings = examined(site)
+        for branch in ("main", "builds"):
+            found = findings[f"push to {branch}"]
+            assert found.ok is False
+            assert "declined" in found.said or "denies" in found.said
 
     def test_an_api_token_with_too_few_rights(self, site):
         site.forge.level = "read"

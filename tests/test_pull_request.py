@@ -125,6 +125,18 @@ class TestText:
             "job": "build-65f0", "restarts_pods": True,
         }  # fmt: skip
 
+    def test_a_first_start_has_nothing_earlier_to_go_back_to(self):
+        change = subject()
+        rollout = replace(change.rollout, change=Change.START, before=None)
+        body = compose(replace(change, rollout=rollout)).body
+        assert "git revert --no-edit" in body
+        assert "gitops-bridge rollback" not in body
+
+    def test_the_title_says_that_the_image_is_not_there(self):
+        waiting = replace(subject(), build=Build(IMAGE, gated=True))
+        assert compose(waiting).title.startswith("Build pending: Replace model of churn")
+        assert "pending" not in compose(replace(subject(), build=Build(IMAGE))).title
+
     def test_a_stop_needs_no_image(self):
         change = subject()
         rollout = replace(change.rollout, change=Change.STOP, after=None)

@@ -9,12 +9,10 @@ import yaml
 from gitops_bridge import agent
 from gitops_bridge.bridge import handle
 from tests.proposing import BRANCH, Proposing
-from tests.servers.forges.bitbucket_cloud import BitbucketCloudWithPassword
-from tests.servers.forges.contract import SERVERS
+from tests.servers.forges.contract import PROVIDERS
 from tests.servers.forges.github import GitHubServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
 
-PROVIDERS = [kind for kind in SERVERS if kind is not BitbucketCloudWithPassword]
 LABELS = ("models", "env/prod", "change/start", "change/replace", "change/stop")
 
 

@@ -1,32 +1,26 @@
-"""Rollouts as pull requests, from action to merge, on a protected branch behind smart HTTP."""
+"""Rollouts as pull requests, from action to merge, on a protected branch behind smart HTTP.
+
+Every provider's whole flow stands in test_pull_request_everywhere.py.
+"""
 
 import pytest
 
 from gitops_bridge.actions import State, Status
 from gitops_bridge.bridge import notes
 from gitops_bridge.bridge.notes import Note
-from tests.proposing import BRANCH, Proposing
+from tests.proposing import BRANCH, Proposing, noted
 from tests.servers.forges.github import GitHubServer
-from tests.servers.forges.gitlab import GitLabServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
 
 MODEL_C = "65a000000000000000000022"
-SERVERS = pytest.mark.parametrize("kind", [GitHubServer, GitLabServer], ids=["github", "gitlab"])
+MODEL_D = "65a000000000000000000023"
+QUEUED = notes.name(Note.QUEUED, "prod", DEPLOYMENT)
 
 
-@pytest.fixture(params=[GitHubServer, GitLabServer], ids=["github", "gitlab"])
-def site(request, tmp_path):
-    with Proposing(tmp_path, request.param) as site:
+@pytest.fixture
+def site(tmp_path):
+    with Proposing(tmp_path, GitHubServer) as site:
         yield site
-
-
-def noted(site):
-    """The bridge's notes in the repository: kind -> commit."""
-    refs = git(
-        site.team.remote, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)",
-        "refs/gitops-bridge",
-    ).splitlines()  # fmt: skip
-    return {line.split("/")[0]: line.split(" ")[1] for line in refs}
 
 
 class TestProposing:
@@ -349,6 +343,16 @@ class TestBaseMoved:
         assert site.on_main()["model"] == MODEL_B
         assert "a person's note" in git(site.team.remote, "show", f"main:{path}")
 
+    def test_one_that_was_closed_before_is_rejected_all_the_same(self, site):
+        site.serving()
+        site.replace()
+        site.forge.decline(2, comment="no")
+        path = f"overlays/prod/{DEPLOYMENT}/kustomization.yaml"
+        text = git(site.team.remote, "show", f"main:{path}")
+        site.commit_to_main(path, text + "# a person's note\n")
+        assert f"model {MODEL_B} was rejected by ann" in site.status().message
+        assert len(site.forge.pulls) == 2
+
     def test_what_a_person_did_to_the_model_meanwhile_stands(self, site):
         site.serving()
         site.replace()
@@ -426,6 +430,117 @@ class TestForeign:
         assert MODEL_B in site.forge.pulls[number].body
 
 
+class TestAskedMeanwhile:
+    """An action that meets somebody else's push waits for the branch, and need not come again."""
+
+    @pytest.fixture
+    def taken(self, site):
+        site.serving()
+        site.replace()
+        site.push_to_branch("theirs", "1")
+        outcome = site.replace(new=MODEL_C)
+        assert "is proposed then" in outcome.message
+        assert MODEL_B in site.forge.pulls[2].body
+        return site
+
+    def test_the_status_says_that_it_waits(self, taken):
+        status = taken.status()
+        assert "what was asked since (" in status.message
+        assert list(noted(taken)) == ["proposed", "queued", "warned"]
+
+    @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+    def test_it_is_proposed_once_theirs_is_merged(self, taken, how):
+        taken.merge(2, how)
+        assert "waiting for pull request 3" in statuses(taken)
+        assert f"`{MODEL_B}` → `{MODEL_C}`" in taken.forge.pulls[3].body
+        taken.merge(3, how)
+        assert f"Git wants model {MODEL_C}" in taken.status().message
+        assert "queued" not in noted(taken)
+
+    def test_it_is_proposed_once_theirs_is_closed(self, taken):
+        taken.forge.decline(2, comment="no")
+        assert "waiting for pull request 3" in statuses(taken)
+        assert f"`{MODEL_A}` → `{MODEL_C}`" in taken.forge.pulls[3].body
+        assert list(noted(taken)) == ["proposed"]
+
+    def test_it_is_proposed_once_the_branch_is_deleted(self, taken):
+        taken.forge.delete_branch(BRANCH)
+        assert "waiting for pull request 3" in statuses(taken)
+        assert MODEL_C in taken.forge.pulls[3].body
+        assert taken.forge.pulls[3].head == taken.branches[BRANCH]
+
+    def test_it_is_proposed_once_the_branch_is_as_it_was(self, taken):
+        git(taken.team.remote, "update-ref", f"refs/heads/{BRANCH}", f"{BRANCH}~1")
+        assert "waiting for pull request 2" in statuses(taken)
+        assert MODEL_C in taken.forge.pulls[2].body
+
+    def test_the_newest_of_several_is(self, taken):
+        taken.replace(new=MODEL_B)  # what is on the branch: a replay
+        taken.replace(new=MODEL_D)
+        taken.replace(new=MODEL_D)
+        taken.forge.decline(2)
+        assert "waiting for pull request 3" in statuses(taken)
+        assert MODEL_D in taken.forge.pulls[3].body
+        assert len(taken.forge.pulls) == 3
+
+    def test_a_stop_is(self, taken):
+        taken.act("deployment_stop")
+        taken.forge.decline(2)
+        assert "the stop: waiting for pull request 3" in statuses(taken)
+        taken.merge(3)
+        taken.status()
+        assert taken.on_main() == {}
+
+    def test_an_action_that_finds_theirs_closed_goes_on_at_once(self, taken):
+        taken.forge.decline(2)
+        assert "waiting for pull request 3" in taken.replace(new=MODEL_C).message
+        assert list(noted(taken)) == ["proposed"]
+
+    def test_one_that_main_holds_by_then_is_forgotten(self, taken):
+        """They have brought the very same model to main by themselves."""
+        home = f"overlays/prod/{DEPLOYMENT}/model"
+        queued = noted(taken)["queued"]
+        taken.forge.decline(2)
+        taken._sync()
+        git(taken.team.clone, "fetch", "--quiet", "origin", f"+{QUEUED}:{QUEUED}")
+        git(taken.team.clone, "checkout", "--quiet", queued, "--", home)
+        taken.team.commit("By hand")
+        taken.team.push()
+        assert f"Git wants model {MODEL_C}" in statuses(taken)
+        assert "queued" not in noted(taken)
+        assert len(taken.forge.pulls) == 2
+
+    def test_on_another_machine(self, taken):
+        import shutil
+
+        shutil.rmtree(taken.folder / "cache")
+        taken.forge.decline(2)
+        assert "waiting for pull request 3" in statuses(taken)
+
+    def test_a_person_s_rollback_is(self, site):
+        from gitops_bridge.bridge import people
+        from gitops_bridge.git import Signature
+
+        site.serving()
+        site.replace()
+        site.merge(2)
+        site.status()
+        site.replace(old=MODEL_B, new=MODEL_C)
+        site.push_to_branch("theirs", "1")
+        shop = site.shop()
+        plan = people.rollback(shop, DEPLOYMENT, None, None, Signature("Ann", "ann@example.com"))
+        people.carried_out(shop, plan)
+        site.forge.decline(3)
+        assert "waiting for pull request 4" in statuses(site)
+        assert "Roll back churn" in site.forge.pulls[4].title
+
+
+def statuses(site):
+    """What the second look says: the first one ends the old review."""
+    site.status()
+    return site.status().message
+
+
 class TestPolicy:
     def test_a_stop_may_be_pushed_while_replacements_are_reviewed(self, tmp_path):
         policy = {"default": "pull-request", "stop": "push"}
@@ -445,6 +560,29 @@ class TestPolicy:
             outcome = site.start(keyValueConfig={"replicas": "3"})
             assert "committed" in outcome.message
             assert len(site.forge.pulls) == 1
+
+    @pytest.mark.parametrize(
+        ("change", "does"),
+        [
+            ("start", lambda site: site.start()),
+            ("replace", lambda site: site.replace()),
+            ("scale", lambda site: site.start(keyValueConfig={"replicas": "3"})),
+            ("relaunch", lambda site: site.act("deployment_relaunch")),
+            ("stop", lambda site: site.act("deployment_stop")),
+        ],
+    )
+    @pytest.mark.parametrize("reviewed", [True, False])
+    def test_each_kind_of_change_goes_its_own_way(self, tmp_path, change, does, reviewed):
+        others, own = ("push", "pull-request") if reviewed else ("pull-request", "push")
+        with Proposing(tmp_path, GitHubServer, protected=False) as site:
+            if change != "start":
+                site.serving()
+            before = len(site.forge.pulls)
+            site.configure(delivery={"default": others, change: own})
+            outcome = does(site)
+            assert len(site.forge.pulls) - before == reviewed
+            assert ("waiting for pull request" in outcome.message) == reviewed
+            assert ("committed " in outcome.message) != reviewed
 
     @pytest.mark.parametrize(
         ("importance", "pulls"), [("CRITICAL", 1), ("LOW", 0), (None, 1)], ids=str

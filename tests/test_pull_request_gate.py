@@ -5,18 +5,11 @@ import pytest
 from gitops_bridge.actions import State, Status
 from gitops_bridge.desired.dockerfile import Provenance, labels
 from tests.gated import KEY, PACKAGE_A, PACKAGE_B, Gated
-from tests.proposing import BRANCH, Proposing
+from tests.proposing import BRANCH, GatedSite, noted
 from tests.servers import registry as servers
 from tests.servers.forges.github import GitHubServer
 from tests.servers.forges.gitlab import GitLabServer
 from tests.team import MODEL_A, MODEL_B
-
-
-class Site(Proposing):
-    """A Proposing whose images come from a registry; `package` goes with an action."""
-
-    def file(self, package=None, **info):
-        return self.team.file(package, **info)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +20,7 @@ def host(tmp_path_factory):
 
 @pytest.fixture(params=[GitHubServer, GitLabServer], ids=["github", "gitlab"])
 def site(request, tmp_path, host):
-    with Site(tmp_path, request.param, team=Gated(tmp_path, host)) as site:
+    with GatedSite(tmp_path, request.param, team=Gated(tmp_path, host)) as site:
         yield site
 
 
@@ -92,20 +85,163 @@ def test_an_action_that_waits_long_enough_proposes_by_itself(site):
     assert "waiting for pull request 1" in site.start(package=PACKAGE_A).message
 
 
-def test_a_newer_model_whose_image_is_not_there_yet_says_so_on_the_pull_request(site):
-    site.start(package=PACKAGE_A)
-    site.team.built()
-    site.status()
-    outcome = site.start(MODEL_B, package=PACKAGE_B)
-    assert "waiting for the image" in outcome.message
-    pull = site.only()
-    assert "Build ⏳ not in the registry yet" in pull.body
-    assert MODEL_B in pull.body
-    digest = site.team.built(sorted(site.team.jobs())[-1])
-    status = site.status()
-    assert "waiting for pull request 1" in status.message
-    assert f"Digest: `{digest}`" in site.only().body
-    assert site.only().head == site.branches[BRANCH]
+class TestANewerModelWithoutItsImage:
+    """A pull request is open when the next model's image has still to be built."""
+
+    @pytest.fixture
+    def open_one(self, site):
+        site.start(package=PACKAGE_A)
+        site.team.built()
+        site.status()
+        assert not site.drafted()
+        return site
+
+    def built(self, site):
+        return site.team.built(sorted(site.team.jobs())[-1])
+
+    def test_the_pull_request_is_a_draft_until_it_is_there(self, open_one):
+        outcome = open_one.start(MODEL_B, package=PACKAGE_B)
+        assert "waiting for the image" in outcome.message
+        pull = open_one.only()
+        assert open_one.drafted()
+        assert "Build pending: Update settings of churn in prod" in pull.title or (
+            "Build pending: Start churn in prod" in pull.title
+        )
+        assert "Build ⏳ not in the registry yet" in pull.body
+        assert MODEL_B in pull.body
+        digest = self.built(open_one)
+        assert "waiting for pull request 1" in open_one.status().message
+        pull = open_one.only()
+        assert not open_one.drafted()
+        assert "pending" not in pull.title
+        assert f"Digest: `{digest}`" in pull.body
+        assert pull.head == open_one.branches[BRANCH]
+        assert "queued" not in noted(open_one)
+
+    def test_it_is_a_draft_before_its_branch_moves(self, open_one):
+        """Between the two auto-merge, or a person, could merge what has no image."""
+        seen = []
+        open_one.rule("#!/bin/sh\nexit 1\n")
+        open_one.start(MODEL_B, package=PACKAGE_B)
+        seen.append((open_one.drafted(), MODEL_B in open_one.team.record(BRANCH)["model"]))
+        assert seen == [(False, False)]  # nothing could be pushed: neither was done
+        open_one.rule(f"#!/bin/sh\n[ $1 != refs/heads/{BRANCH} ]\n")
+        open_one.start(MODEL_B, package=PACKAGE_B)
+        assert open_one.drafted()
+        assert open_one.team.record(BRANCH)["model"] == MODEL_A
+        open_one.rule("#!/bin/sh\nexit 0\n")
+        open_one.status()
+        assert open_one.team.record(BRANCH)["model"] == MODEL_B
+        assert MODEL_B in open_one.only().body
+        self.built(open_one)
+        open_one.status()
+        assert not open_one.drafted()
+
+    def test_a_provider_that_is_down_is_waited_for(self, open_one):
+        open_one.forge.fail(503, times=99)
+        outcome = open_one.start(MODEL_B, package=PACKAGE_B)
+        assert "waiting for the image" in outcome.message
+        assert open_one.team.record(BRANCH)["model"] == MODEL_A
+        open_one.forge.calm()
+        open_one.status()
+        assert open_one.team.record(BRANCH)["model"] == MODEL_B
+        assert open_one.drafted()
+        digest = self.built(open_one)
+        open_one.status()
+        assert digest in open_one.only().body
+        assert not open_one.drafted()
+
+    def test_what_was_merged_before_it_was_a_draft_is_the_base_of_the_newer(self, open_one):
+        open_one.forge.fail(503, times=99)
+        open_one.start(MODEL_B, package=PACKAGE_B)
+        open_one.forge.calm()
+        open_one.merge(1, "squash")
+        open_one.forge.delete_branch(BRANCH)
+        open_one.status()
+        assert open_one.on_main()["model"] == MODEL_A
+        self.built(open_one)
+        assert "waiting for pull request 2" in open_one.status().message
+        assert f"`{MODEL_A}` → `{MODEL_B}`" in open_one.forge.pulls[2].body
+
+    def test_a_build_that_fails_is_told_once_and_the_draft_stays_one(self, open_one):
+        open_one.start(MODEL_B, package=PACKAGE_B)
+        open_one.now += 100_000
+        for _ in range(3):
+            status = open_one.status()
+        assert status.status is Status.FAILING
+        assert "the build has failed" in status.message
+        (said,) = [text for _, text in open_one.only().comments]
+        assert "The build of its image has failed: `the build has failed: " in said
+        assert open_one.drafted()
+        outcome = open_one.start(MODEL_B, package=PACKAGE_B)
+        assert "waiting for the image" in outcome.message
+        self.built(open_one)
+        open_one.status()
+        assert not open_one.drafted()
+
+    def test_closing_one_whose_build_has_failed_rejects_it(self, open_one):
+        open_one.start(MODEL_B, package=PACKAGE_B)
+        open_one.now += 100_000
+        open_one.status()
+        open_one.forge.decline(1, comment="no")
+        assert f"model {MODEL_B} was rejected by ann" in open_one.status().message
+        assert "was rejected by ann" in open_one.start(MODEL_B, package=PACKAGE_B).message
+
+    @pytest.mark.parametrize("built", [True, False])
+    def test_a_person_who_closes_the_draft_rejects_it(self, open_one, built):
+        open_one.start(MODEL_B, package=PACKAGE_B)
+        open_one.forge.decline(1, comment="no")
+        if built:
+            self.built(open_one)
+        assert f"model {MODEL_B} was rejected by ann" in open_one.status().message
+        assert "was rejected by ann" in open_one.start(MODEL_B, package=PACKAGE_B).message
+        assert len(open_one.forge.pulls) == 1
+
+
+def test_drafts_that_the_team_wants_stay_drafts(tmp_path, host):
+    wanted = {"draft": "true"}
+    with GatedSite(tmp_path, GitHubServer, team=Gated(tmp_path, host), pull_request=wanted) as site:
+        for model, package in ((MODEL_A, PACKAGE_A), (MODEL_B, PACKAGE_B)):
+            site.start(model, package=package)
+            site.team.built(sorted(site.team.jobs())[-1])
+            site.status()
+        assert site.only().draft
+        assert "pending" not in site.only().title
+
+
+def test_where_there_are_no_drafts_it_is_closed_and_another_one_opened(tmp_path, host):
+    with GatedSite(tmp_path, GitHubServer, team=Gated(tmp_path, host)) as site:
+        site.forge.drafts_allowed = False
+        site.start(package=PACKAGE_A)
+        site.team.built()
+        site.status()
+        outcome = site.start(MODEL_B, package=PACKAGE_B)
+        assert "waiting for the image" in outcome.message
+        assert site.only().state == "closed"
+        assert "its image is not built yet" in site.only().comments[-1][1]
+        site.status()
+        assert len(site.forge.pulls) == 1
+        site.team.built(sorted(site.team.jobs())[-1])
+        assert "waiting for pull request 2" in site.status().message
+        assert MODEL_B in site.forge.pulls[2].body
+
+
+def test_auto_merge_takes_nothing_without_an_image(tmp_path, host):
+    with GatedSite(
+        tmp_path, GitHubServer, team=Gated(tmp_path, host), pull_request={"auto_merge": "true"}
+    ) as site:
+        site.start(package=PACKAGE_A)
+        site.team.built()
+        site.status()
+        handed = site.only().auto_merge
+        assert handed == site.branches[BRANCH]
+        site.start(MODEL_B, package=PACKAGE_B)
+        assert site.only().draft
+        assert site.only().auto_merge == handed
+        site.team.built(sorted(site.team.jobs())[-1])
+        site.status()
+        assert not site.only().draft
+        assert site.only().auto_merge == site.branches[BRANCH] != handed
 
 
 def test_a_branch_somebody_pushed_to_is_not_overwritten_by_a_build_either(site):

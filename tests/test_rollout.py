@@ -295,3 +295,40 @@ def test_records_read_back_as_written(name, model, package):
     content = records.write(record).encode()
     assert records.read(content, "f") == record
     assert records.model_of(content, "f") == "m1"
+
+
+class TestKinds:
+    """What a policy may be about: nothing slips through under another name."""
+
+    def kinds(self, wanted, known=A):
+        return answer(wanted, known).kinds
+
+    def test_scaling_alone_is_scaling(self):
+        assert self.kinds(request(scale=Scale(3))) == {Change.SCALE}
+
+    def test_scaling_with_another_setting_is_both(self):
+        wanted = replace(request(scale=Scale(3)), monitoring=True)
+        assert self.kinds(wanted) == {Change.SCALE, Change.UPDATE}
+
+    def test_scaling_with_another_image_is_both(self):
+        image = Image("registry.example.com/models", "newer")
+        wanted = request(scale=Scale(3))
+        rollout = decide(wanted, A, image, text_for(wanted), 1)
+        assert rollout.kinds == {Change.SCALE, Change.UPDATE}
+
+    def test_a_relaunch_brings_settings_along(self):
+        relaunch = request(Action.DEPLOYMENT_RELAUNCH)
+        assert self.kinds(relaunch) == {Change.RELAUNCH}
+        wanted = replace(relaunch, scale=Scale(3))
+        assert self.kinds(wanted) == {Change.RELAUNCH, Change.SCALE}
+
+    def test_a_new_model_brings_its_image_and_perhaps_a_scale(self):
+        assert self.kinds(REPLACE) == {Change.REPLACE}
+        assert self.kinds(replace(REPLACE, scale=Scale(3))) == {Change.REPLACE, Change.SCALE}
+
+    def test_starts_stops_and_what_people_ask_are_one_thing(self):
+        assert self.kinds(request(), NOTHING) == {Change.START}
+        assert self.kinds(request(Action.DEPLOYMENT_STOP)) == {Change.STOP}
+        before, after = A.record(), B.record()
+        for change in (Change.ROLLBACK, Change.RELEASE):
+            assert Rollout(change, {}, before, after).kinds == {Change.ROLLBACK}

@@ -87,10 +87,11 @@ def order(shop: Workshop, wanted: Build, *, again: bool) -> str:
         )  # fmt: skip
         path = f"{own}{manifest['metadata']['name']}.yaml"
         written[:] = [path]
+        message = messages.build(wanted.model.id, package, str(wanted.image), own[:-1], number)
         return Edit(
             changes={**dict.fromkeys(same), path: documents.dump(manifest).encode()},
             guards=_guards(snapshot, wanted, {path, *same}),
-            message=messages.build(wanted.model.id, package, str(wanted.image), own[:-1], number),
+            message=shop.message(message, shop.author),
             author=shop.author,
         )
 
@@ -173,7 +174,7 @@ def collect(shop: Workshop) -> Commit | None:
         return Edit(
             changes=dict.fromkeys(gone),
             guards={path: snapshot.id(path) for path in gone},
-            message=messages.collected(gone),
+            message=shop.message(messages.collected(gone), shop.author),
             author=shop.author,
         )
 

@@ -102,13 +102,11 @@ def _rendered(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
 
 def _pushes(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
     settings, delivery = shop.config.repository, shop.config.delivery
-    pushed = [settings.branch] if delivery.pushes else []
-    if shop.config.build.gate is Gate.REGISTRY:
-        pushed.append(settings.builds_branch)
-    for branch in pushed:
+    for branch in (*([settings.branch] if delivery.pushes else []), settings.builds_branch):
         check = f"push to {branch}"
-        if snapshot is None:
-            yield Finding(check, None, _UNREAD)
+        if snapshot is None or shop.repository.branch(branch) is None:
+            said = _UNREAD if snapshot is None else "not looked at, because it is not there"
+            yield Finding(check, None, said)
             continue
         yield from _tried(check, lambda branch=branch: _let_in(shop, branch))  # type: ignore[misc]
 

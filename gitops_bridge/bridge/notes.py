@@ -22,13 +22,15 @@ class Note(str, Enum):
     """PROPOSED    the commit under review that we wrote last; gone once its review has ended
     REJECTED    that commit with one more on top that says who closed the pull request, and why
     DELIVERED   the commit of main that brought a proposal there without saying so in trailers
-    WARNED      the commit somebody else pushed to the branch, once we have told them
+    WARNED      the commit on the branch that people were told of on the pull request
+    QUEUED      what was asked since the branch is not ours to write: the proposal that is next
     ANSWERED    the last action that found main holding what it asked for (see `heard`)"""
 
     PROPOSED = "proposed"
     REJECTED = "rejected"
     DELIVERED = "delivered"
     WARNED = "warned"
+    QUEUED = "queued"
     ANSWERED = "answered"
 
 

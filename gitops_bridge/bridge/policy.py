@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from gitops_bridge.bridge.rollouts import Look, Planned
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Mode
-from gitops_bridge.desired.rollout import Change
 from gitops_bridge.errors import DataRobotError
 from gitops_bridge.git import Snapshot
 
@@ -39,9 +38,9 @@ def reviewed(shop: Workshop) -> Callable[[Planned], bool]:
             return False
         if delivery.by_importance and not importance:
             importance.append(_importance(shop, planned.home.rpartition("/")[2]))
-        change = planned.rollout.change
-        kind = Change.ROLLBACK if change is Change.RELEASE else change
-        return delivery.mode(kind.value, next(iter(importance), None)) is Mode.PULL_REQUEST
+        known = next(iter(importance), None)
+        modes = {delivery.mode(kind.value, known) for kind in planned.rollout.kinds}
+        return Mode.PULL_REQUEST in modes
 
     return wanted
 

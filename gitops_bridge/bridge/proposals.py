@@ -5,7 +5,7 @@ record from which the action can be planned again. It is never merged nor rebase
 come, the action is planned anew on main, and the branch goes in the same push; when something newer
 comes, it is replaced or deleted. All of that is compare-and-swap, so that of a delivery and what
 supersedes it one comes first and the other one looks again. A build that failed is told by one
-more, empty commit on top.
+more, empty commit on top. A proposal whose branch is not ours to write waits in a note until it is.
 `stages` makes, finds and withdraws proposals; `builds` and `reports` list them.
 """
 
@@ -23,7 +23,7 @@ from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.record import Record
-from gitops_bridge.desired.rollout import RECORD, Hold, Touch
+from gitops_bridge.desired.rollout import RECORD, Change, Hold, Rollout, Touch
 from gitops_bridge.errors import RenderError
 from gitops_bridge.git import Commit, Edit, Snapshot, Update
 
@@ -37,14 +37,15 @@ PREFIX = "gitops-bridge/"
 class Proposal:
     """One waiting rollout.
 
-    commit    where the branch is; what a compare-and-swap expects
+    commit    the proposal itself, or the one on top that says that its build has failed
     base      the commit of main it was planned on
     time      when it was proposed, in seconds since the epoch
     author    who proposed it, and at which address
     record    what it would deliver; None when a person's push made it unreadable
     failed    why its build has failed, once that has been told; None while it waits
     trailers  of the commit that proposes it
-    adrift    whether its branch is gone, as providers remove it, while its review has not ended
+    there     where its branch is, which a compare-and-swap expects; None when it is gone
+    queued    whether it waits in a note, for a branch that was not ours to write
     """
 
     environment: str
@@ -57,11 +58,26 @@ class Proposal:
     record: Record | None
     failed: str | None = None
     trailers: Mapping[str, str] = field(default_factory=dict)
-    adrift: bool = False
+    there: str | None = None
+    queued: bool = False
 
     @property
     def is_stop(self) -> bool:
         return self.trailers.get(messages.ACTION) == Action.DEPLOYMENT_STOP.value
+
+    @property
+    def adrift(self) -> bool:
+        """Whether it is not on its branch: that is gone, as providers remove it while its review
+        has not ended, or has still what this one is to replace."""
+        return self.there != self.commit
+
+    def asks(self, rollout: Rollout) -> bool:
+        """Whether an action's rollout is this very one asked for again; a person's never is."""
+        if rollout.change in (Change.ROLLBACK, Change.RELEASE):
+            return False
+        if rollout.after is None:
+            return self.is_stop
+        return self.record is not None and self.record.asked == rollout.after.asked
 
     @property
     def rolls_back_to(self) -> str | None:
@@ -108,27 +124,48 @@ def branch(environment: str, deployment: str) -> str:
 
 
 def find(shop: Workshop, environment: str, deployment: str) -> Proposal | None:
-    """The proposal for a deployment as the mirror has last seen it."""
-    commit = shop.repository.branch(branch(environment, deployment))
-    if commit:
-        return read(shop, environment, deployment, commit)
-    noted = notes.find(shop.repository, Note.PROPOSED, environment, deployment)
-    return replace(read(shop, environment, deployment, noted), adrift=True) if noted else None
+    """The proposal for a deployment as the mirror has last seen it: the one that is queued as soon
+    as the branch is as we left it or gone, else the one on the branch or under review."""
+    there = shop.repository.branch(branch(environment, deployment))
+    proposed, queued = (
+        notes.find(shop.repository, note, environment, deployment)
+        for note in (Note.PROPOSED, Note.QUEUED)
+    )
+    is_next = queued is not None and there in (None, proposed)
+    commit = queued if is_next else there or proposed
+    if commit is None:
+        return None
+    found = read(shop, environment, deployment, commit)
+    return replace(found, there=there, queued=is_next)
 
 
 def all_of(shop: Workshop, environment: str | None = None) -> list[Proposal]:
     """The proposals, of one environment or of all, as the mirror has last seen them."""
     prefix = PREFIX if environment is None else f"{PREFIX}{environment}/"
-    found = []
-    for name, commit in shop.repository.branches(prefix, fetch=False).items():
-        parts = name.removeprefix(PREFIX).split("/")
-        if len(parts) == 2:
-            found.append(read(shop, parts[0], parts[1], commit))
+    branches = shop.repository.branches(prefix, fetch=False)
+    found = {tuple(name.removeprefix(PREFIX).split("/")) for name in branches}
     for name in [environment] if environment else [item.name for item in shop.config.environments]:
-        there = {item.deployment for item in found if item.environment == name}
-        for deployment in notes.all_of(shop.repository, Note.PROPOSED, name).keys() - there:
-            found += filter(None, [find(shop, name, deployment)])
-    return sorted(found, key=lambda item: item.branch)
+        for note in (Note.PROPOSED, Note.QUEUED):
+            found |= {(name, item) for item in notes.all_of(shop.repository, note, name)}
+    named = sorted(where for where in found if len(where) == 2)
+    return [item for where in named if (item := find(shop, *where))]
+
+
+def overdue(shop: Workshop, proposal: Proposal) -> bool:
+    """Whether a build for it would have ended by now."""
+    return shop.clock() - proposal.time > shop.config.build.deadline
+
+
+def holds(
+    shop: Workshop, proposal: Proposal, snapshot: Snapshot, files: Mapping[str, bytes]
+) -> bool:
+    """Whether it is the change to these very files, on a main whose folder is as it was for it."""
+    home = folder(proposal.environment, proposal.deployment)
+    return (
+        proposal.failed is None
+        and shop.repository.at(proposal.base).id(home) == snapshot.id(home)
+        and shop.repository.at(proposal.commit).files(home) == dict(files)
+    )
 
 
 def since(shop: Workshop, proposal: Proposal, touch: Touch) -> bool:
@@ -149,10 +186,28 @@ def propose(
     Raises StaleBase when the branch is no longer at `replaces` (None: not there).
     """
     commit = shop.repository.commit(snapshot, edit)
-    name = branch(environment, deployment)
-    there = replaces.commit if replaces and not replaces.adrift else None
-    shop.repository.replace_branch(name, commit, there)
-    return read(shop, environment, deployment, commit.id)
+    there = replaces.there if replaces else None
+    return put(shop, replace(read(shop, environment, deployment, commit.id), there=there))
+
+
+def put(shop: Workshop, proposal: Proposal) -> Proposal:
+    """Move the branch to the proposal; nothing is queued for it any more. Raises StaleBase when it
+    is not where it was seen."""
+    wanted = shop.repository.commit_of(proposal.commit)
+    shop.repository.replace_branch(proposal.branch, wanted, proposal.there)
+    notes.drop(shop.repository, Note.QUEUED, proposal.environment, proposal.deployment)
+    return replace(proposal, there=proposal.commit, queued=False)
+
+
+def queue(
+    shop: Workshop, snapshot: Snapshot, edit: Edit, environment: str, deployment: str
+) -> Proposal:
+    """Keep `edit`, planned on main at `snapshot`, until the deployment's branch is ours to write.
+    What was queued before is superseded by it."""
+    commit = shop.repository.commit(snapshot, edit)
+    notes.put(shop.repository, Note.QUEUED, environment, deployment, commit.id)
+    there = shop.repository.branch(branch(environment, deployment))
+    return replace(read(shop, environment, deployment, commit.id), there=there, queued=True)
 
 
 def give_up(shop: Workshop, proposal: Proposal, reason: str) -> Proposal:
@@ -162,15 +217,18 @@ def give_up(shop: Workshop, proposal: Proposal, reason: str) -> Proposal:
     """
     name = proposal.record.name if proposal.record else proposal.deployment
     message = messages.build_failed(name, proposal.environment, reason)
-    edit = Edit(changes={}, guards={}, message=message, author=shop.author)
+    edit = Edit({}, {}, shop.message(message, shop.author), shop.author)
     commit = shop.repository.commit(shop.repository.at(proposal.commit), edit)
-    shop.repository.replace_branch(proposal.branch, commit, proposal.commit)
-    return read(shop, proposal.environment, proposal.deployment, commit.id)
+    given_up = read(shop, proposal.environment, proposal.deployment, commit.id)
+    return put(shop, replace(given_up, there=proposal.there))
 
 
 def withdraw(shop: Workshop, proposal: Proposal) -> None:
     """Delete the branch: its rollout was delivered or superseded. Raises StaleBase."""
-    shop.repository.delete_branch(proposal.branch, proposal.commit)
+    if proposal.there:
+        shop.repository.delete_branch(proposal.branch, proposal.there)
+    if proposal.queued:
+        notes.drop(shop.repository, Note.QUEUED, proposal.environment, proposal.deployment)
 
 
 def withdrawn(shop: Workshop, proposal: Proposal | None) -> tuple[Update, ...]:
@@ -199,6 +257,7 @@ def read(shop: Workshop, environment: str, deployment: str, head: str) -> Propos
         record=_record(shop, head, f"{folder(environment, deployment)}/{RECORD}"),
         failed=failed,
         trailers=proposed.trailers,
+        there=head,
     )
 
 

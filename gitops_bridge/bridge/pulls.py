@@ -123,6 +123,13 @@ class Pulls:
         self._keep(proposal.branch, _Memory(written, commit))
         return written
 
+    def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
+        """Make it a draft, or ready again; as it is then."""
+        changed = self._forge().set_draft(pull, draft)
+        memory = self._memory(pull.branch) or _Memory(pull)
+        self._keep(pull.branch, replace(memory, pull=changed))
+        return changed
+
     def merge_by_itself(self, pull: PullRequest, commit: str) -> None:
         """Ask the provider once to merge `commit` when its own requirements are met."""
         memory = self._memory(pull.branch) or _Memory(pull)

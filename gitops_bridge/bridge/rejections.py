@@ -15,7 +15,7 @@ from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.proposals import Proposal
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import messages
-from gitops_bridge.desired.rollout import Change, Known
+from gitops_bridge.desired.rollout import Known
 from gitops_bridge.git import Snapshot
 
 if TYPE_CHECKING:
@@ -66,13 +66,7 @@ def standing(
 
 def covers(shop: Workshop, rejection: Rejection, ready: Ready) -> bool:
     """Whether the change is the rejected one asked for again."""
-    rollout, proposal = ready.planned.rollout, rejection.proposal
-    if rollout.change in (Change.ROLLBACK, Change.RELEASE):
-        return False  # a person's own decision, made after
-    if rollout.after is None:
-        same = proposal.is_stop
-    else:
-        same = bool(proposal.record and proposal.record.asked == rollout.after.asked)
+    same = rejection.proposal.asks(ready.planned.rollout)
     return same and not _superseded(shop, rejection, ready.look.known)
 
 

@@ -8,11 +8,10 @@ that something newer has superseded. `stages` and `waiting` call both.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gitops_bridge.bridge import gate, notes, proposals
+from gitops_bridge.bridge import drafts, gate, notes, proposals, strangers
 from gitops_bridge.bridge.known import folder, vouched_for
 from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.policy import Ready
@@ -23,7 +22,7 @@ from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.markdown import code
 from gitops_bridge.errors import ForgeError, StaleBase
-from gitops_bridge.git import Commit, Edit
+from gitops_bridge.git import Edit
 
 if TYPE_CHECKING:
     from gitops_bridge.forge import PullRequest
@@ -59,18 +58,18 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
     if rejection and covers(shop, rejection, ready):
         _end(shop, environment.name, deployment, found)
         return Review(None, rejection=rejection)
-    if found and is_foreign(shop, found):
-        return left_alone(shop, found)
+    if found and strangers.is_foreign(shop, found):
+        strangers.queue(shop, environment.name, deployment, ready)
+        review = left_alone(shop, found)
+        if review.proposal:
+            return review
+        return submit(shop, environment, deployment, ready)  # theirs has just been closed
     is_new = found is None
     try:
-        if found is None or not _still_holds(shop, found, ready):
-            if found and (ended := _ended_unseen(shop, found, ready)):
-                return ended
-            edit = ready.planned.edit
-            _vouch(shop, environment.name, deployment)
-            found = proposals.propose(
-                shop, ready.snapshot, edit, environment.name, deployment, replaces=found
-            )
+        if found is None or found.queued or not _holds(shop, found, ready):
+            if found and (over := _ended_unseen(shop, found, ready)):
+                return over
+            found = _proposed(shop, environment.name, deployment, ready, found)
         notes.put(shop.repository, Note.PROPOSED, environment.name, deployment, found.commit)
         if rejection:
             notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
@@ -78,7 +77,24 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
     except ForgeError as error:
         if not error.retry:
             raise
+        found = proposals.find(shop, environment.name, deployment)
         return Review(found, said=(f"the pull request waits for the provider: {error}",))
+
+
+def ended(shop: Workshop, found: Proposal) -> Review | None:
+    """The review when people have ended it; None while it goes on, or when there is none."""
+    pull = _looked_at(shop, found)
+    return _ended(shop, found, pull) if pull and _is_over(found, pull) else None
+
+
+def _looked_at(shop: Workshop, found: Proposal) -> PullRequest | None:
+    if not is_open(shop, found.environment, found.deployment):
+        return None
+    return shop.pulls().look(found.branch)
+
+
+def _is_over(found: Proposal, pull: PullRequest) -> bool:
+    return pull.state != "open" and pull.is_at(found.commit)
 
 
 def is_open(shop: Workshop, environment: str, deployment: str) -> bool:
@@ -123,14 +139,31 @@ def _vouch(shop: Workshop, environment: str, deployment: str) -> None:
             notes.put(shop.repository, Note.DELIVERED, environment, deployment, commit)
 
 
-def _still_holds(shop: Workshop, found: Proposal, ready: Ready) -> bool:
-    """Whether the branch is this very change, on a main whose folder is as it was for it."""
-    home = folder(found.environment, found.deployment)
-    return (
-        found.failed is None
-        and shop.repository.at(found.base).id(home) == ready.snapshot.id(home)
-        and shop.repository.at(found.commit).files(home) == dict(ready.planned.files)
-    )
+def _proposed(
+    shop: Workshop, environment: str, deployment: str, ready: Ready, found: Proposal | None
+) -> Proposal:
+    """The change on its branch, in the place of what was found there.
+
+    Without its image nobody shall merge it: the pull request becomes a draft before the branch
+    moves, and the change is queued before that, so that no crash leaves a draft that nobody ends.
+    """
+    _vouch(shop, environment, deployment)
+    edit = ready.planned.edit
+    if _is_built(shop, ready):
+        return proposals.propose(shop, ready.snapshot, edit, environment, deployment, found)
+    is_next = found is not None and found.queued and not proposals.overdue(shop, found)
+    if found is None or not is_next or not _holds(shop, found, ready):
+        found = proposals.queue(shop, ready.snapshot, edit, environment, deployment)
+    drafts.suspend(shop, found.branch)
+    return proposals.put(shop, found)
+
+
+def _holds(shop: Workshop, found: Proposal, ready: Ready) -> bool:
+    return proposals.holds(shop, found, ready.snapshot, ready.planned.files)
+
+
+def _is_built(shop: Workshop, ready: Ready) -> bool:
+    return ready.look.image is None or gate.is_open(shop, ready.look.image)
 
 
 # -- the pull request
@@ -144,15 +177,18 @@ def _shown(
     pulls = shop.pulls()
     unseen = pulls.unseen(found.branch, found.commit)
     pull = unseen if unseen or is_new else pulls.look(found.branch)
-    if pull and pull.state != "open" and pull.is_at(found.commit):
+    if pull and _is_over(found, pull):
         return _ended(shop, found, pull)
     if found.adrift:  # somebody removed the branch and the provider kept the pull request
-        shop.repository.replace_branch(
-            found.branch, shop.repository.commit_of(found.commit), expected=None
-        )
+        found = proposals.put(shop, found)
+    built, opened = _is_built(shop, ready), pull is not None and pull.state == "open"
+    if not built and not opened:
+        return Review(found)
     said: list[str] = []
-    is_open = pull is not None and pull.state == "open"
-    is_written = pull is not None and is_open and pulls.is_written_for(pull, found.commit)
+    if pull and built and drafts.is_suspended(shop, pull):
+        pull, hints = drafts.resumed(shop, pull)
+        said += hints
+    is_written = pull is not None and opened and pulls.is_written_for(pull, found.commit)
     if pull is None or not is_written or pulls.is_found_again(pull):
         from gitops_bridge.bridge import texts  # late: most looks write none
 
@@ -166,7 +202,6 @@ def _shown(
         if pull.state != "open":
             return _ended(shop, found, pull)
         said += [*pull.warnings, *([warning] if warning else [])]
-    built = ready.look.image is None or gate.is_open(shop, ready.look.image)
     if built and shop.config.pull_request.auto_merge:
         try:
             pulls.merge_by_itself(pull, found.commit)
@@ -179,11 +214,8 @@ def _shown(
 def _ended_unseen(shop: Workshop, found: Proposal, ready: Ready) -> Review | None:
     """The end of a review whose request would only be put on a newer main: what people closed
     before that is not proposed again."""
-    if not covers(shop, Rejection(found, "", None, ""), ready):
-        return None
-    pull = shop.pulls().look(found.branch)
-    ended = pull and pull.state != "open" and pull.is_at(found.commit)
-    return _ended(shop, found, pull) if pull and ended else None
+    same = covers(shop, Rejection(found, "", None, ""), ready)
+    return ended(shop, found) if same else None
 
 
 def _ended(shop: Workshop, found: Proposal, pull: PullRequest) -> Review:
@@ -200,7 +232,9 @@ def _reject(shop: Workshop, found: Proposal, pull: PullRequest) -> Rejection:
         name, found.environment, closing.by or pull.actor, closing.comment, pull.url
     )
     edit = Edit({}, {}, shop.message(message, shop.author), shop.author)
-    note = shop.repository.commit(shop.repository.at(found.commit), edit)
+    noted = notes.find(shop.repository, Note.PROPOSED, found.environment, found.deployment)
+    ours = noted if noted and strangers.is_foreign(shop, found) else found.commit
+    note = shop.repository.commit(shop.repository.at(ours), edit)
     notes.put(shop.repository, Note.REJECTED, found.environment, found.deployment, note.id)
     _end(shop, found.environment, found.deployment, found)
     rejection = find_rejection(shop, found.environment, found.deployment)
@@ -209,51 +243,28 @@ def _reject(shop: Workshop, found: Proposal, pull: PullRequest) -> Rejection:
     return rejection
 
 
-# -- somebody else on our branch
+# -- a branch that goes no further
 
 
-def is_foreign(shop: Workshop, found: Proposal) -> bool:
-    """Whether the branch is at a commit we have not written: neither the one we noted nor one that
-    bears our name and our trailers, as one does whose note was cut off. Where nothing is reviewed
-    a branch that waits for its image is ours alone, and the next action replaces it."""
-    noted = notes.find(shop.repository, Note.PROPOSED, found.environment, found.deployment)
-    if noted is None and not shop.config.delivery.proposes:
-        return False
-    return found.commit != noted and not _ours(shop, shop.repository.commit_of(found.commit))
-
-
-def _ours(shop: Workshop, commit: Commit) -> bool:
-    ours = {messages.ACTION, messages.ROLLED_BACK_TO, messages.BUILD_FAILED}
-    return commit.committer == shop.committer and bool(ours & commit.trailers.keys())
+def standstill(shop: Workshop, found: Proposal) -> Review | None:
+    """The review of a branch that we leave as it is, because somebody else pushed there or because
+    its build has failed; None when people need not be told, or were."""
+    if strangers.is_foreign(shop, found):
+        return left_alone(shop, found)
+    pull = _looked_at(shop, found) if found.failed else None
+    if pull and _is_over(found, pull):
+        return _ended(shop, found, pull)
+    if pull and pull.state == "open":
+        said = f"The build of its image has failed: {code(found.failed, 1000)}\n"
+        strangers.tell(shop, found, pull, said)
+    return None
 
 
 def left_alone(shop: Workshop, found: Proposal) -> Review:
     """The review of a branch that somebody else pushed to: told once, and else untouched."""
     pull = shop.pulls().look(found.branch)
-    if pull and pull.state != "open" and pull.is_at(found.commit):
+    if pull and _is_over(found, pull):
         return _ended(shop, found, pull)
-    commit = shop.repository.commit_of(found.commit)
-    said = (
-        f"{messages.clean(commit.author.name, 80)} pushed {commit.id[:12]} to {found.branch}: it "
-        "is left as it is until the pull request is merged or closed, or the branch deleted"
-    )
-    told = notes.find(shop.repository, Note.WARNED, found.environment, found.deployment)
-    if pull and pull.state == "open" and told != commit.id:
-        if shop.config.pull_request.auto_merge:  # nobody has agreed to merge this commit
-            shop.pulls().merge_by_hand(pull)
-        notes.put(shop.repository, Note.WARNED, found.environment, found.deployment, commit.id)
-        try:
-            shop.forge().comment(pull, _warning(commit))
-        except ForgeError:
-            with suppress(StaleBase):  # so that the next look says it
-                notes.drop(shop.repository, Note.WARNED, found.environment, found.deployment)
-            raise
-    return Review(found, pull, said=(said,))
-
-
-def _warning(commit: Commit) -> str:
-    return (
-        f"{code(commit.author.name, 80)} pushed {code(commit.id[:12])} to this branch. From now on "
-        "gitops-bridge leaves it as it is: a newer request from DataRobot waits until this pull "
-        "request is merged or closed. Delete the branch to hand it back.\n"
-    )
+    if pull and pull.state == "open":
+        strangers.tell(shop, found, pull, strangers.warning(shop, found))
+    return Review(found, pull, said=(strangers.pushed(shop, found),))

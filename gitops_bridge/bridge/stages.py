@@ -19,6 +19,7 @@ from gitops_bridge.bridge import (
     proposals,
     rejections,
     reviews,
+    strangers,
     waiting,
 )
 from gitops_bridge.bridge.known import folder
@@ -113,8 +114,8 @@ class _Action:
         for _ in range(_RACES):
             result = self._delivered()
             try:
-                if isinstance(result, Missing) and self._is_taken(result):
-                    result = Ready(result.snapshot, result.planned, result.look)
+                if isinstance(result, Missing):
+                    result = self._as_people_left_it(result)
                 if isinstance(result, Ready):
                     return self._under_review(result)
                 if not isinstance(result, Missing):
@@ -167,12 +168,18 @@ class _Action:
     def _found(self) -> Proposal | None:
         return proposals.find(self._shop, self._environment.name, self._deployment)
 
-    def _is_taken(self, missing: Missing) -> bool:
-        """Whether somebody else pushed to the branch that would wait for the image."""
+    def _as_people_left_it(self, missing: Missing) -> Missing | Ready:
+        """Not to be built, and for the review to tell why, where people have rejected this very
+        action or pushed to the branch that would wait for the image."""
+        ready = Ready(missing.snapshot, missing.planned, missing.look)
+        if not self._reviewed(missing.planned):
+            return missing
         found = self._found()
-        return bool(
-            found and self._reviewed(missing.planned) and reviews.is_foreign(self._shop, found)
-        )
+        if found and strangers.is_foreign(self._shop, found):
+            return ready
+        where = self._environment.name, self._deployment
+        rejection = rejections.find_rejection(self._shop, *where)
+        return ready if rejection and rejections.covers(self._shop, rejection, ready) else missing
 
     def _standing(self, look: Look) -> Proposal | None:
         """The proposal of this very action, when nothing newer has been delivered since."""
@@ -202,6 +209,8 @@ class _Action:
         passing = (StaleBase,) if is_delivered else ()
         with suppress(ForgeError, ConfigError, *passing):  # then the next look clears away
             reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
+            where = self._environment.name, self._deployment
+            notes.drop(self._shop.repository, Note.QUEUED, *where)
         if is_delivered or self._snapshot is None:
             return
         main = self._shop.config.repository.branch
@@ -249,7 +258,7 @@ class _Action:
         """Ask the registry until the budget or the deadline ends."""
         shop, pause, problem = self._shop, _FIRST_PAUSE, ""
         while True:
-            if waiting.overdue(shop, proposal):
+            if proposals.overdue(shop, proposal):
                 failed = waiting.given_up(shop, proposal, waiting.reason(shop, missing, problem))
                 return self._of(Progress(failed), missing)
             left = self._until - shop.monotonic()

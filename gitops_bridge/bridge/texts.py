@@ -20,6 +20,7 @@ from gitops_bridge.git import Snapshot
 if TYPE_CHECKING:
     from gitops_bridge.forge import Forge, Proposal
 
+_LONGEST = 65_536  # characters anybody may be asked to read, whatever the provider takes
 _NO_HTML = frozenset({"bitbucket-cloud", "bitbucket-server"})
 
 
@@ -42,7 +43,11 @@ def proposal(
 
     def composed(template: str | None) -> pull_request.Text:
         return pull_request.compose(
-            subject, limit=limits.body, title_limit=limits.title, fold=fold, template=template
+            subject,
+            limit=min(limits.body, _LONGEST),
+            title_limit=limits.title,
+            fold=fold,
+            template=template,
         )
 
     try:
@@ -59,7 +64,7 @@ def proposal(
         labels=labels,
         reviewers=settings.reviewers,
         assignees=settings.assignees,
-        draft=settings.draft,
+        draft=settings.draft or text.title.startswith(pull_request.PENDING),
     ), warning
 
 

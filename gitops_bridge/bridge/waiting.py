@@ -9,9 +9,10 @@ gone. So whatever is cut off between two of them, the next look leads to the sam
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from gitops_bridge.bridge import builds, gate, people, proposals, reviews
+from gitops_bridge.bridge import builds, gate, people, proposals, reviews, strangers
 from gitops_bridge.bridge.known import folder, known
 from gitops_bridge.bridge.policy import Ready, reviewed
 from gitops_bridge.bridge.proposals import Progress, Proposal
@@ -19,7 +20,7 @@ from gitops_bridge.bridge.rollouts import Look, Plan, Planned, planner
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired.rollout import Hold
-from gitops_bridge.errors import RequestError, StaleBase
+from gitops_bridge.errors import ForgeError, RequestError, StaleBase
 from gitops_bridge.git import Commit, Edit, Signature, Snapshot
 
 ENDED = (
@@ -57,7 +58,7 @@ def look(shop: Workshop, environment: Environment, proposal: Proposal) -> Progre
     if isinstance(result, Commit) and not _is_there(shop, proposal):
         return Progress(None, commit=result)
     if isinstance(result, _Stuck):
-        review = reviews.left_alone(shop, proposal) if reviews.is_foreign(shop, proposal) else None
+        review = reviews.standstill(shop, proposal)
         return Progress(review.proposal if review else proposal, review=review)
     if isinstance(result, Hold):
         return Progress(proposal, hold=result)
@@ -78,7 +79,7 @@ def look(shop: Workshop, environment: Environment, proposal: Proposal) -> Progre
 def _plan(shop: Workshop, environment: Environment, proposal: Proposal) -> Plan | None:
     """The planning of what a proposal proposes, on any main; None when that cannot be read, or is
     not what we have proposed."""
-    if reviews.is_foreign(shop, proposal):
+    if strangers.is_foreign(shop, proposal):
         return None
     if proposal.rolls_back_to:
         by = Signature(proposal.author, proposal.email)
@@ -109,7 +110,7 @@ def _next_edit(
         if snapshot.id(home) == proposed:
             return _Gone(superseded=True)
         found = known(shop.repository, snapshot, home, proposal.deployment)
-        if found.last and proposals.since(shop, proposal, found.last):
+        if found.last and proposals.since(shop, proposal, found.last) and not proposal.queued:
             return _Gone(superseded=True)
         if plan is None or proposal.failed:
             return _Stuck()
@@ -135,10 +136,15 @@ def _is_there(shop: Workshop, proposal: Proposal) -> bool:
 def _still_missing(
     shop: Workshop, environment: Environment, proposal: Proposal, missing: Missing
 ) -> Progress:
+    with suppress(ForgeError):  # a provider that is down keeps no build from being told of
+        review = reviews.ended(shop, proposal)
+        if review:
+            return Progress(review.proposal, review=review)
     image = str(missing.look.image)
-    if proposal.record and proposal.record.image != image:  # the environment builds anew
+    is_other = proposal.record is not None and proposal.record.image != image
+    if is_other or proposal.adrift:  # the environment builds anew, or its branch is ours again
         proposal = propose(shop, environment, proposal.deployment, missing, proposal)
-    elif overdue(shop, proposal):
+    elif proposals.overdue(shop, proposal):
         return Progress(given_up(shop, proposal, reason(shop, missing, "")))
     return Progress(proposal, image=image)
 
@@ -179,10 +185,6 @@ def propose(
             return review.proposal
     edit = missing.planned.edit
     return proposals.propose(shop, missing.snapshot, edit, environment.name, deployment, replaces)
-
-
-def overdue(shop: Workshop, proposal: Proposal) -> bool:
-    return shop.clock() - proposal.time > shop.config.build.deadline
 
 
 def place(shop: Workshop, missing: Missing) -> str:

@@ -102,6 +102,25 @@ class Rollout:
     also: tuple[Touch, ...] = ()
     """Those before that one, newest first."""
 
+    @property
+    def kinds(self) -> frozenset[Change]:
+        """Everything it does that a policy may be about: a relaunch or a new model brings changed
+        settings along. Putting back what a person undid is a rollback."""
+        found = {Change.ROLLBACK if self.change is Change.RELEASE else self.change}
+        before, after = self.before, self.after
+        if before and after and Change.ROLLBACK not in found:
+            if before.scale != after.scale:
+                found.add(Change.SCALE)
+            if before.monitoring != after.monitoring or (
+                before.model.id == after.model.id and _runs(before) != _runs(after)
+            ):
+                found.add(Change.UPDATE)
+        return frozenset(found)
+
+
+def _runs(record: Record) -> tuple[object, ...]:
+    return record.model.execution_type, record.model.format, record.image
+
 
 @dataclass(frozen=True)
 class Hold:

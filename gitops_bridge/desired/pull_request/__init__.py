@@ -19,8 +19,10 @@ from gitops_bridge.desired.pull_request.subject import Build, Subject
 from gitops_bridge.desired.pull_request.template import TEMPLATE, Render, renderer
 from gitops_bridge.desired.rollout import Change, Rollout
 
-__all__ = ["TEMPLATE", "Build", "Subject", "Text", "check", "compose"]
+__all__ = ["PENDING", "TEMPLATE", "Build", "Subject", "Text", "check", "compose"]
 
+PENDING = "Build pending: "
+"""How the title begins while the image is not there yet."""
 _LEAST_DIFF = 400  # characters below which a shortened diff tells nothing
 
 
@@ -72,7 +74,9 @@ def check(template: str) -> None:
 
 
 def _title(subject: Subject, limit: int) -> str:
-    first = subject.message.split("\n", 1)[0]
+    build = subject.build
+    pending = PENDING if build and build.gated and build.digest is None else ""
+    first = pending + subject.message.split("\n", 1)[0]
     facts = subject.facts
     model = subject.challenger.name if subject.rollout.change is Change.REPLACE else None
     more = [model, facts.reason, facts.importance]

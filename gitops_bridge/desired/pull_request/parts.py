@@ -74,12 +74,16 @@ def diff(effect: Effect, limit: int | None) -> Markdown | None:
 def rollback(subject: Subject) -> Markdown:
     folder = f"overlays/{subject.environment}/{subject.deployment}/model"
     newest = f'"$(git log -1 --format=%H origin/{subject.base} -- {folder})"'
-    lines = (
+    command = (
         f"gitops-bridge rollback {subject.deployment} --environment {subject.environment}",
         "# or with git alone, from any clone:",
+    )
+    lines = (
+        *(command if subject.rollout.before else ()),  # of a first start nothing is earlier
         f"git fetch origin && git checkout --detach origin/{subject.base}",
         f"git revert --no-edit {newest}",
         f"git push origin HEAD:{subject.base}",
+        f"# where {subject.base} is protected: push to a branch, then open a pull request from it",
     )
     return fenced("\n".join(lines), "sh")
 

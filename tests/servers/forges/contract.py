@@ -28,6 +28,8 @@ SERVERS = [
     BitbucketServerServer,
     AzureDevOpsServer,
 ]
+PROVIDERS = [kind for kind in SERVERS if kind is not BitbucketCloudWithPassword]
+"""Each provider once."""
 BRANCH = "gitops-bridge/prod/65a000000000000000000010"
 PROPOSAL = Proposal(
     branch=BRANCH, base="main", title="Replace model of churn in prod", body="| a | b |\n",

@@ -1,0 +1,85 @@
+"""Proposals' branches that somebody else has pushed to: ours are told apart, people are told, and
+what is asked meanwhile waits. `reviews`, `waiting` and `stages` ask."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gitops_bridge.bridge import notes, proposals
+from gitops_bridge.bridge.notes import Note
+from gitops_bridge.bridge.policy import Ready
+from gitops_bridge.bridge.proposals import Proposal
+from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.desired import messages
+from gitops_bridge.desired.markdown import code
+from gitops_bridge.errors import ForgeError, StaleBase
+from gitops_bridge.git import Commit
+
+if TYPE_CHECKING:
+    from gitops_bridge.forge import PullRequest
+
+
+def is_foreign(shop: Workshop, found: Proposal) -> bool:
+    """Whether the branch is at a commit we have not written: neither the one we noted nor one that
+    bears our name and our trailers, as one does whose note was cut off. Where nothing is reviewed
+    a branch that waits for its image is ours alone, and the next action replaces it."""
+    noted = notes.find(shop.repository, Note.PROPOSED, found.environment, found.deployment)
+    if noted is None and not shop.config.delivery.proposes:
+        return False
+    return found.commit != noted and not _ours(shop, shop.repository.commit_of(found.commit))
+
+
+def _ours(shop: Workshop, commit: Commit) -> bool:
+    ours = {messages.ACTION, messages.ROLLED_BACK_TO, messages.BUILD_FAILED}
+    return commit.committer == shop.committer and bool(ours & commit.trailers.keys())
+
+
+def queue(shop: Workshop, environment: str, deployment: str, ready: Ready) -> None:
+    """Keep the change until the branch is ours again, unless it is what the branch is about."""
+    for note in (Note.PROPOSED, Note.QUEUED):
+        commit = notes.find(shop.repository, note, environment, deployment)
+        kept = proposals.read(shop, environment, deployment, commit) if commit else None
+        if kept and kept.asks(ready.planned.rollout):
+            return
+        if kept and proposals.holds(shop, kept, ready.snapshot, ready.planned.files):
+            return
+    edit = ready.planned.edit
+    proposals.queue(shop, ready.snapshot, edit, environment, deployment)
+
+
+def pushed(shop: Workshop, found: Proposal) -> str:
+    """Whose push it is and what becomes of the branch, for DataRobot's users."""
+    commit = shop.repository.commit_of(found.commit)
+    said = (
+        f"{messages.clean(commit.author.name, 80)} pushed {commit.id[:12]} to {found.branch}: it "
+        "is left as it is until the pull request is merged or closed, or the branch deleted"
+    )
+    queued = notes.find(shop.repository, Note.QUEUED, found.environment, found.deployment)
+    return f"{said}; what was asked since ({queued[:12]}) is proposed then" if queued else said
+
+
+def warning(shop: Workshop, found: Proposal) -> str:
+    """The same for people on the pull request."""
+    commit = shop.repository.commit_of(found.commit)
+    return (
+        f"{code(commit.author.name, 80)} pushed {code(commit.id[:12])} to this branch. From now on "
+        "gitops-bridge leaves it as it is: a newer request from DataRobot waits until this pull "
+        "request is merged or closed. Delete the branch to hand it back.\n"
+    )
+
+
+def tell(shop: Workshop, found: Proposal, pull: PullRequest, text: str) -> None:
+    """Say it on the pull request, once for each commit the branch is at."""
+    where = found.environment, found.deployment
+    if notes.find(shop.repository, Note.WARNED, *where) == found.commit:
+        return
+    if shop.config.pull_request.auto_merge:  # nobody has agreed to merge this commit
+        shop.pulls().merge_by_hand(pull)
+    notes.put(shop.repository, Note.WARNED, *where, found.commit)
+    try:
+        shop.forge().comment(pull, text)
+    except ForgeError:
+        with suppress(StaleBase):  # so that the next look says it
+            notes.drop(shop.repository, Note.WARNED, *where)
+        raise
