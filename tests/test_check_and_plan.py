@@ -204,6 +204,12 @@ def test_a_builder_whose_jobs_would_be_refused_is_told_before_any_is_made(
     assert told in found["overlays/prod/environment"][0]
 
 
+def test_parts_that_a_team_has_no_use_for_may_go(served):
+    unused = ["overlays/prod/environment/monitoring", "base/components/monitoring-agent"]
+    git(served.clone, "rm", "-r", "--quiet", *unused)
+    assert problems(served) == ({}, None)
+
+
 def test_removing_many_deployments_needs_a_yes(served):
     git(served.clone, "rm", "-r", "--quiet", HOME, f"overlays/prod/{OTHER}")
     told, removals = problems(served, "--against", "HEAD", "--removals", "1")
