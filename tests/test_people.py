@@ -153,6 +153,36 @@ def test_a_stop_of_what_a_person_removed_is_answered_too(team):
     act(team, "deployment_stop")
     revert(team)
     assert act(team, "deployment_stop")["status"] == "warning"
+    bridge(team, "release", DEPLOYMENT)
+    team.pull()
+    assert not (team.clone / HOME).exists()
+    assert "nothing to do" in act(team, "deployment_stop")["msg"]
+
+
+def test_a_start_after_such_a_stop_is_a_newer_action(team):
+    act(team, "deployment_start")
+    team.pull()
+    git(team.clone, "rm", "-r", "--quiet", HOME)
+    team.commit("Away with it")
+    team.push()
+    assert act(team, "deployment_start")["status"] == "warning"
+    act(team, "deployment_stop")
+    assert act(team, "deployment_start")["status"] == "passing"
+    assert b"mlops-" in rendered(team)
+
+
+def test_a_start_that_found_served_again_what_was_stopped_is_held_and_released(team):
+    act(team, "deployment_start")
+    act(team, "deployment_stop")
+    revert(team)  # the stop
+    act(team, "deployment_start")
+    serving = rendered(team)
+    git(team.clone, "rm", "-r", "--quiet", HOME)
+    team.commit("Away with it after all")
+    team.push()
+    assert act(team, "deployment_start")["status"] == "warning"
+    bridge(team, "release", DEPLOYMENT)
+    assert rendered(team) == serving
 
 
 def test_release_lifts_a_hold(replaced):

@@ -43,13 +43,14 @@ def known(
 
 
 def _answered(repository: Repository, home: str, last: Touch) -> Touch | None:
-    """The action that `heard` has noted, unless `last` was delivered only after it."""
+    """The action that `heard` has noted, at the commit that answered it; none when `last` was
+    delivered only after it."""
     _, environment, deployment = home.split("/")
     noted = notes.find(repository, Note.ANSWERED, environment, deployment)
     note = repository.commit_of(noted) if noted else None
     if note is None or not note.parents or not repository.resolve(last.commit, note.parents[0]):
         return None
-    return Touch(note.id, note.author.name, _record(repository, note, home))
+    return Touch(note.parents[0], note.author.name, _record(repository, note, home))
 
 
 def asking_newest(

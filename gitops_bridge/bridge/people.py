@@ -212,17 +212,17 @@ def release(
         where = find(shop, snapshot, deployment, environment)
         home = folder(where.name, deployment)
         found = known(shop.repository, snapshot, home, deployment)
-        if found.last is None or found.moved is None:
+        word = found.last_word
+        if word is None or found.moved is None:
             raise RequestError(
                 f"nothing is held: {deployment} is as it was last delivered",
                 hint=f"gitops-bridge history {deployment} tells its rollouts",
             )
-        delivered = shop.repository.at(found.last.commit).files(home)
-        files = _obtainable(shop, _released(found, delivered), deployment, found.last.commit)
-        rollout = Rollout(Change.RELEASE, files, found.record(), found.last.record)
-        message = messages.restored(
-            Change.RELEASE, deployment, where.name, found.last.record, found.last.commit
-        )
+        delivered = shop.repository.at(word.commit).files(home) if word.record else {}
+        files = _obtainable(shop, _released(found, delivered), deployment, word.commit)
+        record = Known(delivered).record()
+        rollout = Rollout(Change.RELEASE, files, found.record(), record)
+        message = messages.restored(Change.RELEASE, deployment, where.name, record, word.commit)
         return prove(shop, Reader(snapshot), home, found, rollout, message, {})
 
     return plan

@@ -68,10 +68,18 @@ class Known:
     earlier: tuple[Touch, ...] = ()
 
     @property
+    def last_word(self) -> Touch | None:
+        """What DataRobot said last: our last delivery, unless since then a stop found nothing left
+        to stop, or a start found served again what had been stopped."""
+        if self.last and self.answered:
+            turned = (self.last.record is None) != (self.answered.record is None)
+            return self.answered if turned else self.last
+        return self.last
+
+    @property
     def heard(self) -> list[tuple[object, ...] | None]:
-        """What the actions asked for that Git has been brought to or has held since; None: a stop.
-        One of them again is a replay."""
-        touches = (self.last, self.answered)
+        """What the actions asked for that are replays when they come again; None: a stop."""
+        touches = (self.last_word, self.answered)
         return [item.record.asked if item.record else None for item in touches if item]
 
     @property
