@@ -66,6 +66,17 @@ def test_what_the_image_says_it_is_made_of_is_its_provenance(site):
     assert f"checksum: {'cd' * 32}\n" in body
 
 
+def test_a_checksum_the_operator_states_is_shown_without_a_gate(tmp_path):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    team.write_builder(**{f"sha256.{PACKAGE_A}": "cd" * 32})
+    team.commit("State the checksum")
+    team.push()
+    with GatedSite(tmp_path, GitHubServer, team=team) as site:
+        site.start(package=PACKAGE_A)
+        assert f"SHA-256: `{'cd' * 32}`\n" in site.only().body
+        assert "Build: not looked at" in site.only().body
+
+
 def test_labels_of_a_stranger_s_image_steer_nothing(site):
     site.start(package=PACKAGE_A)
     site.team.built(labels={"gitops-bridge.io/model-sha256": "</details>\n\n# `@all` | x"})

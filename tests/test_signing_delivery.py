@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gitops_bridge.bridge import notes
+from gitops_bridge.bridge.notes import Note
 from tests.cli import act, bridge
+from tests.proposing import BRANCH, Proposing
+from tests.servers.forges.github import GitHubServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
 
 PERSON = "Jane Doe <jane@example.com>"
@@ -64,6 +68,27 @@ class TestSsh:
         assert status["status"] == "failing"
         assert "no passphrase" in status["msg"]
         assert team.log() == ["Set up"]
+
+
+class TestUnderReview:
+    def test_git_verifies_proposals_jobs_and_what_is_remembered(self, tmp_path, ssh_key):
+        with Proposing(
+            tmp_path, GitHubServer, signing={"format": "ssh", "key": str(ssh_key)},
+            author={"name": "Bridge", "email": "bridge@example.com"}, sign_off="true",
+        ) as site:  # fmt: skip
+            trust(site.team, ssh_key, "bridge@example.com")
+            package = site.folder / "package.json"
+            package.write_text('{"id": "65f0aa11bb22cc33dd44ee50"}')
+            site.start(modelPackageDetails=str(package))
+            written = [BRANCH, "builds"]
+            site.forge.decline(1, comment="no")
+            for _ in range(2):
+                for ref in written:
+                    git(site.team.remote, "verify-commit", ref)
+                    signed = shown(site.team, "%(trailers:key=Signed-off-by,valueonly)", ref)
+                    assert signed.strip() == "Bridge <bridge@example.com>"
+                site.status()
+                written = [notes.name(Note.REJECTED, "prod", DEPLOYMENT)]
 
 
 class TestGpg:

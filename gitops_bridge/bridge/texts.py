@@ -118,12 +118,14 @@ def _build(shop: Workshop, ready: Ready) -> Build | None:
     gated = shop.config.build.gate is Gate.REGISTRY
     image = look.image or (gate.parsed(after.image) if gated else None)
     labels = gate.labels(shop, image) if gated and image else {}
+    build = look.build
+    stated = build.builder.checksum(build.package_id) if build and build.package_id else None
     base = "@".join(labels[key] for key in (BASE_NAME_LABEL, BASE_DIGEST_LABEL) if labels.get(key))
     return Build(
         image=after.image,
         digest=image.digest if image else None,
-        job=builds.standing(shop, look.build) if look.build else None,
-        checksum=labels.get(SHA256_LABEL),
+        job=builds.standing(shop, build) if build else None,
+        checksum=labels.get(SHA256_LABEL) or stated,
         base=base or None,
         gated=gated,
     )

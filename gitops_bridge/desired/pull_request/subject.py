@@ -12,8 +12,8 @@ from gitops_bridge.desired.rollout import Rollout
 @dataclass(frozen=True)
 class Build:
     """What is known of the image. `digest` is None until the registry shows it; `gated` is False
-    where nobody looks. `checksum` is the package's, sha256 in hex, and `base` the image below the
-    model, as the image's own labels tell."""
+    where nobody looks. `checksum` is the package's, sha256 in hex, as the image's labels or the
+    operator say; `base` is the image below the model, by those labels."""
 
     image: str
     digest: str | None = None
