@@ -4,7 +4,7 @@ import pytest
 
 from gitops_bridge.actions import State, Status
 from gitops_bridge.desired.dockerfile import Provenance, labels
-from tests.gated import KEY, PACKAGE_A, PACKAGE_B, Gated
+from tests.gated import KEY, PACKAGE_A, PACKAGE_B, PACKAGE_C, Gated
 from tests.proposing import BRANCH, GatedSite, noted
 from tests.servers import registry as servers
 from tests.servers.forges.github import GitHubServer
@@ -161,6 +161,24 @@ class TestANewerModelWithoutItsImage:
         open_one.status()
         assert digest in open_one.only().body
         assert not open_one.drafted()
+
+    def test_a_pushed_stop_supersedes_what_waits_for_the_provider(self, open_one):
+        open_one.merge(1)
+        open_one.status()
+        open_one.replace(package=PACKAGE_B)
+        self.built(open_one)
+        open_one.status()
+        open_one.forge.fail(503, times=99)
+        open_one.replace(new="65a000000000000000000022", package=PACKAGE_C)
+        assert "queued" in noted(open_one)
+        open_one.rule("#!/bin/sh\nexit 0\n")
+        open_one.configure(delivery={"default": "pull-request", "stop": "push"})
+        open_one.act("deployment_stop")
+        open_one.forge.calm()
+        open_one.status()
+        assert open_one.on_main() == {}
+        assert BRANCH not in open_one.branches
+        assert not {"queued", "proposed"} & noted(open_one).keys()
 
     def test_what_was_merged_before_it_was_a_draft_is_the_base_of_the_newer(self, open_one):
         open_one.forge.fail(503, times=99)

@@ -234,11 +234,11 @@ def withdraw(shop: Workshop, proposal: Proposal) -> None:
 def withdrawn(shop: Workshop, proposal: Proposal | None) -> tuple[Update, ...]:
     """`withdraw` as part of a delivery. While it is under review the branch has but to be where it
     was: it goes after its pull request was told."""
-    if proposal is None or proposal.adrift:
+    if proposal is None or proposal.there is None:
         return ()
     where = proposal.environment, proposal.deployment
     under_review = notes.find(shop.repository, Note.PROPOSED, *where) is not None
-    return (Update(proposal.branch, proposal.commit, proposal.commit if under_review else ""),)
+    return (Update(proposal.branch, proposal.there, proposal.there if under_review else ""),)
 
 
 def read(shop: Workshop, environment: str, deployment: str, head: str) -> Proposal:

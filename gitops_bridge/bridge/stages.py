@@ -208,9 +208,9 @@ class _Action:
         is_delivered = isinstance(result, Commit)
         passing = (StaleBase,) if is_delivered else ()
         with suppress(ForgeError, ConfigError, *passing):  # then the next look clears away
-            reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
             where = self._environment.name, self._deployment
-            notes.drop(self._shop.repository, Note.QUEUED, *where)
+            notes.drop(self._shop.repository, Note.QUEUED, *where)  # whatever the provider says
+            reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
         if is_delivered or self._snapshot is None:
             return
         main = self._shop.config.repository.branch
