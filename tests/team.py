@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ ENVIRONMENT_ID = "65a000000000000000000001"
 DEPLOYMENT = "65a000000000000000000010"
 MODEL_A = "65a000000000000000000020"
 MODEL_B = "65a000000000000000000021"
+PACKAGE = "65d000000000000000000020"
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Jane Doe",
     "GIT_AUTHOR_EMAIL": "jane@example.com",
@@ -88,7 +91,11 @@ class Team:
 
 
 def action_file(folder: Path, **changes: object) -> Path:
-    """A realistic action file; `changes` go into deploymentInfo, None removes a key."""
+    """A realistic action file; `changes` go into deploymentInfo, None removes a key. Every model
+    comes in a package of its own, as an agent says it that sends modelPackageDetails."""
+    model = str(changes.get("newModelId") or changes.get("modelId") or MODEL_A)
+    package = folder / f"package-{hashlib.sha256(model.encode()).hexdigest()[:8]}.json"
+    package.write_text(json.dumps({"id": f"65d{model[3:]}" if model.isalnum() else PACKAGE}))
     info: dict[str, object] = {
         "id": DEPLOYMENT,
         "name": "churn",
@@ -97,6 +104,7 @@ def action_file(folder: Path, **changes: object) -> Path:
         "modelExecutionType": "dedicated",
         "modelFormat": "datarobot",
         "modelArtifact": "/tmp/scratch/model.mlpkg",
+        "modelPackageDetails": str(package),
         "keyValueConfig": {},
         **changes,
     }

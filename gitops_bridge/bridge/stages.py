@@ -308,11 +308,13 @@ class _Action:
             what = "it is not in Git" if stopped else "Git holds this already"
             said = f"nothing to do: {what}, as of {commit[:12]}"
         build = self._look.build if self._look else None
-        if build and build.package_id is None:
+        unbuilt = build is not None and build.package_id is None
+        if unbuilt:
             said += f"; {answers.NO_JOB}"
         if build:
             said += f"; {answers.UNSEEN}"
-        return answers.under_way(self._request, self._environment, said, commit)
+        found = answers.under_way(self._request, self._environment, said, commit)
+        return replace(found, status=Status.WARNING) if unbuilt else found
 
 
 def _shows(shop: Workshop, missing: Missing) -> bool:
