@@ -61,6 +61,16 @@ def cut_indexes(mirror):
         path.write_bytes(path.read_bytes()[:100])
 
 
+def cut_graph(mirror):
+    for path in mirror.glob("objects/info/commit-graphs/*.graph"):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lock_graph(mirror):
+    (mirror / "objects/info/commit-graphs/commit-graph-chain.lock").write_text("")
+
+
 def lock_branch(mirror):
     (mirror / "refs/remotes/origin/main.lock").write_text("")
 
@@ -104,8 +114,8 @@ def half_a_clone(mirror):
 
 
 WAYS = [
-    empty_objects, lose_objects, corrupt_packs, cut_indexes, lock_branch, lock_packed_refs,
-    empty_branch, branch_to_nowhere, break_configuration, lose_head, empty_folder, remove_mirror,
+    empty_objects, lose_objects, corrupt_packs, cut_indexes, cut_graph, lock_graph, lock_branch,
+    lock_packed_refs, empty_branch, branch_to_nowhere, break_configuration, lose_head, empty_folder, remove_mirror,
     remove_cache, half_a_clone,
 ]  # fmt: skip
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gitops_bridge.errors import RepositoryError
-from tests.git_team import bare, commit, git, open_repository
+from tests.git_team import bare, commit, git, open_repository, put
 
 PATHS = ["overlays/prod/a", "overlays/prod/b/model", "overlays/test/a", "base/x.yaml", "*.y"]
 
@@ -74,3 +74,21 @@ def test_an_unknown_commit_is_no_damage(repository):
         repository.log("f" * 40)
     with pytest.raises(RepositoryError, match="no commit"):
         repository.changed("f" * 40)
+
+
+def test_the_graph_reaches_to_every_commit_delivered_or_fetched(team, tmp_path):
+    """Past its end each commit is compared tree by tree, so looks would slow down with use."""
+    ours, theirs = (open_repository(team, tmp_path / name) for name in ("ours", "theirs"))
+    ours.fetch()
+    for number in range(5):
+        theirs.deliver("main", put("overlays/prod/a/f0", b"by them %d" % number))
+        ours.deliver("main", put("overlays/prod/b/f0", b"by us %d" % number))
+    ours.fetch()
+    mirror = next((tmp_path / "ours").glob("*/mirror.git"))
+    git(mirror, "commit-graph", "verify")
+    graph = next(mirror.glob("objects/info/commit-graphs/commit-graph-chain")).read_text().split()
+    known = b"".join(
+        (mirror / f"objects/info/commit-graphs/graph-{name}.graph").read_bytes() for name in graph
+    )
+    commits = git(team, "rev-list", "main").split()
+    assert all(bytes.fromhex(commit) in known for commit in commits)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from gitops_bridge.actions import ABOUT_ONE_DEPLOYMENT, Action, Outcome, Request, Status
 from gitops_bridge.bridge.workshop import Workshop, open_workshop
-from gitops_bridge.errors import RequestError
+from gitops_bridge.errors import RepositoryError, RequestError
 
 __all__ = ["Workshop", "handle", "open_workshop"]
 
@@ -28,10 +30,7 @@ def handle(shop: Workshop, request: Request, *, dry_run: bool = False) -> Outcom
         return stages.roll_out(shop, request, environment, dry_run=dry_run)
     from gitops_bridge.bridge import reports  # late, as above: each action loads what it needs
 
-    if request.action is Action.PLUGIN_START:
-        return reports.plugin_start(shop)
-    if request.action is Action.DEPLOYMENT_LIST:
-        return reports.deployment_list(shop, environment)
-    if request.action is Action.PE_STATUS:
-        return reports.pe_status(shop, request, environment)
-    return reports.deployment_status(shop, request, environment)
+    outcome = reports.answer(shop, request, environment)
+    with suppress(RepositoryError):  # upkeep while nobody waits; it is no part of the answer
+        shop.repository.maintain()
+    return outcome

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitops_bridge.actions import Outcome, Request, State, Status
+from gitops_bridge.actions import Action, Outcome, Request, State, Status
 from gitops_bridge.bridge import answers, notes, proposals
 from gitops_bridge.bridge.answers import UNSEEN
 from gitops_bridge.bridge.known import folder
@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from gitops_bridge.bridge.reviews import Review
 
 _WORTH_A_LIST = 3  # looks at pull requests; a list costs two requests or more
+
+
+def answer(shop: Workshop, request: Request, environment: Environment) -> Outcome:
+    """What an action wants to know that changes nothing. Raises BridgeError."""
+    if request.action is Action.PLUGIN_START:
+        return plugin_start(shop)
+    if request.action is Action.DEPLOYMENT_LIST:
+        return deployment_list(shop, environment)
+    if request.action is Action.PE_STATUS:
+        return pe_status(shop, request, environment)
+    return deployment_status(shop, request, environment)
 
 
 def plugin_start(shop: Workshop) -> Outcome:

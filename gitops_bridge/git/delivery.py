@@ -122,6 +122,8 @@ class Delivery:
                     races.wait(restless(draft.branch))
                 elif result.problem:
                     faults.wait(result.problem)
+            if any(draft.made and results[draft.branch].end is End.ACCEPTED for draft in drafts):
+                self._mirror.extend_graph()
             if {result.end for result in results.values()} & {End.MOVED, End.UNCLEAR}:
                 self._mirror.refresh()
 

@@ -145,7 +145,10 @@ class Mirror:
         if not self.path.is_dir():
             return self._clone()
         began = time.monotonic_ns()
+        before = refs.below(self.path, _TRACKED)
         network.fetch(self.git, self.path)
+        if refs.below(self.path, _TRACKED) != before:
+            self.extend_graph()
         return self._stamp(began)
 
     def _clone(self) -> None:
@@ -162,6 +165,7 @@ class Mirror:
         if made.code != 0:
             raise failures.explain(made.err, where(self.remote))
         network.fetch(self.git, new, limit=_CLONE * self.remote.timeout)
+        self.extend_graph(new)
         with self._noticing():
             if self.path.exists():
                 self.path.rename(old)
@@ -230,9 +234,18 @@ class Mirror:
 
     # -- upkeep
 
+    def extend_graph(self, repository: Path | None = None) -> None:
+        """Let the changed-path graph reach to every commit seen: some milliseconds for what one
+        push or fetch brought. Each commit beyond its end costs every look at history half of one.
+        Under the lock; best effort, for git answers without a graph too."""
+        self.git.run(
+            "commit-graph", "write", "--reachable", "--changed-paths", "--split",
+            repository=repository or self.path, timeout=_CLONE * self.remote.timeout,
+        )  # fmt: skip
+
     def maintain(self) -> None:
-        """Pack what is loose and extend the changed-path graph, if there is enough of it and
-        nobody is using the mirror. Geometric packs keep each run as short as its news."""
+        """Pack what is loose, if there is enough of it and nobody is using the mirror. Geometric
+        packs keep each run as short as its news."""
         if not self._worn():
             return
         with self.lock(unless=lambda: True) as mine:
@@ -240,14 +253,12 @@ class Mirror:
                 self.healing(self._repack)
 
     def _repack(self) -> None:
-        limit = _CLONE * self.remote.timeout
-        for task in (
-            ("repack", "--quiet", "--geometric=2", "-d"),
-            ("commit-graph", "write", "--reachable", "--changed-paths", "--split"),
-        ):
-            answer = self.git.run(*task, repository=self.path, timeout=limit)
-            if answer.code != 0:
-                raise failures.explain(answer.err, where(self.remote))
+        answer = self.git.run(
+            "repack", "--quiet", "--geometric=2", "-d",
+            repository=self.path, timeout=_CLONE * self.remote.timeout,
+        )  # fmt: skip
+        if answer.code != 0:
+            raise failures.explain(answer.err, where(self.remote))
 
     def _worn(self) -> bool:
         objects = self.path / "objects"
@@ -256,7 +267,7 @@ class Mirror:
         sample = objects / "17"  # git's own estimate: one of 256 folders stands for all
         loose = 256 * len(list(sample.iterdir())) if sample.is_dir() else 0
         packs = len(list((objects / "pack").glob("*.pack")))
-        return loose > _LOOSE or packs > _PACKS or not (objects / "info/commit-graphs").is_dir()
+        return loose > _LOOSE or packs > _PACKS
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
