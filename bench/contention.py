@@ -143,14 +143,17 @@ def _cold(bench: Bench, processes: int) -> str:
     def act(number: int) -> float:
         action = folder / f"{number}.yaml"
         action.write_text(documents.dump(here.spot(number).document(here.generation)))
-        return timed(
+        status = folder / f"{number}.status"
+        seconds = timed(
             [
                 PYTHON, "-m", "gitops_bridge", "run", "--action", "deployment_replace_model",
-                "--config", action, "--private-config", ours.config,
-                "--status-file", folder / f"{number}.status", "--exit-codes",
+                "--config", action, "--private-config", ours.config, "--status-file", status,
             ],
             environ(folder), TOP,
         )  # fmt: skip
+        if "status: failing" in status.read_text():
+            raise RuntimeError(status.read_text())
+        return seconds
 
     began = time.perf_counter()
     with ThreadPoolExecutor(processes) as pool:

@@ -36,6 +36,7 @@ def main() -> None:
 
 def _ours(told: dict[str, Any]) -> Callable[[Spot], int]:
     shop = bridge.workshop(Path(told["config"]))
+    bridge.replace(shop, Spot(told["spots"][0]), told["generation"], dry_run=True)  # loads the code
 
     def act(spot: Spot) -> int:
         bridge.replace(shop, spot, told["generation"])
