@@ -115,8 +115,8 @@ def half_a_clone(mirror):
 
 WAYS = [
     empty_objects, lose_objects, corrupt_packs, cut_indexes, cut_graph, lock_graph, lock_branch,
-    lock_packed_refs, empty_branch, branch_to_nowhere, break_configuration, lose_head, empty_folder, remove_mirror,
-    remove_cache, half_a_clone,
+    lock_packed_refs, empty_branch, branch_to_nowhere, break_configuration, lose_head,
+    empty_folder, remove_mirror, remove_cache, half_a_clone,
 ]  # fmt: skip
 
 
