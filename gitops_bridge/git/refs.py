@@ -18,7 +18,7 @@ _PACKED = re.compile(r"^([0-9a-f]{40}) (\S+)$", re.MULTILINE)
 def find(repository: Path, name: str) -> str:
     """The commit a ref is at, "" when there is none. Raises KeyError for one that is damaged."""
     try:
-        text = (repository / name).read_text("ascii", "replace")
+        text = _read(f"{repository}/{name}")  # paths as text: an action asks for dozens of refs
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return _packed(repository).get(name, "")
     return _checked(name, text)
@@ -32,7 +32,7 @@ def below(repository: Path, prefix: str) -> dict[str, str]:
         name = path.relative_to(repository).as_posix()
         if name.startswith(prefix) and not name.endswith(".lock"):
             try:
-                found[name] = _checked(name, path.read_text("ascii", "replace"))
+                found[name] = _checked(name, _read(str(path)))
             except FileNotFoundError:  # deleted since it was listed
                 found.pop(name, None)
     return dict(sorted(found.items()))
@@ -44,10 +44,15 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _packed(repository: Path) -> dict[str, str]:
     try:
-        text = (repository / "packed-refs").read_text("utf-8", "replace")
+        text = _read(f"{repository}/packed-refs")
     except FileNotFoundError:
         return {}
     return {name: commit for commit, name in _PACKED.findall(text)}
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def _checked(name: str, text: str) -> str:
