@@ -64,15 +64,16 @@ class Mirror:
         from pygit2.enums import ConfigLevel, ObjectType, RepositoryOpenFlag
 
         self._require()
-        folder = self.path.stat().st_ino
-        kept: tuple[int, pygit2.Repository] | None = getattr(self._own, "handle", None)
-        if kept is None or kept[0] != folder:
+        head = (self.path / "HEAD").stat()  # written by `git init` and never after
+        made = (head.st_ino, head.st_mtime_ns)
+        kept: tuple[object, pygit2.Repository] | None = getattr(self._own, "handle", None)
+        if kept is None or kept[0] != made:
             for level in (ConfigLevel.GLOBAL, ConfigLevel.XDG, ConfigLevel.SYSTEM):
                 pygit2.settings.search_path[level] = os.devnull  # a person's settings stay out
             pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE)
             pygit2.settings.cache_max_size(_CACHE)
             fresh = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
-            kept = self._own.handle = (folder, fresh)
+            kept = self._own.handle = (made, fresh)
         return kept[1]
 
     def _require(self) -> None:
