@@ -97,6 +97,7 @@ class Gated(Team):
             path = self.folder / f"package-{package}.json"
             path.write_text(json.dumps({"id": package, "name": f"package {package}"}))
             info["modelPackageDetails"] = str(path)
+        info.setdefault("modelPackageDetails", None)  # as older agents send it
         return action_file(self.folder, **info)
 
     def act(self, action, package=None, **info):
