@@ -1,7 +1,7 @@
 """What a status needs of one commit, by the git program: many files in one question.
 
 `repository.glance` makes a Glance, `bridge.listing` reads from it. A process that does nothing else
-starts in half the time when it need not load libgit2; who plans a commit takes a Snapshot.
+is spared the loading of libgit2 (tests/test_imports.py); who plans a commit takes a Snapshot.
 """
 
 from __future__ import annotations
