@@ -37,16 +37,16 @@ def make(tmp_path):
 
     def make(content, order=ORDER, target=None, limits=DEFAULT):
         (tmp_path / "package").write_bytes(content)
-        pace = Pace(Clock(), lambda seconds: None, 1e9, make.said.append)
         found = Found(FileSource(tmp_path / "package"), MODEL, target)
 
         def find():
             make.found += 1
             return found
 
-        return prepare(order, make.out, find, pace, limits)
+        return prepare(order, make.out, find, make.pace, limits)
 
     make.out, make.found, make.said = tmp_path / "out", 0, []
+    make.pace = Pace(Clock(), lambda seconds: None, 1e9, make.said.append)
     return make
 
 
@@ -295,6 +295,27 @@ def test_what_cannot_be_built_is_told_before_anything_is_fetched(make, order):
         make(dedicated_package(100), order)
     assert make.found == 0
     assert not make.out.exists()
+
+
+def test_two_at_once_in_one_folder(make):
+    """The second is told, and leaves what the first one makes."""
+    package, first, refused = dedicated_package(100), make.pace, []
+
+    def second(line):
+        if refused:
+            return
+        make.pace = first
+        with pytest.raises(ImageError, match="another run works in this folder") as caught:
+            make(package)
+        refused.append(caught.value.retry)
+
+    make.pace = replace(first, log=second)
+    make(package)
+    assert refused == [True]
+    assert (make.out / "model.mlpkg").read_bytes() == package
+    again = make(package)
+    assert again.sha256 == hashlib.sha256(package).hexdigest()
+    assert make.found == 1
 
 
 def test_a_folder_that_cannot_be_written(make):

@@ -75,22 +75,24 @@ def prepare(
     """The context of `order` in the folder `out`; `find` is only called when it is not there yet.
 
     Raises RequestError for a folder that holds something else, BridgeError for what goes wrong on
-    the way. After an error `out` is empty, but for a part file that the next run can go on with.
+    the way, also when another run is at work there. After an error of its own `out` is empty, but
+    for a part file that the next run can go on with.
     """
     _buildable(order)
     with disk.writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        done = _finished(order, out)
-        if done is not None:
-            pace.log(f"{out} already holds the build context of {order.package_id}")
-            return done
-        _claim(order, out)
-    try:
-        with disk.writing(out):
-            return _fill(order, out, find(), pace, limits)
-    except BridgeError:
-        _empty(out)
-        raise
+        with disk.alone(out):
+            done = _finished(order, out)
+            if done is not None:
+                pace.log(f"{out} already holds the build context of {order.package_id}")
+                return done
+            _claim(order, out)
+            try:
+                with disk.writing(out):
+                    return _fill(order, out, find(), pace, limits)
+            except BridgeError:
+                _empty(out)
+                raise
 
 
 def finished(out: Path) -> tuple[Order, Record]:

@@ -1,4 +1,5 @@
-"""What is particular about writing gigabytes: a disk that fills up, said so that it can be cured.
+"""What is particular about a folder for gigabytes: a disk that fills up, said so that it can be
+cured, and a second run in the same folder.
 
 `fetch` and `context` write through this.
 """
@@ -9,6 +10,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from gitops_bridge.errors import ImageError
@@ -36,6 +38,33 @@ def writing(folder: Path) -> Iterator[None]:
             f"{error.filename or folder}: {error.strerror or error}",
             hint="is the folder writable for this user?",
         ) from None
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Raise ImageError when somebody else works in the folder already: what one of two clears away
+    is what the other has finished. Held until the end, also that of a kill."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if _is_taken(descriptor):
+            raise ImageError(
+                f"{folder}: another run works in this folder",
+                hint="wait for its end, or give each a folder of its own",
+                retry=True,
+            )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system that locks no folders, such as NFS, does without
+        pass
+    return False
 
 
 def check_room(folder: Path, needed: int) -> None:
