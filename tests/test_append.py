@@ -15,7 +15,7 @@ import pytest
 
 from gitops_bridge.desired.dockerfile import KEY_LABEL
 from gitops_bridge.errors import ImageError, RegistryError
-from gitops_bridge.images.append import Appended, Recipe, append, pps_version
+from gitops_bridge.images.append import Appended, Recipe, append
 from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.client import INDEXES, MANIFESTS, Registry
 from gitops_bridge.registry.credentials import Credential, keychain
@@ -36,6 +36,7 @@ TYPES = {
 LABELS = {
     "org.opencontainers.image.title": "Gradient Boosted Trees v7",
     "gitops-bridge.io/model-id": "65a000000000000000000021",
+    "com.datarobot.ppsVersion": "11.1.0",
 }
 
 
@@ -134,8 +135,6 @@ def test_the_image_is_the_base_with_the_model(host, model, tmp_path, base):
     assert seen["Labels"] == {
         **LABELS,
         "vendor": "us",
-        "com.datarobot.ppsVersion": base,
-        "org.opencontainers.image.base.name": wanted.base,
         "org.opencontainers.image.base.digest": base_digest,
         "gitops-bridge.io/model-sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         KEY_LABEL: "3f9c",
@@ -321,22 +320,40 @@ def test_bases_that_do_not_hold(host, model):
 
 
 @pytest.mark.parametrize(
-    ("reference", "version"),
+    ("changed", "word"),
     [
-        ("h.io:5000/datarobot/pps:11.1.0", "11.1.0"),
-        ("pps:9.2.0-rc1", "9.2.0-rc1"),
-        (f"h.io/pps:9.2.0@sha256:{'0' * 64}", "9.2.0"),
+        ({"layers": [{"size": 1}, {"size": 1}]}, "without a size or a digest"),
+        ({"layers": [None, None]}, "without a size or a digest"),
+        ({"layers": 2}, "same layers"),
     ],
 )
-def test_versions(reference, version):
-    assert pps_version(reference) == version
+def test_a_manifest_that_talks_nonsense(host, front, model, changed, word):
+    with client() as registry:
+        there = registry.manifest(f"{host}/datarobot/pps:11.1.0").document
+        body = json.dumps({**there, **changed}).encode()
+        said = {"status": 200, "body": body, "headers": {"Content-Type": OCI}}
+        front.faults = [Fault("GET .*/manifests/", times=9, **said)]
+        with pytest.raises(ImageError, match=word):
+            append(registry, recipe(front.host, "mlops/models:nonsense"), model)
 
 
 @pytest.mark.parametrize(
-    "reference",
-    ["h.io/pps", "h.io/pps:latest", "h.io/pps:9.2", "h.io:1.2.3/pps", f"h.io/pps@sha256:{'0' * 64}",
-     "h.io/pps:v9.2.0", "h.io/pps:9.2.0\n", ""],
-)  # fmt: skip
-def test_a_base_without_a_version(reference):
-    with pytest.raises(ImageError, match="no version"):
-        pps_version(reference)
+    ("changed", "word"),
+    [
+        ({"rootfs": ["layers"]}, "same layers"),
+        ({"config": ["Entrypoint"]}, "config is "),
+        ({"history": {"step": 1}}, "history is "),
+    ],
+)
+def test_a_configuration_that_talks_nonsense(host, model, changed, word):
+    with client() as registry:
+        repository = f"{host}/datarobot/pps"
+        config = {**registry.config(f"{repository}:11.1.0"), **changed}
+        content = json.dumps(config).encode()
+        registry.push_blob(repository, sha256(content), content)
+        manifest = registry.manifest(f"{repository}:11.1.0").document
+        described = {**manifest["config"], "digest": sha256(content), "size": len(content)}
+        document = json.dumps({**manifest, "config": described}).encode()
+        registry.put_manifest(f"{repository}:0.0.1", document, OCI)
+        with pytest.raises(ImageError, match=word):
+            append(registry, recipe(host, "mlops/models:c", "datarobot/pps:0.0.1"), model)

@@ -134,12 +134,27 @@ def _recipe(options: dict[str, Any]) -> tuple[Recipe, Path]:
     if not model.is_file():
         raise RequestError(f"{model} is missing", hint="run fetch-model again")
     base = _mirrored(options) or options["pps_image"]
-    recipe = Recipe(base, options["destination"], order.content_key, record.labels)
-    return recipe, model
+    target = _destination(options["destination"])
+    return Recipe(base, target, order.content_key, record.labels), model
 
 
 def _is_dedicated(order: Order) -> bool:
     return order.execution_type == "dedicated" and order.format == "datarobot"
+
+
+def _destination(text: str) -> str:
+    from gitops_bridge.errors import RegistryError
+    from gitops_bridge.registry.reference import parse
+
+    try:
+        found = parse(text)
+    except RegistryError as error:
+        raise RequestError(f"--destination: {error.message}", hint=error.hint) from None
+    if found.tag is None or found.digest is not None:
+        raise RequestError(
+            f"--destination is {text!r:.200}", hint="host/repository:tag, with a tag and no digest"
+        )
+    return text
 
 
 def _mirrored(options: dict[str, Any]) -> str | None:
@@ -186,7 +201,7 @@ def _keychain() -> Keychain:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return keychain(None, "")
+        return keychain(None, f"{path}, which does not exist")
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}", hint="check DOCKER_CONFIG and its rights"

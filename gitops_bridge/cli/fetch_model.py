@@ -190,8 +190,10 @@ def _datarobot(options: dict[str, Any], pace: Pace) -> DataRobot:
 def _token(file: Path | None) -> str:
     try:
         token = (file.read_text() if file else os.environ.get("MLOPS_API_TOKEN", "")).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--token-file {file}: {type(error).__name__}") from None
+    except OSError as error:
+        raise ConfigError(f"--token-file {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--token-file {file} is not text") from None
     if not token:
         raise ConfigError("no API token", hint="set MLOPS_API_TOKEN, or --token-file")
     if not re.fullmatch(r"[\x21-\x7e]+", token):

@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from gitops_bridge.desired.dockerfile import KEY_LABEL, MODEL_FOLDER, PACKAGE_FILE, SHA256_LABEL
+from gitops_bridge.desired.dockerfile import (
+    BASE_DIGEST_LABEL,
+    KEY_LABEL,
+    MODEL_FOLDER,
+    PACKAGE_FILE,
+    SHA256_LABEL,
+)
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images.layer import Layer, describe
 from gitops_bridge.rest import Content
@@ -28,7 +34,6 @@ _LAYER_TYPES = {
     ),
 }
 _ELSEWHERE = re.compile(r"foreign|nondistributable")
-_PPS_VERSION = re.compile(r"/?[^/]+:(?P<version>\d+\.\d+\.\d+(?:[-._][A-Za-z0-9._-]+)?)(?:@.+)?\Z")
 _log = logging.getLogger(__name__)
 
 
@@ -78,10 +83,9 @@ def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
     """Put the file `model` on the base image and push the result under the target's tag.
 
     May be run again after any interruption: what has arrived is not sent twice. Raises ImageError
-    when the base has no version, is no image we can extend, the model is not the one of the
-    labels, or the tag holds another image, and RegistryError.
+    when the base is no image we can extend, the model is not the one of the labels, or the tag
+    holds another image, and RegistryError.
     """
-    version = pps_version(recipe.base)
     there = _existing(registry, recipe)
     if there:
         return Appended(there, is_new=False)
@@ -103,10 +107,8 @@ def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
         _log.info("pushing the model's layer, %d bytes", layer.size)
         registry.push_blob(target, layer.digest, layer)
     labels = {
-        "com.datarobot.ppsVersion": version,
-        "org.opencontainers.image.base.name": recipe.base.partition("@")[0],
         **recipe.labels,
-        "org.opencontainers.image.base.digest": base.digest,
+        BASE_DIGEST_LABEL: base.digest,
         SHA256_LABEL: layer.sha256,
         KEY_LABEL: recipe.content_key,
     }
@@ -119,20 +121,6 @@ def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
     digest = registry.put_manifest(recipe.target, manifest, base.media_type)
     _log.info("pushed %s@%s", recipe.target, digest)
     return Appended(digest, is_new=True)
-
-
-def pps_version(base: str) -> str:
-    """The version in the base image's tag, `X.Y.Z` with an optional suffix, as DataRobot tags it.
-
-    Raises ImageError when the tag is missing or says something else.
-    """
-    match = _PPS_VERSION.search(base)
-    if not match:
-        raise ImageError(
-            f"the prediction server's image {base!r} carries no version",
-            hint="name it by a tag such as …/datarobot-portable-prediction-api:11.1.0",
-        )
-    return match["version"]
 
 
 def _existing(registry: Registry, recipe: Recipe) -> str | None:
@@ -155,13 +143,18 @@ def _repository(reference: str) -> str:
 
 
 def _layers(base: Manifest, config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    layers = base.document.get("layers")
-    listed = (config.get("rootfs") or {}).get("diff_ids")
+    """The base's layers, once manifest and configuration have the shape that is built upon."""
+    layers, rootfs = base.document.get("layers"), config.get("rootfs")
+    listed = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if not isinstance(layers, list) or not isinstance(listed, list) or len(layers) != len(listed):
         raise ImageError(f"{name}: manifest and configuration do not list the same layers")
     for layer in layers:
-        if not isinstance(layer, dict) or not isinstance(layer.get("size"), int):
-            raise ImageError(f"{name}: the manifest lists a layer without a size")
+        told = layer if isinstance(layer, dict) else {}
+        if not isinstance(told.get("size"), int) or not isinstance(told.get("digest"), str):
+            raise ImageError(f"{name}: the manifest lists a layer without a size or a digest")
+    for key, shape in (("config", dict), ("history", list)):
+        if not isinstance(config.get(key) or shape(), shape):
+            raise ImageError(f"{name}: the configuration's {key} is {config[key]!r:.60}")
     return layers
 
 
@@ -187,7 +180,7 @@ class _Copy:
 
 def _bring(registry: Registry, descriptor: Mapping[str, Any], source: str, target: str) -> None:
     """One base layer into the target's repository: mounted by the registry itself, else copied."""
-    digest, size = str(descriptor["digest"]), int(descriptor["size"])
+    digest, size = descriptor["digest"], descriptor["size"]
     if _ELSEWHERE.search(str(descriptor.get("mediaType"))):
         return  # its manifest says where it is fetched; registries do not hold it
     if registry.mount_blob(target, digest, source) or registry.has_blob(target, digest):
@@ -202,7 +195,8 @@ def _extended_config(
     """The base's configuration with the layer and the labels. Its time of creation stays: a clock
     would give each run another digest."""
     settings = dict(config.get("config") or {})
-    settings["Labels"] = {**(settings.get("Labels") or {}), **labels}
+    known = settings.get("Labels")
+    settings["Labels"] = {**(known if isinstance(known, dict) else {}), **labels}
     step = {"created_by": f"gitops-bridge append {MODEL_FOLDER}{layer.name}"}
     step |= {"created": config["created"]} if config.get("created") else {}
     rootfs = config["rootfs"]

@@ -30,9 +30,10 @@ def has_blob(endpoint: Endpoint, repository: str, digest: str) -> bool:
 def push_blob(endpoint: Endpoint, repository: str, digest: str, content: bytes | Content) -> None:
     """Upload `content` as blob `digest`.
 
-    Going on where the connection broke is not to be had: docker-registry 2.8 has thrown away what
-    arrived by then, also behind a chunk that was whole (404 BLOB_UPLOAD_INVALID). So each attempt
-    opens a new upload, and looks first whether the last one did arrive. Raises RegistryError.
+    Each attempt opens a new upload, once the last one is seen not to have arrived. Going on where
+    the connection broke is not to be had: docker-registry 2.8 keeps what came, but its upload's
+    address carries the offset that it last told us, and with any byte beyond that it answers every
+    request, the one for the status too, by 404 BLOB_UPLOAD_INVALID. Raises RegistryError.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
