@@ -210,10 +210,12 @@ class Rest:
         return target
 
     def _unreachable(self, method: str, url: str, error: Exception) -> BridgeError:
-        tls = isinstance(error, requests.exceptions.SSLError)
+        tls, cause = isinstance(error, requests.exceptions.SSLError), _root_cause(error)
         hint = "check the CA file" if tls else "check address, network and proxy, then try again"
+        if "WRONG_VERSION_NUMBER" in cause:
+            hint = "no TLS is spoken there: check scheme and port, or the proxy between"
         return self._error(
-            f"{method} {without_userinfo(url)}: {self.redact(_root_cause(error)):.300}",
+            f"{method} {without_userinfo(url)}: {self.redact(cause):.300}",
             hint=hint,
             retry=not tls,
         )

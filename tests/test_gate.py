@@ -534,6 +534,8 @@ def test_a_docker_config_file(tmp_path):
 
     with servers.serve(tmp_path / "registry", htpasswd=True) as running:
         team = Gated(tmp_path, running.host)
+        told = team.act("deployment_start", PACKAGE_A).message
+        assert "gitops-bridge.yaml: set registry.docker_config, or registry.username" in told
         auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         config = tmp_path / "config.json"
         config.write_text(json.dumps({"auths": {running.host: {"auth": auth}}}))

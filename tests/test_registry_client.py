@@ -1,5 +1,6 @@
 """The registry client against Debian's docker-registry, a token server and a front that fails."""
 
+import base64
 import hashlib
 import json
 import re
@@ -162,6 +163,29 @@ def test_basic(guarded):
     with client() as registry, pytest.raises(RegistryError, match="no credential") as caught:
         registry.digest(reference)
     assert not caught.value.retry
+
+
+@pytest.mark.parametrize("kind", ["guarded", "bearer"])
+def test_a_refusal_names_the_user_and_where_it_is_from(kind, request):
+    host = request.getfixturevalue(kind)
+    login = base64.b64encode(b"robot:wrong-canary").decode()
+    config = json.dumps({"auths": {f"https://{host}/v1/": {"auth": login}}})
+    with (
+        Registry(keychain(config, "/kaniko/.docker/config.json"), Access()) as registry,
+        pytest.raises(RegistryError, match="401") as caught,
+    ):
+        push_image(registry, f"{host}/team/named:1")
+    where = f"user 'robot' of /kaniko/.docker/config.json, auths.https://{host}/v1/"
+    assert where in str(caught.value)
+    other = json.dumps({"auths": {"elsewhere.example.com": {"auth": login}}})
+    with (
+        Registry(keychain(other, "/kaniko/.docker/config.json"), Access()) as registry,
+        pytest.raises(RegistryError) as caught,
+    ):
+        push_image(registry, f"{host}/team/named:1")
+    wanted = f"no credential for {host} was found in /kaniko/.docker/config.json"
+    assert wanted in str(caught.value)
+    assert "canary" not in str(caught.value)
 
 
 def test_bearer(bearer, token_server):

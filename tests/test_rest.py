@@ -280,6 +280,13 @@ def test_own_ca(tls, tmp_path, monkeypatch):
             rest.request("GET", "store/a")
     assert not caught.value.retry
     assert "CA file" in str(caught.value)
+    with (
+        serving() as (url, _),
+        session(url.replace("http:", "https:")) as rest,
+        pytest.raises(ForgeError, match="no TLS is spoken there") as caught,
+    ):
+        rest.request("GET", "store/a")
+    assert not caught.value.retry
 
 
 def test_never_from_https_to_http(tls, server):

@@ -41,7 +41,8 @@ def registries(
         from gitops_bridge.registry.credentials import Credential, keychain
 
         password = secret(settings.password, "registry.password", environ)
-        given = {host: Credential(settings.username or "", password)} if password else {}
+        user = settings.username or ""
+        given = {host: Credential(user, password, source="registry.username")} if password else {}
         access = Access(
             plain_http=frozenset(settings.insecure),
             unverified=frozenset(settings.skip_tls_verify),
@@ -49,10 +50,15 @@ def registries(
             patience=Patience(connect=wait, answer=wait, pause=wait, retries=1),
         )
         path = settings.docker_config
-        source = f"registry.docker_config {path}"
+        source = f"registry.docker_config {path}" if path else _NO_LOGIN
         return Registry(keychain(_content(path), source, given, patience=wait), access)
 
     return registry
+
+
+_NO_LOGIN = (
+    "gitops-bridge.yaml: set registry.docker_config, or registry.username and registry.password"
+)
 
 
 def _content(path: str | None) -> bytes | None:

@@ -32,11 +32,16 @@ _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Credential:
-    """A user and password, or an identity token that a token server exchanges."""
+    """A user and password, or an identity token that a token server exchanges; `source` says where
+    a person finds it."""
 
     username: str
     password: str = field(repr=False, default="")
     identity_token: str = field(repr=False, default="")
+    source: str = field(compare=False, default="")
+
+    def __str__(self) -> str:
+        return f"user {self.username!r}" + (f" of {self.source}" if self.source else "")
 
     @property
     def basic(self) -> str:
@@ -51,8 +56,10 @@ class Credential:
 @dataclass(frozen=True)
 class Keychain:
     """What is asked for a credential, in this order: `given` by host, the helper of the host, the
-    helper for all hosts, the entries of the file (the one with the longest path)."""
+    helper for all hosts, the entries of the file (the one with the longest path). `source` names
+    the file, or says that there is none."""
 
+    source: str = ""
     given: Mapping[str, Credential] = field(default_factory=dict)
     entries: Mapping[str, Credential] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
@@ -82,14 +89,14 @@ def keychain(
     *,
     patience: float = 30.0,
 ) -> Keychain:
-    """A keychain over the text of a Docker config file, read from `source`; `patience`: seconds a
-    credential helper may take.
+    """A keychain over the text of a Docker config file, None for none; `source` is where it was
+    read, or looked for. `patience`: seconds a credential helper may take.
 
     Raises RegistryError when it is not one; the message never quotes the file.
     """
     given = {canonical_host(host): item for host, item in (given or {}).items()}
     if docker_config is None:
-        return Keychain(given)
+        return Keychain(source, given)
     try:
         data = json.loads(docker_config)
     except ValueError:
@@ -101,6 +108,7 @@ def keychain(
         raise _malformed(source, "auths and credHelpers must be mappings")
     read = {_key(server): _entry(server, item, source) for server, item in auths.items()}
     return Keychain(
+        source,
         given,
         {server: item for server, item in read.items() if item},
         {_key(server): _helper(name, source) for server, name in helpers.items()},
@@ -135,7 +143,8 @@ def _entry(server: str, item: Any, source: str) -> Credential | None:
                 source, f"auths.{server}.auth is not base64 of user:password"
             ) from None
         username, _, password = decoded.rstrip("\x00").partition(":")
-    credential = Credential(username, password, str(item.get("identitytoken") or ""))
+    token = str(item.get("identitytoken") or "")
+    credential = Credential(username, password, token, f"{source}, auths.{server}")
     return credential if credential.password or credential.identity_token else None
 
 
@@ -207,8 +216,8 @@ def _answer(program: str, host: str, output: bytes) -> Credential | None:
             hint="run it by hand: it must print a JSON mapping with Username and Secret alone",
         )
     if username == _IDENTITY_USER:
-        return Credential(username, identity_token=secret)
-    return Credential(username, secret) if secret else None
+        return Credential(username, identity_token=secret, source=program)
+    return Credential(username, secret, source=program) if secret else None
 
 
 def _malformed(source: str, reason: str) -> RegistryError:

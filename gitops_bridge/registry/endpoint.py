@@ -65,9 +65,11 @@ class Endpoint:
             raise
         if response.status_code in expected:
             return response
-        if response.status_code == 401 and not self._known.pop(repository, None):
-            hint = f"no credential for {self.host} was found"
-        raise self._refused(f"{method} {self.host}/{repository}", response, hint=hint)
+        who = self._known.pop(repository, None) if response.status_code == 401 else None
+        what = f"{method} {self.host}/{repository}" + (f" for {who}" if who else "")
+        if response.status_code == 401 and who is None:
+            hint = f"no credential for {self.host} was found in {self._keychain.source}"
+        raise self._refused(what, response, hint=hint)
 
     def chunks(self, response: Response) -> Iterator[bytes]:
         """The body of a `stream` answer in pieces."""

@@ -22,8 +22,8 @@ _CURES = (
     (r"HTTPS server", "the registry speaks TLS: take its host off the plain HTTP list"),
 )  # fmt: skip
 _CURES_BY_STATUS = {
-    401: "check user and password or token for this registry; some answer so where the repository"
-    " does not exist yet",
+    401: "check user and password or token; some registries answer so where the repository does not"
+    " exist yet",
     403: "the credential lacks the right to do this, or the repository does not exist",
     404: "check the name of the image, and that the credential may see it",
     413: "a proxy before the registry limits the size of uploads (nginx: client_max_body_size)",

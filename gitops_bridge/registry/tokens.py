@@ -80,7 +80,7 @@ def fetch_token(
         response = _ask(rest, realm, service, scopes, credential)
         body = rest.redact(response.text)
     if response.status_code != 200:
-        user = f"for user {credential.username!r}" if credential else "without a credential"
+        user = f"for {credential}" if credential else "without a credential"
         raise refused(
             f"token server {parts.hostname} {user}", response.status_code, body,
             retry_after=response.headers.get("Retry-After"),
