@@ -20,6 +20,7 @@ _TEXT = """
     registry-mirror secret skip-tls-verify-registry snapshot-mode tar-path
 """
 TEXT = set(_TEXT.split())
+MAY_BE_EMPTY = {"credential-helpers"}
 
 
 def refused(argument):
@@ -31,4 +32,4 @@ def refused(argument):
         return None if value in ("true", "false") else f"{argument}: true or false"
     if name in NUMBER:
         return None if value.isdecimal() else f"{argument}: a number"
-    return None if name in TEXT and value else f"{argument}: no such flag"
+    return None if name in TEXT and (value or name in MAY_BE_EMPTY) else f"{argument}: no such flag"

@@ -129,6 +129,7 @@ def test_kaniko_reaches_every_kind(remote: Remote, kinds: tuple[str, ...]) -> No
         (("private-ca",), f"--registry-certificate={HOST}={CA}"),
         (("insecure-registry",), f"--insecure-registry={HOST}"),
         (("skip-tls-verify",), f"--skip-tls-verify-registry={HOST}"),
+        ((MIRROR,), "--registry-mirror=mirror.example.com/hub"),
         *(((cloud, CONFIG_MAP), "") for cloud in ("ecr", "acr", "gcr")),
     ],
 )
@@ -196,7 +197,6 @@ REFUSED = [
     (("--builder", "buildah"), "'buildah' is none of kaniko, append"),
     (("--registry", "ecr"), "No such option"),
     ((*APPEND, *flags("openshift")), "append does not take openshift: it fits Kaniko to the SCC"),
-    ((*APPEND, *flags(MIRROR)), "append does not take registry-mirror: its arguments are Kaniko's"),
     ((*APPEND, *flags("gcr")), "append does not take gcr alone: that is Kaniko's built-in helper"),
 ]
 

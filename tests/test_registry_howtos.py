@@ -15,6 +15,7 @@ from gitops_bridge import documents
 from gitops_bridge.desired import build, jobs
 from gitops_bridge.scaffold.registries import KINDS
 from tests.building import COMPONENTS, DEDICATED, KEY, PACKAGE, ROOT
+from tests.kaniko_flags import refused
 from tests.team import git
 
 PAGES = sorted(path.stem for path in (ROOT / "docs/registries").glob("*.md"))
@@ -147,6 +148,14 @@ def test_every_fragment_of_yaml_adds_to_the_page(page, repository):
             (folder / "kustomization.yaml").write_text(documents.dump(added))
             done = run(f"kubectl kustomize {BUILDER}", repository)
             assert (done.returncode, done.stderr) == (0, ""), fragment
+            pod = documents.load(done.stdout)["spec"]["template"]["spec"]
+            told = [
+                one
+                for each in pod["containers"]
+                if each["name"] == "kaniko"
+                for one in each["args"]
+            ]
+            assert [argument for argument in told if refused(argument)] == []
 
 
 @every_page

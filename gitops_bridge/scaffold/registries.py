@@ -40,10 +40,6 @@ _CONFLICTS: Mapping[frozenset[str], str] = {
     frozenset(("private-ca", "insecure-registry")): "private-ca checks the registry's certificate, "
     "insecure-registry goes on without TLS",
 }
-_NOT_APPEND = {
-    "openshift": "it fits Kaniko to the SCC anyuid; give append docker-config and private-ca",
-    "registry-mirror": "its arguments are Kaniko's; name the mirror's own image by --pps-image",
-}
 _CREDENTIALS = {"kanikoSecretName": "docker-config", "kanikoConfigmapName": "docker-config-map"}
 _KANIKO_ONLY = ("kanikoImage", "kanikoSecurityContext", "kanikoExtraArguments")
 
@@ -93,9 +89,11 @@ def _login(asked: Set[str], settings: Mapping[str, Any]) -> set[str]:
 
 
 def _not_append(found: Sequence[str], settings: Mapping[str, Any]) -> Iterator[str]:
-    for kind in found:
-        if kind in _NOT_APPEND:
-            yield f"--builder append does not take {kind}: {_NOT_APPEND[kind]}"
+    if "openshift" in found:
+        yield (
+            "--builder append does not take openshift: it fits Kaniko to the SCC anyuid; "
+            "give append docker-config and private-ca"
+        )
     if not {"docker-config", "docker-config-map", "openshift"} & set(found):
         yield (
             f"--builder append does not take {found[0]} alone: that is Kaniko's built-in helper; "
