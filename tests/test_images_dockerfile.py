@@ -1,6 +1,7 @@
 """`gitops_bridge.desired.dockerfile`: what a user typed stays data."""
 
 import re
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -133,10 +134,31 @@ def test_a_custom_model_s_steps_follow_its_environment():
     text = custom()
     assert text.startswith(ENVIRONMENT_DOCKERFILE)
     assert text.count("COPY . /opt/code/") == 0
-    assert f"COPY {WHEEL} /tmp/{WHEEL}\nRUN pip3 install /tmp/{WHEEL}\n" in text
+    assert f"COPY {WHEEL} /tmp/{WHEEL}\nRUN " in text
     assert "./install_requirements.sh" in text
     assert "install_generated_files.sh" not in text
     assert 'ENTRYPOINT ["/opt/code/start_server.sh"]\n' in text
+
+
+@pytest.mark.parametrize(
+    ("there", "told"), [(["pip", "pip3"], "pip3"), (["pip3"], "pip3"), (["pip"], "pip"), ([], None)]
+)
+def test_the_library_is_installed_by_the_pip_there_is(tmp_path, there, told):
+    """Environments differ in which they have; the line is run as a build would run it."""
+    for name in there:
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        program.chmod(0o755)
+    (line,) = [line for line in custom().splitlines() if line.endswith(f" /tmp/{WHEEL}")][1:]
+    done = subprocess.run(
+        ["/bin/sh", "-c", line.removeprefix("RUN ")],
+        capture_output=True, text=True, env={"PATH": str(tmp_path)},
+    )  # fmt: skip
+    if told:
+        assert (done.returncode, done.stdout) == (0, f"{told} install /tmp/{WHEEL}\n")
+    else:
+        assert done.returncode == 127
+        assert "pip: not found" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_bridge.actions import ExecutionType, Model, ModelFormat, shown
-from gitops_bridge.desired import dockerfile
+from gitops_bridge.desired import dockerfile, image_names
 from gitops_bridge.desired.job_check import shape_problems
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.errors import RenderError
@@ -37,13 +37,6 @@ _KINDS = {KANIKO: "kaniko", APPEND: "append"}
 _WHERE = "environment/builder"
 _PLACEHOLDERS = frozenset({REPOSITORY, PPS_IMAGE, DRUM_IMAGE, DATAROBOT_URL, "bridge-image"})
 
-_HOST = r"(?:localhost|(?=[^/]*[.:])[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]{1,5})?)"
-_PATH = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_HOST}(?:/{_PATH})+")
-_IMAGE = re.compile(
-    rf"(?:{_HOST}/)?{_PATH}(?:/{_PATH})*"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._/-]*)?")
 _PACKAGE_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,54}[a-z0-9])?")
 _MODEL_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -222,7 +215,7 @@ def _repository(value: str | None) -> str:
     field = f"metadata.annotations {PREFIX}{REPOSITORY}"
     if value is None or value in _PLACEHOLDERS:
         raise _problem(field, "is not set", f"set it in {_WHERE}: registry.example.com/team/models")
-    if not _REPOSITORY.fullmatch(value):
+    if not image_names.REPOSITORY.fullmatch(value):
         raise _problem(
             field,
             f"is {shown(value)}",
@@ -251,7 +244,7 @@ def _parts_of(value: str | None, setting: str) -> tuple[str, str]:
     field = f"metadata.annotations {PREFIX}{setting}"
     if value is None or value in _PLACEHOLDERS:
         raise _problem(field, "is not set", f"set it in {_WHERE}: registry/image:11.2.1")
-    found = _IMAGE.fullmatch(value)
+    found = image_names.IMAGE.fullmatch(value)
     if not found:
         raise _problem(field, f"is {shown(value)}", "an image, such as registry/image:11.2.1")
     return found["tag"] or "", found["digest"] or ""
@@ -267,7 +260,7 @@ def _no_version(value: str | None, setting: str, cure: str) -> RenderError:
 
 def _bridge_image(value: object) -> str:
     left = isinstance(value, str) and re.split("[:@]", value)[0] in _PLACEHOLDERS
-    if not isinstance(value, str) or left or not _IMAGE.fullmatch(value):
+    if not isinstance(value, str) or left or not image_names.IMAGE.fullmatch(value):
         state = "is still the placeholder" if left else f"is {shown(value)}"
         raise _problem(
             "spec.template.spec: the image bridge-image", state,

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
+from gitops_bridge.desired.image_names import IMAGE
 from gitops_bridge.errors import ImageError
 
 MODEL_FOLDER = "/opt/ml/model/"
@@ -29,11 +30,6 @@ BASE_DIGEST_LABEL = "org.opencontainers.image.base.digest"
 PPS_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[._-][A-Za-z0-9._-]+)?")
 """A tag of DataRobot's prediction server: its version, perhaps with a suffix."""
 
-_IMAGE = re.compile(
-    r"(?P<name>[a-zA-Z0-9][a-zA-Z0-9.-]*(:[0-9]{1,5}(?=/))?(/[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*)*)"
-    r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
-    r"(@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHEEL = re.compile(r"datarobot_mlops-[A-Za-z0-9._+-]+\.whl")
 _INSTRUCTION = re.compile(r"\s*(?P<name>FROM|WORKDIR|COPY|ADD)\s+(?P<rest>.*\S)", re.IGNORECASE)
@@ -133,7 +129,7 @@ def custom(
         environment.replace("\r\n", "\n").rstrip("\n"),
         "" if _copies_all(environment) else f"COPY . {CODE_FOLDER}",
         f"COPY {wheel} /tmp/{wheel}",
-        f"RUN pip3 install /tmp/{wheel}",
+        f"RUN {_PIP} install /tmp/{wheel}",
         _script("install_requirements.sh") if requirements_script else "",
         _environment(variables),
         _environment(
@@ -149,6 +145,10 @@ def custom(
         _labels(made_of),
     )
 
+
+# DataRobot's environments had pip3 until they were cut down to what they need, which is pip:
+# https://github.com/datarobot/datarobot-user-models/tree/master/public_dropin_environments
+_PIP = '"$(command -v pip3 || command -v pip || echo pip)"'
 
 # OpenShift runs containers under any user id, in group root; nginx is there in old environments.
 _GROUP_WRITABLE = (
@@ -239,7 +239,7 @@ def _target(target: Target | None) -> dict[str, str]:
 
 
 def _image(text: str) -> dict[str, str | None]:
-    found = _IMAGE.fullmatch(text)
+    found = IMAGE.fullmatch(text)
     if found is None:
         raise ImageError(
             f"{text!r:.200} is no image", hint="registry/name:tag, registry/name:tag@sha256:…"

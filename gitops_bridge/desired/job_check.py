@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gitops_bridge.actions import shown
+from gitops_bridge.desired.image_names import IMAGE
 from gitops_bridge.desired.job_types import kinds, quantity, typed
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -22,10 +23,6 @@ _QUALIFIED = re.compile(
 )
 _VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _VARIABLE = re.compile(r"[\x20-\x3c\x3e-\x7e]+")
-_IMAGE = re.compile(
-    r"[a-z0-9][A-Za-z0-9.-]*(:[0-9]+(?=/))?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
-    r"(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?"
-)
 _PLACEHOLDER = re.compile(
     r"\{[a-z][a-z0-9-]*\}|(bridge-image|model-image|pps-image|drum-image|image-repository"
     r"|datarobot-url)([:@].*)?"
@@ -174,7 +171,7 @@ def _container(
     image = container.get("image", "")
     if _PLACEHOLDER.fullmatch(image):
         yield f"{path}.image is still the placeholder {image}"
-    yield from _matches(_IMAGE, image, f"{path}.image", "an image")
+    yield from _matches(IMAGE, image, f"{path}.image", "an image")
     for argument in (*container.get("command", []), *container.get("args", [])):
         if _PLACEHOLDER.search(argument) and ("{" in argument or _PLACEHOLDER.fullmatch(argument)):
             yield f"{path}.args: {argument} still holds a placeholder"
