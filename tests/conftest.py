@@ -5,6 +5,7 @@ import os
 import hypothesis
 import pytest
 
+from tests.servers import registry
 from tests.team import Team
 
 # The same examples everywhere, and no verdict by the clock: a slow machine fails no property.
@@ -30,3 +31,10 @@ def _nobody_s_configuration(tmp_path_factory):
 def team(tmp_path):
     """A team's repository, fresh from `init`, with one environment."""
     return Team(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory):
+    """The address of a registry that is open to all. Whoever uses it has folders of their own."""
+    with registry.serve(tmp_path_factory.mktemp("registry")) as running:
+        yield running.host

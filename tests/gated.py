@@ -51,16 +51,15 @@ class Gated(Team):
         self.clock = Clock()
         self.environ = {**os.environ, "REGISTRY_PASSWORD": PASSWORD}
         super().__init__(folder, environments)
+        for name in environments:
+            self.write_builder(name)
+        git(self.clone, "commit", "--quiet", "--all", "--amend", "--no-edit")
+        git(self.clone, "push", "--quiet", "--force", "origin", "main")
         git(self.remote, "branch", "builds", self._empty())
 
     def _empty(self):
         tree = git(self.remote, "hash-object", "-t", "tree", "-w", "/dev/null").strip()
         return git(self.remote, "commit-tree", "-m", "Builds", tree).strip()
-
-    def _write(self, environments):
-        super()._write(environments)
-        for name in environments:
-            self.write_builder(name)
 
     def write_builder(self, environment="prod", **settings):
         path = self.clone / "overlays" / environment / "environment/builder/kustomization.yaml"

@@ -129,6 +129,19 @@ def interrupted(repository):
     return repository
 
 
+class Meanwhile:
+    """For what has a `shop`: its `interrupt` happens once in the next action, before the push to
+    main or to a proposal."""
+
+    interrupt = None
+
+    def shop(self):
+        shop = super().shop()
+        interrupted(shop.repository).meanwhile = self.interrupt
+        self.interrupt = None
+        return shop
+
+
 def put(path, content, message=None):
     """A plan: the file at `path` shall hold `content`, unless it does already."""
 

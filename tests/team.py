@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import yaml
@@ -33,6 +35,31 @@ def git(folder: Path, *arguments: str, **environ: str) -> str:
     ).stdout  # fmt: skip
 
 
+@functools.cache
+def _set_up(environments: tuple[str, ...]) -> tempfile.TemporaryDirectory[str]:
+    """A repository and a clone of it, for every team of this process to copy: few files, since
+    making or copying many is most of what a set-up takes."""
+    kept = tempfile.TemporaryDirectory()
+    folder = Path(kept.name)
+    remote, clone = folder / "remote.git", folder / "clone"
+    made = ["--quiet", "--template="]
+    git(folder, "init", *made, "--bare", "--initial-branch=main", str(remote))
+    git(folder, "clone", *made, str(remote), str(clone))
+    git(clone, "checkout", "--quiet", "-B", "main")
+    shutil.copytree(TOP / "base", clone / "base")
+    for name in environments:
+        target = clone / "overlays" / name / "environment"
+        shutil.copytree(TOP / "overlays" / "example" / "environment", target)
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "Set up")
+    git(clone, "push", "--quiet", "origin", "main")
+    for repository in (remote, clone):
+        git(repository, "repack", "-adq")
+        git(repository, "prune-packed", "--quiet")
+    (remote / "hooks").mkdir()
+    return kept
+
+
 class Team:
     """The repository, a person's clone of it and the bridge's configuration."""
 
@@ -40,20 +67,12 @@ class Team:
         self.folder = folder
         self.remote = folder / "remote.git"
         self.clone = folder / "clone"
-        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
-        git(folder, "clone", "--quiet", str(self.remote), str(self.clone))
-        git(self.clone, "checkout", "--quiet", "-B", "main")
-        self._write(environments)
-        self.commit("Set up")
-        git(self.clone, "push", "--quiet", "origin", "main")
+        made = _set_up(environments).name
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        config = self.clone / ".git" / "config"
+        config.write_text(config.read_text().replace(made, str(folder)))
         self.config = folder / "gitops-bridge.yaml"
         self.write_config(environments)
-
-    def _write(self, environments: tuple[str, ...]) -> None:
-        shutil.copytree(TOP / "base", self.clone / "base")
-        for name in environments:
-            target = self.clone / "overlays" / name / "environment"
-            shutil.copytree(TOP / "overlays" / "example" / "environment", target)
 
     def write_config(self, environments: tuple[str, ...] = ("prod",), **repository: object) -> None:
         config = {

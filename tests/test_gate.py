@@ -23,12 +23,6 @@ MODEL_C = "65a000000000000000000022"
 OTHER = "65a000000000000000000011"
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    with servers.serve(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
-
-
 @pytest.fixture
 def gated(tmp_path, host):
     return Gated(tmp_path, host)

@@ -6,7 +6,6 @@ from gitops_bridge import agent
 from gitops_bridge.bridge import handle
 from gitops_bridge.git import Repository
 from tests.gated import PACKAGE_A, PACKAGE_B, Gated
-from tests.servers import registry as servers
 from tests.team import MODEL_B, git
 
 
@@ -109,12 +108,6 @@ def state(team):
     ]
     shown = {name: git(team.remote, "show", name) for name in listed}
     return {name: text.replace(team.repository, "") for name, text in shown.items()}, team.log()
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    with servers.serve(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
 
 
 @pytest.fixture(scope="module", params=STORIES)

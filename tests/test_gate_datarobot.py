@@ -5,15 +5,8 @@ import subprocess
 import pytest
 
 from tests.gated import BRANCH, PACKAGE_A, PACKAGE_B, Gated
-from tests.servers import registry as servers
 from tests.servers.datarobot import DataRobotServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    with servers.serve(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
 
 
 @pytest.fixture

@@ -9,15 +9,8 @@ import pytest
 
 from tests.gated import PACKAGE_A, Gated
 from tests.git_team import wrap_git
-from tests.servers import registry as servers
 
 PUSHES = ["the Job", "the proposal", "the delivery", "the stop"]
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    with servers.serve(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
 
 
 class Killed(Gated):

@@ -4,24 +4,13 @@ of their pushes is forced into the order that hurts."""
 import pytest
 
 from tests.gated import BRANCH, HOME, PACKAGE_A, PACKAGE_B, PACKAGE_C, Gated
-from tests.git_team import interrupted
-from tests.servers import registry as servers
+from tests.git_team import Meanwhile
 from tests.team import MODEL_A, MODEL_B, git
 
 MODEL_C = "65a000000000000000000022"
 
 
-class Site(Gated):
-    """`interrupt` runs once in the next action, before its push to main or to a proposal."""
-
-    interrupt = None
-
-    def shop(self):
-        shop = super().shop()
-        interrupted(shop.repository).meanwhile = self.interrupt
-        self.interrupt = None
-        return shop
-
+class Site(Meanwhile, Gated):
     def elsewhere(self, act, *arguments, **options):
         """Another machine acts, with a mirror of its own."""
         self.configure(repository={"cache": str(self.folder / "elsewhere")})
@@ -29,12 +18,6 @@ class Site(Gated):
             return act(*arguments, **options)
         finally:
             self.configure(repository={"cache": str(self.folder / "cache")})
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    with servers.serve(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
 
 
 @pytest.fixture(params=["transactions", "none"])

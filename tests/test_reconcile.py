@@ -10,18 +10,11 @@ import yaml
 from gitops_bridge.bridge import builds, people, reconciling
 from gitops_bridge.errors import RegistryError, RequestError
 from tests.gated import BRANCH, HOME, PACKAGE_A, PACKAGE_B, Gated
-from tests.servers import registry as servers
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
 
 OTHER = "65a000000000000000000011"
 PACKAGES = [f"65f0aa11bb22cc33dd44ee{number:02}" for number in range(60, 66)]
 MODELS = [f"65a0000000000000000000{number:02}" for number in range(60, 66)]
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    with servers.serve(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
 
 
 @pytest.fixture
