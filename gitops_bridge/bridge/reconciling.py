@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from gitops_bridge.bridge import answers, proposals
 from gitops_bridge.bridge.proposals import Progress, Proposal
-from gitops_bridge.bridge.waiting import look, renewed
+from gitops_bridge.bridge.waiting import look, renewed, together
 from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
 from gitops_bridge.errors import BridgeError, RequestError
 
@@ -32,12 +33,15 @@ def reconcile(shop: Workshop, deployment: str | None, environment: str | None) -
         known = ", ".join(by_name)
         raise RequestError(f"there is no environment {environment!r}", hint=f"one of {known}")
     shop.repository.fetch()
-    for proposal in proposals.all_of(shop, environment):
-        if deployment in (None, proposal.deployment) and proposal.environment in by_name:
-            try:
-                yield _step(shop, proposal)
-            except BridgeError as error:
-                yield Step(proposal.environment, proposal.deployment, str(error), is_problem=True)
+    for name in [environment] if environment else sorted(by_name):
+        waiting = [
+            proposal
+            for proposal in proposals.all_of(shop, name)
+            if deployment in (None, proposal.deployment)
+        ]
+        with together(shop, by_name[name], waiting):
+            for proposal in waiting:
+                yield _step(shop, by_name[name], proposal)
 
 
 def release(shop: Workshop, deployment: str, environment: str | None) -> Progress | None:
@@ -56,10 +60,12 @@ def release(shop: Workshop, deployment: str, environment: str | None) -> Progres
     return None
 
 
-def _step(shop: Workshop, proposal: Proposal) -> Step:
+def _step(shop: Workshop, environment: Environment, proposal: Proposal) -> Step:
     where = (proposal.environment, proposal.deployment)
-    environment = next(item for item in shop.config.environments if item.name == where[0])
-    progress = look(shop, environment, proposal)
+    try:
+        progress = look(shop, environment, proposal)
+    except BridgeError as error:
+        return Step(*where, str(error), is_problem=True)
     left = progress.proposal
     if progress.commit:
         subject = progress.commit.message.splitlines()[0]

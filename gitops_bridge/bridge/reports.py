@@ -5,8 +5,7 @@ Without a cluster to look at these never call a deployment ready and never name 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,13 +19,11 @@ from gitops_bridge.bridge.proposals import Progress, Proposal
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
-from gitops_bridge.errors import BridgeError, ConfigError, ForgeError
+from gitops_bridge.errors import BridgeError
 from gitops_bridge.git import Glance
 
 if TYPE_CHECKING:
     from gitops_bridge.bridge.reviews import Review
-
-_WORTH_A_LIST = 3  # looks at pull requests; a list costs two requests or more
 
 
 def answer(shop: Workshop, request: Request, environment: Environment) -> Outcome:
@@ -73,8 +70,7 @@ def pe_status(shop: Workshop, request: Request, environment: Environment) -> Out
     """The environment, and every deployment that DataRobot or Git knows in it."""
     seen = _recent(shop)
     waiting = proposals.all_of(shop, environment.name)
-    with _listed(shop, environment, waiting):
-        progress = _looked_at(shop, environment, waiting)
+    progress = _looked_at(shop, environment, waiting)
     seen = _after(shop, progress) or seen
     models = shop.listing.models(seen, environment.name, request.known_deployments)
     rejected = notes.all_of(shop.repository, Note.REJECTED, environment.name)
@@ -117,22 +113,6 @@ def deployment_list(shop: Workshop, environment: Environment) -> Outcome:
     return Outcome(Status.PASSING, message=f"Git at {seen.commit[:12]}", deployments=listed)
 
 
-@contextmanager
-def _listed(
-    shop: Workshop, environment: Environment, waiting: Sequence[Proposal]
-) -> Iterator[None]:
-    """In the block, several pull requests are looked at with lists."""
-    under_review = notes.all_of(shop.repository, Note.PROPOSED, environment.name)
-    if sum(item.deployment in under_review for item in waiting) < _WORTH_A_LIST:
-        yield
-        return
-    with ExitStack() as stack:
-        with suppress(ForgeError, ConfigError):  # each look tells it
-            listing = shop.pulls().listing(f"{proposals.PREFIX}{environment.name}/")
-            stack.enter_context(listing)
-        yield
-
-
 def _with_rejection(
     shop: Workshop, seen: Glance, environment: Environment, identifier: str, found: Outcome
 ) -> Outcome:
@@ -160,18 +140,19 @@ def _looked_at(
     """Each waiting rollout a step further, within the time an action may take."""
     if not waiting:
         return {}
-    from gitops_bridge.bridge.waiting import look  # late: a step may need everything there is
+    from gitops_bridge.bridge import waiting as steps  # late: one may need everything there is
 
     until = shop.monotonic() + shop.config.actions.budget
     found: dict[str, Progress | BridgeError] = {}
-    for proposal in waiting:
-        if shop.monotonic() >= until:
-            found[proposal.deployment] = Progress(proposal)
-            continue
-        try:
-            found[proposal.deployment] = look(shop, environment, proposal)
-        except BridgeError as error:
-            found[proposal.deployment] = error
+    with steps.together(shop, environment, waiting):
+        for proposal in waiting:
+            if shop.monotonic() >= until:
+                found[proposal.deployment] = Progress(proposal)
+                continue
+            try:
+                found[proposal.deployment] = steps.look(shop, environment, proposal)
+            except BridgeError as error:
+                found[proposal.deployment] = error
     return found
 
 

@@ -8,21 +8,23 @@ gone. So whatever is cut off between two of them, the next look leads to the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from gitops_bridge.bridge import builds, gate, people, proposals, reviews, strangers
+from gitops_bridge.bridge import builds, gate, notes, people, proposals, reviews, strangers
 from gitops_bridge.bridge.known import folder, known
+from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.policy import Ready, reviewed
 from gitops_bridge.bridge.proposals import Progress, Proposal
 from gitops_bridge.bridge.rollouts import Look, Plan, Planned, planner
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired.rollout import Hold
-from gitops_bridge.errors import ForgeError, RequestError, StaleBase
+from gitops_bridge.errors import ConfigError, ForgeError, RequestError, StaleBase
 from gitops_bridge.git import Commit, Edit, Signature, Snapshot
 
+_WORTH_A_LIST = 3  # looks at pull requests; a list costs two requests or more
 ENDED = (
     "The base branch holds this change already, or a newer one of the same deployment, so this "
     "pull request is not needed any more."
@@ -74,6 +76,20 @@ def look(shop: Workshop, environment: Environment, proposal: Proposal) -> Progre
     except StaleBase:  # a newer action, or another look
         return Progress(proposals.find(shop, environment.name, proposal.deployment))
     return Progress(None, commit=result if isinstance(result, Commit) else None)
+
+
+@contextmanager
+def together(
+    shop: Workshop, environment: Environment, waiting: Sequence[Proposal]
+) -> Iterator[None]:
+    """In the block, the pull requests of several rollouts are looked at with lists."""
+    under_review = notes.all_of(shop.repository, Note.PROPOSED, environment.name)
+    with ExitStack() as stack:
+        if sum(item.deployment in under_review for item in waiting) >= _WORTH_A_LIST:
+            with suppress(ForgeError, ConfigError):  # each look tells it
+                listing = shop.pulls().listing(f"{proposals.PREFIX}{environment.name}/")
+                stack.enter_context(listing)
+        yield
 
 
 def _plan(shop: Workshop, environment: Environment, proposal: Proposal) -> Plan | None:
