@@ -1,6 +1,7 @@
 """A delivery and what moves along with it: both or neither, whatever comes in between."""
 
 import dataclasses
+import shutil
 import threading
 
 import pytest
@@ -202,6 +203,121 @@ def test_two_that_take_the_same_along_are_one(url, team, tmp_path):
         thread.join()
     assert ends[0] == ends[1]
     assert subjects(team) == ["Put a", "Begin"]
+
+
+def test_many_that_want_the_same_branch_to_stay_go_in_one_push(team, tmp_path):
+    with GitServer(tmp_path) as server:
+        repository = open_repository(server.url(), tmp_path / "cache")
+        stays = proposed(repository)
+
+        def deliver(name):
+            edit = put(name, b"1")
+            along = (Update(PROPOSED, stays, stays),)
+            repository.deliver("main", lambda base: dataclasses.replace(edit(base), along=along))
+
+        threads = [threading.Thread(target=deliver, args=(name,)) for name in "abc"]
+        with held(tmp_path / "cache") as queue:
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: len(list(queue.glob("*.intent"))) == 3)
+            server.requests.clear()
+        for thread in threads:
+            thread.join()
+        assert [method for method, _, _ in server.requests] == ["GET", "POST"]
+    assert sorted(subjects(team)) == ["Begin", "Put a", "Put b", "Put c"]
+    assert git(team, "rev-parse", PROPOSED) == stays
+
+
+BUILDS = "builds"
+
+
+def leaning(repository, name):
+    """A plan whose commit leans on one of its own on the branch `builds`."""
+
+    def plan(snapshot):
+        builds = repository.snapshot(BUILDS, fetch=False)
+        made = repository.commit(builds, put(f"job-{name}", b"1")(builds))
+        before = (Update(BUILDS, builds.commit, made.id),)
+        return dataclasses.replace(put(name, b"1")(snapshot), before=before)
+
+    return plan
+
+
+def files(team, branch):
+    return git(team, "ls-tree", "--name-only", branch).split()
+
+
+def test_what_a_commit_leans_on_goes_in_the_same_push(team, tmp_path):
+    git(team, "branch", BUILDS, "main")
+    with GitServer(tmp_path) as server:
+        repository = open_repository(server.url(), tmp_path / "cache")
+        repository.fetch()
+        server.requests.clear()
+        assert isinstance(repository.deliver("main", leaning(repository, "a")), Commit)
+        assert [method for method, _, _ in server.requests] == ["GET", "POST"]
+    assert files(team, BUILDS) == ["README.md", "job-a"]
+    assert files(team, "main") == ["README.md", "a"]
+
+
+def test_without_transactions_what_a_commit_leans_on_goes_first(url, team, tmp_path):
+    git(team, "branch", BUILDS, "main")
+    git(team, "config", "receive.advertiseAtomic", "false")
+    hook(team, "update", 'case "$1" in */main) git cat-file -e builds:job-a;; esac')
+    repository = open_repository(url, tmp_path / "cache")
+    assert isinstance(repository.deliver("main", leaning(repository, "a")), Commit)
+    assert files(team, "main") == ["README.md", "a"]
+
+
+@pytest.mark.parametrize("atomic", ["true", "false"])
+@pytest.mark.parametrize("refused", ["main", BUILDS])
+def test_a_refusal_of_either_is_told_and_no_commit_is_without_what_it_leans_on(
+    url, team, tmp_path, atomic, refused
+):
+    git(team, "branch", BUILDS, "main")
+    git(team, "config", "receive.advertiseAtomic", atomic)
+    hook(team, "update", f'case "$1" in */{refused}) echo "not for you" >&2; exit 1;; esac')
+    repository = open_repository(url, tmp_path / "cache")
+    with pytest.raises(PushRejected, match=rf"(?s){refused}.*not for you"):
+        repository.deliver("main", leaning(repository, "a"))
+    assert subjects(team) == ["Begin"]
+
+
+@pytest.mark.parametrize("atomic", ["true", "false"])
+def test_what_a_commit_leans_on_has_moved_meanwhile(url, team, tmp_path, atomic):
+    git(team, "branch", BUILDS, "main")
+    git(team, "config", "receive.advertiseAtomic", atomic)
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    repository.meanwhile = lambda: commit(team, {"job-b": b"1"}, "Meanwhile", BUILDS)
+    assert isinstance(repository.deliver("main", leaning(repository, "a")), Commit)
+    assert files(team, BUILDS) == ["README.md", "job-a", "job-b"]
+    assert files(team, "main") == ["README.md", "a"]
+
+
+def test_a_mirror_made_anew_has_not_what_a_commit_leans_on(url, team, tmp_path):
+    git(team, "branch", BUILDS, "main")
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    repository.meanwhile = lambda: shutil.rmtree(repository._mirror.path)
+    assert isinstance(repository.deliver("main", leaning(repository, "a")), Commit)
+    assert files(team, BUILDS) == ["README.md", "job-a"]
+    assert files(team, "main") == ["README.md", "a"]
+
+
+def test_several_that_move_the_same_branch_come_one_after_the_other(url, team, tmp_path):
+    git(team, "branch", BUILDS, "main")
+    repository = open_repository(url, tmp_path / "cache")
+    repository.fetch()
+    threads = [
+        threading.Thread(target=repository.deliver, args=("main", leaning(repository, name)))
+        for name in "abc"
+    ]
+    with held(tmp_path / "cache") as queue:
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(list(queue.glob("*.intent"))) == 3)
+    for thread in threads:
+        thread.join()
+    assert files(team, BUILDS) == ["README.md", "job-a", "job-b", "job-c"]
+    assert files(team, "main") == ["README.md", "a", "b", "c"]
 
 
 def test_a_server_without_transactions_gets_the_commit_alone(url, team, tmp_path):

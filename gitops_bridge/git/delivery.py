@@ -4,13 +4,13 @@
 leads: it answers for all. What the leader does is safe to be cut off anywhere, because only the
 server's acceptance makes a commit count, and because an intent that is found in the history since
 it was planned is answered with that commit and not applied again, even if somebody has reverted it
-since. What moves along with commits goes in the same transaction of the server.
+since. What moves with commits goes in the same transaction of the server.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,13 +33,14 @@ STALE, NO_CHANGE = Reply(stale=True), Reply()
 @dataclass
 class Draft:
     """What intents become on one branch: commits from `head` to `tip`, one for each of `made`, what
-    moves along with them, by branch, and a reply for all of them."""
+    moves with them, by branch, and a reply for all of them."""
 
     branch: str
     head: str
     tip: str
     replies: list[tuple[Waiting, Reply]] = field(default_factory=list)
     made: list[Waiting] = field(default_factory=list)
+    before: dict[str, Update] = field(default_factory=dict)
     along: dict[str, Update] = field(default_factory=dict)
     _since: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Commit -> the commits after it, by message."""
@@ -48,9 +49,14 @@ class Draft:
     def update(self) -> Update:
         return Update(self.branch, self.head, self.tip)
 
+    @property
+    def others(self) -> dict[str, Update]:
+        return {**self.before, **self.along}
+
     def add(self, item: Waiting, commit: str) -> None:
         self.tip = commit
         self.made.append(item)
+        self.before |= {update.branch: update for update in item.intent.edit.before}
         self.along |= {update.branch: update for update in item.intent.edit.along}
         for messages in self._since.values():
             messages.setdefault(commits.normal(item.intent.edit.message), []).append(commit)
@@ -151,8 +157,11 @@ class Delivery:
         gone = not tip and not (intent.create and intent.base == "")
         if gone or any(trees.find(root, path) != there for path, there in edit.guards.items()):
             return STALE
-        if self._moved(edit.along) or any(it.branch in draft.along for it in edit.along):
+        others = (*edit.before, *edit.along)
+        if self._moved(others) or any(_clashes(draft.others, item) for item in others):
             return STALE
+        if not all(commits.exists(repository, item.new) for item in others if item.new):
+            return STALE  # the mirror was made anew since
         after = trees.edited(repository, root.id if root else None, edit.changes)
         if root is not None and after == root.id:
             return NO_CHANGE
@@ -168,42 +177,56 @@ class Delivery:
     def _push(self, drafts: list[Draft]) -> dict[str, Result]:
         results = {draft.branch: Result(End.ACCEPTED) for draft in drafts}
         news = [draft for draft in drafts if draft.made]
-        if alone := [draft.update for draft in news if not draft.along]:
+        if alone := [draft.update for draft in news if not draft.others]:
             results |= network.push(self._mirror.git, self._mirror.path, alone)
         for draft in news:
-            if draft.along:
+            if draft.others:
                 results[draft.branch] = self._push_as_one(draft)
         return results
 
     def _push_as_one(self, draft: Draft) -> Result:
-        """Push the commits and what moves along with them, all or nothing.
+        """Push the commits and what moves with them, all or nothing.
 
-        A server without transactions, and one that refuses for good to move the rest, gets the
-        commits alone after a fresh look: a rollout counts more than what is cleared away behind
-        it. What is then between two pushes of ours is for whoever planned it to look after.
+        A server without transactions, and one that refuses for good to move something along, gets
+        in turn what the commits lean on and the commits: a rollout counts more than what is cleared
+        away behind it. What is then between two pushes is for whoever planned it to look after.
         """
-        git, path = self._mirror.git, self._mirror.path
-        told = network.push(git, path, [draft.update, *draft.along.values()], as_one=True)
-        result = told.pop(draft.branch)
-        refused = next((other for other in told.values() if other.end is End.DECLINED), None)
-        if refused and len(draft.made) > 1:
-            return refused
+        git, path, others = self._mirror.git, self._mirror.path, draft.others
+        told = network.push(git, path, [draft.update, *others.values()], as_one=True)
+        result = told[draft.branch]
+        refused = next((name for name in others if told[name].end is End.DECLINED), None)
+        if refused and (len(draft.made) > 1 or refused in draft.before):
+            return told[refused]
         if not refused and result.end is End.HELD:
-            return Result(End.MOVED, restless(", ".join(told)))
+            return Result(End.MOVED, restless(", ".join(others)))
         if not refused and result.end is not End.UNABLE:
             return result
         self._mirror.refresh()
-        if self._moved(draft.along.values()):
-            return Result(End.MOVED, restless(", ".join(told)))
+        if self._moved(others.values()):
+            return Result(End.MOVED, restless(", ".join(others)))
         draft.along.clear()
-        return network.push(git, path, [draft.update])[draft.branch]
+        return self._push_in_turn(draft)
+
+    def _push_in_turn(self, draft: Draft) -> Result:
+        for updates in filter(None, ([*draft.before.values()], [draft.update])):
+            told = network.push(self._mirror.git, self._mirror.path, updates)
+            failed = next((item for item in told.values() if item.end is not End.ACCEPTED), None)
+            if failed:
+                return failed
+        return Result(End.ACCEPTED)
 
     def _accept(self, repository: pygit2.Repository, draft: Draft) -> None:
         moved = [draft.update] if draft.made else []
-        for update in (*moved, *draft.along.values()):
+        for update in (*moved, *draft.others.values()):
             self._mirror.saw(repository, update.branch, update.new)
         for item, reply in draft.replies:
             item.answer(reply)
+
+
+def _clashes(others: Mapping[str, Update], update: Update) -> bool:
+    """Several commits may want a branch to stay, but one only may move it."""
+    other = others.get(update.branch)
+    return other is not None and (other != update or update.old != update.new)
 
 
 def _open(waiting: list[Waiting]) -> list[Waiting]:

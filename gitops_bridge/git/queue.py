@@ -145,6 +145,7 @@ def _plain(intent: Intent) -> dict[str, Any]:
         "guards": dict(intent.edit.guards),
         "message": intent.edit.message,
         "author": asdict(intent.edit.author),
+        "before": [asdict(update) for update in intent.edit.before],
         "along": [asdict(update) for update in intent.edit.along],
     }
     return {
@@ -167,6 +168,7 @@ def _intent(plain: dict[str, Any]) -> Intent:
             edit["guards"],
             edit["message"],
             Signature(**edit["author"]),
+            tuple(Update(**update) for update in edit["before"]),
             tuple(Update(**update) for update in edit["along"]),
         ),
     )
