@@ -1,6 +1,7 @@
 """Many bridges at once, killed at random: every action ends up in Git once, in its order."""
 
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -11,15 +12,21 @@ import pytest
 import yaml
 
 from tests.servers.git_http import GitServer
-from tests.team import MODEL_B, action_file, git
+from tests.team import action_file, git
 
-LIFE = [
-    ("deployment_start", {}),
-    ("deployment_replace_model", {"newModelId": MODEL_B}),
-    ("deployment_start", {"modelId": MODEL_B, "keyValueConfig": {"replicas": "3"}}),
-    ("deployment_stop", {"modelId": MODEL_B}),
-    ("deployment_start", {"modelId": MODEL_B, "keyValueConfig": {"replicas": "2"}}),
-]
+
+def life(deployment):
+    """Actions of one deployment, whose models are nobody else's."""
+    first, second = (f"65c{number}{deployment[4:]}" for number in "12")
+    return [
+        ("deployment_start", {"modelId": first}),
+        ("deployment_replace_model", {"modelId": first, "newModelId": second}),
+        ("deployment_start", {"modelId": second, "keyValueConfig": {"replicas": "3"}}),
+        ("deployment_stop", {"modelId": second}),
+        ("deployment_start", {"modelId": second, "keyValueConfig": {"replicas": "2"}}),
+    ]
+
+
 SUBJECTS = [
     "Start {} in prod",
     "Replace model of {} in prod",
@@ -41,7 +48,7 @@ def live(team, deployment, chance, *, own_host):
         private_config = folder / "gitops-bridge.yaml"
         private_config.write_text(yaml.safe_dump(config))
     kills = 0
-    for action, info in LIFE:
+    for action, info in life(deployment):
         config = action_file(folder, id=deployment, name=deployment, **info)
         status = folder / "status.yaml"
         command = [
@@ -84,4 +91,19 @@ def test_killed_at_random_and_run_again(team, transport, hosts):
         assert own[::-1] == [text.format(name) for text in SUBJECTS]
         record = git(team.remote, "show", f"main:overlays/prod/{name}/model/record.yaml")
         assert yaml.safe_load(record)["scale"]["replicas"] == 2
+    assert images_built(team) == images_delivered(team)
     git(team.remote, "fsck", "--strict")
+
+
+def images_built(team):
+    """By the Jobs on `builds`: one for each model of each deployment."""
+    jobs = git(team.remote, "ls-tree", "-r", "--name-only", "builds").split()
+    assert len(jobs) == 2 * len(DEPLOYMENTS)
+    written = [yaml.safe_load(git(team.remote, "show", f"builds:{path}")) for path in jobs]
+    return {job["metadata"]["annotations"]["gitops-bridge.io/image"] for job in written}
+
+
+def images_delivered(team):
+    """By the rollouts in main's history."""
+    added = git(team.remote, "log", "--patch", "main", "--", "overlays/prod/*/model/record.yaml")
+    return set(re.findall(r'^\+image: "?([^"\n]+)', added, re.MULTILINE))

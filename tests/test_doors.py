@@ -1,5 +1,6 @@
 """Every action through both doors: the agent's own runner with our plugin, and our own runner."""
 
+import json
 import logging
 import os
 import signal
@@ -13,7 +14,7 @@ import yaml
 
 from gitops_bridge import agent
 from gitops_bridge.errors import RequestError
-from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, PACKAGE, action_file, git
 
 SCALED = {"minReplicas": "2", "maxReplicas": "4"}
 URL = f"https://predictions.example.com/deployments/{DEPLOYMENT}/predictions"
@@ -211,6 +212,8 @@ def test_the_runners_own_samples(door, team):
     config = yaml.safe_load(team.config.read_text())
     config["environments"] = {PE: next(iter(config["environments"].values()))}
     team.config.write_text(yaml.safe_dump(config))
+    package = team.folder / "package.json"  # the samples name none
+    package.write_text(json.dumps({"id": PACKAGE}))
     answers = {}
     for action, put_right in SAMPLES.items():
         file = team.folder / f"{action}.yaml"
@@ -221,7 +224,7 @@ def test_the_runners_own_samples(door, team):
         )  # fmt: skip
         sample = yaml.safe_load(file.read_text())
         if sample["deploymentInfo"]:  # all of one deployment, one after the other
-            sample["deploymentInfo"]["id"] = DEPLOYMENT
+            sample["deploymentInfo"] |= {"id": DEPLOYMENT, "modelPackageDetails": str(package)}
         if put_right:
             put_right(sample)
         file.write_text(yaml.safe_dump(sample))
@@ -231,11 +234,11 @@ def test_the_runners_own_samples(door, team):
         "plugin_start": ("passing", None),
         "plugin_stop": ("passing", None),
         "deployment_list": ("passing", None),
-        "deployment_start": ("warning", "launching"),  # the samples name no model package
+        "deployment_start": ("passing", "launching"),
         "deployment_status": ("unknown", "unknown"),
         "pe_status": ("warning", None),  # its list does not name our deployment
-        "deployment_replace_model": ("warning", "replacingModel"),
-        "deployment_relaunch": ("warning", "launching"),
+        "deployment_replace_model": ("passing", "replacingModel"),
+        "deployment_relaunch": ("passing", "launching"),
         "deployment_stop": ("passing", "stopped"),
         "endpoint_update": ("failing", "errored"),
         "endpoint_status": ("failing", "errored"),

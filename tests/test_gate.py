@@ -16,6 +16,7 @@ from tests.gated import (
     Gated,
 )
 from tests.servers import registry as servers
+from tests.servers.git_http import GitServer
 from tests.servers.registry import PASSWORD
 from tests.team import DEPLOYMENT, ENVIRONMENT_ID, MODEL_A, MODEL_B, git
 
@@ -438,13 +439,24 @@ def test_a_tag_made_of_something_else_is_an_error(serving):
     assert serving.at() == main
 
 
-def test_without_a_model_package_nothing_can_be_waited_for(gated):
+@pytest.mark.parametrize("gate", ["registry", "none"])
+def test_without_a_model_package_nothing_can_be_built(gated, gate):
+    gated.configure(build={"gate": gate})
     outcome = gated.act("deployment_start")
     assert said(outcome) == ("failing", "errored")
     assert "modelPackageDetails" in outcome.message
     assert "datarobot:" in outcome.message
     assert gated.refs() == ["builds", "main"]
     assert gated.jobs() == []
+    assert gated.log() == ["Set up"]
+
+
+def test_the_package_of_a_model_that_was_delivered_is_known(tmp_path):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    team.act("deployment_start", PACKAGE_A)
+    outcome = team.act("deployment_relaunch")
+    assert said(outcome) == ("passing", "launching")
+    assert team.record()["package"]["id"] == PACKAGE_A
 
 
 def test_a_registry_that_is_dead_at_once(tmp_path):
@@ -584,6 +596,33 @@ def test_without_a_gate_the_job_is_written_and_the_tag_delivered(tmp_path):
     assert team.refs() == ["builds", "main"]
 
 
+@pytest.mark.parametrize("package", [PACKAGE_A, PACKAGE_B], ids=["built already", "new"])
+def test_a_job_and_the_overlay_that_leans_on_it_are_one_push(tmp_path, package):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    with GitServer(tmp_path) as server:
+        team.configure(repository={"url": server.url("remote.git")})
+        team.act("deployment_start", PACKAGE_A)
+        server.requests.clear()
+        assert said(team.act("deployment_start", package, id=OTHER)) == ("passing", "launching")
+        assert [method for method, _, _ in server.requests] == ["GET", "POST"]
+    image = team.record(home=f"overlays/prod/{OTHER}")["image"]
+    built = [team.job(path)["metadata"]["annotations"] for path in team.jobs()]
+    assert [found["gitops-bridge.io/image"] for found in built].count(image) == 1
+    assert len(built) == (1 if package == PACKAGE_A else 2)
+
+
+@pytest.mark.parametrize("atomic", ["true", "false"])
+def test_a_job_that_a_person_has_removed_meanwhile_is_written_before_the_tag(tmp_path, atomic):
+    team = Gated(tmp_path, "registry.example.com", gate="none")
+    git(team.remote, "config", "receive.advertiseAtomic", atomic)
+    team.act("deployment_start", PACKAGE_A)
+    jobs = team.jobs()
+    git(team.remote, "update-ref", "refs/heads/builds", team._empty())
+    assert said(team.act("deployment_start", PACKAGE_A, id=OTHER)) == ("passing", "launching")
+    assert team.jobs() == jobs
+    assert team.record(home=f"overlays/prod/{OTHER}")["image"] == team.record()["image"]
+
+
 def test_a_checksum_that_the_operator_states_is_another_image_and_reaches_its_job(tmp_path):
     team = Gated(tmp_path, "registry.example.com", gate="none")
     team.act("deployment_start", PACKAGE_A)
@@ -596,15 +635,6 @@ def test_a_checksum_that_the_operator_states_is_another_image_and_reaches_its_jo
     (path,) = [path for path in team.jobs() if f"--sha256={'0' * 64}" in str(team.job(path))]
     assert team.job(path)["metadata"]["annotations"]["gitops-bridge.io/image"] != before
     assert len(team.jobs()) == 2
-
-
-def test_without_a_gate_and_a_package_no_job_is_written_and_it_says_so(tmp_path):
-    team = Gated(tmp_path, "registry.example.com", gate="none")
-    outcome = team.act("deployment_start")
-    assert said(outcome) == ("warning", "launching")
-    assert "no build Job was written" in outcome.message
-    assert team.jobs() == []
-    assert team.record()["image"].rpartition(":")[2].startswith(MODEL_A)
 
 
 def test_without_a_gate_a_job_that_does_not_hold_keeps_main_as_it_was(tmp_path):

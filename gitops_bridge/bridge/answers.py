@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from gitops_bridge.bridge.reviews import Review
 
 UNSEEN = "no cluster is configured, so whether it runs is not seen"
-NO_JOB = (
-    "no build Job was written, because the action names no model package (an agent that sends "
-    "modelPackageDetails, or datarobot: in gitops-bridge.yaml)"
-)
 
 
 def unseen_state(request: Request) -> State:

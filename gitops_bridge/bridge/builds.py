@@ -16,33 +16,37 @@ from gitops_bridge.bridge import proposals
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import build, jobs, messages
 from gitops_bridge.desired.overlay import Image
-from gitops_bridge.git import Commit, Edit, Snapshot
+from gitops_bridge.errors import RequestError
+from gitops_bridge.git import Commit, Edit, Snapshot, Update
 
 _TAG = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9._-]*-[0-9a-f]{10}(?![0-9A-Za-z])")
 
 
 @dataclass(frozen=True)
 class Build:
-    """An image that is to be: `image` has the tag and no digest; without a `package_id` nothing
-    can build it."""
+    """An image that is to be: `image` has the tag and no digest."""
 
     environment: str
     builder: build.Builder
     model: Model
-    package_id: str | None
+    package_id: str
     key: str
     image: Image
 
 
 def wanted(environment: str, builder: build.Builder, model: Model) -> Build:
-    """The build behind a model. Raises RenderError when the environment cannot build it.
-
-    Where the package is not known the model's id stands in: the tag is still one for one model.
-    """
-    package = model.package.id if model.package else None
-    named = package or model.id
-    key = build.content_key(model=model, package_id=named, builder=builder)
-    image = build.image(builder=builder, package_id=named, key=key)
+    """The build behind a model. Raises RequestError when nothing says in which package it comes,
+    RenderError when the environment cannot build it."""
+    if model.package is None:
+        raise RequestError(
+            f"the model package of model {model.id} is not known, so its image can neither be "
+            "found nor built",
+            hint="use an agent that sends modelPackageDetails, or set datarobot: in "
+            "gitops-bridge.yaml so that DataRobot is asked",
+        )
+    package = model.package.id
+    key = build.content_key(model=model, package_id=package, builder=builder)
+    image = build.image(builder=builder, package_id=package, key=key)
     return Build(environment, builder, model, package, key, image)
 
 
@@ -69,42 +73,66 @@ def order(shop: Workshop, wanted: Build, *, again: bool) -> str:
     older than the deadline counts as failed: the next attempt takes its place in one commit.
     Nothing is written that was not rendered and checked. Raises RenderError, RepositoryError.
     """
-    package = wanted.package_id
-    if package is None:
-        raise ValueError("an image without a model package cannot be built")
-    written: list[str] = []
+    found: list[str] = []
 
-    def edit(snapshot: Snapshot) -> Edit | str:
-        same = _same(snapshot, wanted)
-        if same and not (again and _overdue(shop, snapshot, same[0])):
-            return same[0]
-        own = f"{wanted.environment}/"
-        number = jobs.attempt([*same, *(path for path in _files(snapshot) if path.startswith(own))],
-                              wanted.key)  # fmt: skip
-        manifest = jobs.job(
-            builder=wanted.builder, model=wanted.model, package_id=package,
-            key=wanted.key, attempt=number,
-        )  # fmt: skip
-        path = f"{own}{manifest['metadata']['name']}.yaml"
-        written[:] = [path]
-        message = messages.build(wanted.model.id, package, str(wanted.image), own[:-1], number)
-        return Edit(
-            changes={**dict.fromkeys(same), path: documents.dump(manifest).encode()},
-            guards=_guards(snapshot, wanted, {path, *same}),
-            message=shop.message(message, shop.author),
-            author=shop.author,
-        )
+    def edit(snapshot: Snapshot) -> Edit | None:
+        path, written = _job(shop, snapshot, wanted, again=again)
+        found[:] = [path]
+        return written
 
-    done = shop.repository.deliver(shop.config.repository.builds_branch, edit, create=True)
-    return done if isinstance(done, str) else written[0]
+    shop.repository.deliver(shop.config.repository.builds_branch, edit, create=True)
+    return found[0]
+
+
+def beside(shop: Workshop, wanted: Build) -> Update | None:
+    """What a delivery leans on, for one push of both: that `builds` stays where a Job for the image
+    was last seen, else moves on to a commit with one. None when there is no such branch yet.
+    Raises RenderError, RepositoryError."""
+    snapshot = _last_seen(shop)
+    if snapshot is None:
+        return None
+    _, edit = _job(shop, snapshot, wanted, again=False)
+    head = shop.repository.commit(snapshot, edit).id if edit else snapshot.commit
+    return Update(shop.config.repository.builds_branch, snapshot.commit, head)
 
 
 def standing(shop: Workshop, wanted: Build) -> str | None:
     """The Job file that stands for an image, as the mirror has last seen `builds`."""
+    snapshot = _last_seen(shop)
+    return next(iter(_same(snapshot, wanted)), None) if snapshot else None
+
+
+def _last_seen(shop: Workshop) -> Snapshot | None:
     branch = shop.config.repository.builds_branch
     if shop.repository.branch(branch) is None:
         return None
-    return next(iter(_same(shop.repository.snapshot(branch, fetch=False), wanted)), None)
+    return shop.repository.snapshot(branch, fetch=False)
+
+
+def _job(
+    shop: Workshop, snapshot: Snapshot, wanted: Build, *, again: bool
+) -> tuple[str, Edit | None]:
+    """The path of the Job file for an image, and the edit that writes it where none stands."""
+    same = _same(snapshot, wanted)
+    if same and not (again and _overdue(shop, snapshot, same[0])):
+        return same[0], None
+    own = f"{wanted.environment}/"
+    number = jobs.attempt([*same, *(path for path in _files(snapshot) if path.startswith(own))],
+                          wanted.key)  # fmt: skip
+    manifest = jobs.job(
+        builder=wanted.builder, model=wanted.model, package_id=wanted.package_id,
+        key=wanted.key, attempt=number,
+    )  # fmt: skip
+    path = f"{own}{manifest['metadata']['name']}.yaml"
+    message = messages.build(
+        wanted.model.id, wanted.package_id, str(wanted.image), own[:-1], number
+    )
+    return path, Edit(
+        changes={**dict.fromkeys(same), path: documents.dump(manifest).encode()},
+        guards=_guards(snapshot, wanted, {path, *same}),
+        message=shop.message(message, shop.author),
+        author=shop.author,
+    )
 
 
 def _files(snapshot: Snapshot) -> list[str]:
@@ -144,7 +172,7 @@ def age(shop: Workshop, snapshot: Snapshot, path: str) -> float:
 
 def _guards(snapshot: Snapshot, wanted: Build, paths: set[str]) -> dict[str, str | None]:
     """What was looked at: the files themselves, and the first attempt's name in every folder."""
-    first = jobs.job_name(key=wanted.key, package_id=wanted.package_id or "")
+    first = jobs.job_name(key=wanted.key, package_id=wanted.package_id)
     folders = {name for name, (kind, _) in snapshot.entries("").items() if kind == "tree"}
     looked = paths | {f"{folder}/{first}.yaml" for folder in folders}
     return {path: snapshot.id(path) for path in sorted(looked)}

@@ -17,7 +17,7 @@ from gitops_bridge.desired.build import short
 from gitops_bridge.desired.jobs import KEY_LABEL
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.desired.record import Record
-from gitops_bridge.errors import RegistryError, RequestError
+from gitops_bridge.errors import RegistryError
 
 _REFERENCE = re.compile(
     r"(?P<repository>.+?):(?P<tag>[\w.-]+)(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
@@ -34,17 +34,10 @@ def pinned(shop: Workshop, build: Build, serving: Record | None) -> Image:
 
     What serves already from the same tag keeps its digest as long as the registry has that one, so
     that a change of settings never swaps the image. Raises RegistryError when the registry cannot
-    be asked or what it has is made of something else, RequestError when nothing could be built.
+    be asked or what it has is made of something else.
     """
     if shop.config.build.gate is Gate.NONE:
         return build.image
-    if build.package_id is None:
-        raise RequestError(
-            f"the model package of model {build.model.id} is not known, so its image can neither "
-            "be found nor built",
-            hint="use an agent that sends modelPackageDetails, or set datarobot: in "
-            "gitops-bridge.yaml so that DataRobot is asked",
-        )
     held = parsed(serving.image) if serving else None
     if held and held.digest and replace(held, digest=None) == build.image and present(shop, held):
         return held

@@ -189,15 +189,10 @@ def rebuild(shop: Workshop, deployment: str, environment: str | None, to: str | 
     record = Known(shop.repository.at(source).files(home)).record()
     facts = environments.facts(Reader(snapshot), where.name, shop.kustomize)
     build = builds.wanted(where.name, facts.builder, record.model) if record else None
-    if (
-        record is None
-        or build is None
-        or build.package_id is None
-        or (record.image.partition("@")[0] != str(build.image))
-    ):
+    if record is None or build is None or record.image.partition("@")[0] != str(build.image):
         raise RequestError(
             f"the image of {deployment} at {source[:12]} cannot be built again: "
-            "its package is not known, or the environment builds other images by now",
+            "its record is gone, or the environment builds other images by now",
             hint="replace the model by that one in DataRobot",
         )
     return builds.order(shop, build, again=True)

@@ -138,14 +138,20 @@ class _Action:
         return result
 
     def _edit(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
-        """As `_answer`; what is delivered without a digest has its Job written first."""
+        """As `_answer`; what is delivered without a digest has its Job on `builds` in the same push
+        or, when that did not succeed at once, before."""
+        is_first = self._look is None
         result = self._answer(snapshot)
         build = self._look.build if self._look else None
         by_tag = build and self._look and self._look.image == build.image
-        if isinstance(result, (Edit, Ready)) and build and by_tag and build.package_id:
-            if build.image not in self._ordered:
-                builds.order(self._shop, build, again=False)
-            self._ordered.add(build.image)
+        if not isinstance(result, (Edit, Ready)) or build is None or not by_tag:
+            return result
+        if build.image in self._ordered:
+            return result
+        if is_first and isinstance(result, Edit) and (job := builds.beside(self._shop, build)):
+            return replace(result, before=(job,))
+        builds.order(self._shop, build, again=False)
+        self._ordered.add(build.image)
         return result
 
     def _answer(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
@@ -307,14 +313,9 @@ class _Action:
             stopped = self._request.action is Action.DEPLOYMENT_STOP
             what = "it is not in Git" if stopped else "Git holds this already"
             said = f"nothing to do: {what}, as of {commit[:12]}"
-        build = self._look.build if self._look else None
-        unbuilt = build is not None and build.package_id is None
-        if unbuilt:
-            said += f"; {answers.NO_JOB}"
-        if build:
+        if self._look and self._look.build:
             said += f"; {answers.UNSEEN}"
-        found = answers.under_way(self._request, self._environment, said, commit)
-        return replace(found, status=Status.WARNING) if unbuilt else found
+        return answers.under_way(self._request, self._environment, said, commit)
 
 
 def _shows(shop: Workshop, missing: Missing) -> bool:

@@ -119,7 +119,7 @@ def _build(shop: Workshop, ready: Ready) -> Build | None:
     image = look.image or (gate.parsed(after.image) if gated else None)
     labels = gate.labels(shop, image) if gated and image else {}
     build = look.build
-    stated = build.builder.checksum(build.package_id) if build and build.package_id else None
+    stated = build.builder.checksum(build.package_id) if build else None
     base = "@".join(labels[key] for key in (BASE_NAME_LABEL, BASE_DIGEST_LABEL) if labels.get(key))
     return Build(
         image=after.image,
