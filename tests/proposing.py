@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,10 @@ class Branches(MutableMapping[str, str]):
     def __len__(self) -> int:
         return len(self._refs())
 
+    def items(self) -> ItemsView[str, str]:
+        """By one call of git, not one for each."""
+        return self._refs().items()
+
 
 def live(kind: type[ForgeServer]) -> type[ForgeServer]:
     """The stand-in whose open pull requests are where their branches are."""
@@ -86,7 +90,7 @@ def live(kind: type[ForgeServer]) -> type[ForgeServer]:
             super().decline(number, **how)
 
         def follow(self) -> None:
-            heads = dict(self.branches)
+            heads = dict(self.branches.items())
             for pull in self.pulls.values():
                 head = heads.get(pull.branch)
                 if pull.state == "open" and head and head != pull.head:
@@ -156,14 +160,18 @@ class Proposing:
         config = yaml.safe_load(self.team.config.read_text())
         config |= {
             "delivery": self._delivery,
-            "pull_request": {
-                "provider": self.forge.provider, "api_url": self.forge.api_url,
-                "token": {"env": "FORGE_TOKEN"}, **self._pull_request,
-            },
+            "pull_request": self.settings(),
             "actions": {"budget": 30},
             **self._sections, **sections,
         }  # fmt: skip
         self.team.config.write_text(yaml.safe_dump(config))
+
+    def settings(self, **changes: object) -> dict[str, object]:
+        """The section `pull_request` of the configuration."""
+        return {
+            "provider": self.forge.provider, "api_url": self.forge.api_url,
+            "token": {"env": "FORGE_TOKEN"}, **self._pull_request, **changes,
+        }  # fmt: skip
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -257,7 +265,7 @@ class Proposing:
 
     @property
     def branches(self) -> dict[str, str]:
-        return dict(self.forge.branches)
+        return dict(self.forge.branches.items())
 
     def only(self) -> Pull:
         """The one pull request there is."""

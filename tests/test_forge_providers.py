@@ -17,6 +17,12 @@ from tests.servers.forges.github import GitHubServer
 from tests.servers.forges.gitlab import GitLabServer
 
 BARE = dataclasses.replace(PROPOSAL, labels=(), reviewers=(), assignees=())
+PUSHED = dataclasses.replace(PROPOSAL, labels=(), assignees=(), head_sha=sha("first"))
+
+
+def pushed(body):
+    """The proposal after the commit of that name was pushed."""
+    return dataclasses.replace(PUSHED, body=body, head_sha=sha(body))
 
 
 @pytest.fixture
@@ -231,6 +237,16 @@ class TestGitea:
         forge.create(PROPOSAL)
         assert not any("labels" in line for line in server.log)
 
+    @pytest.mark.parametrize("names", [True, False], ids=["by-name", "before-1.22"])
+    def test_new_labels_are_added_whatever_the_server_knows(self, running, names):
+        server, forge = running(GiteaServer)
+        pull = forge.create(BARE)
+        server.pulls[1].labels.append("needs-discussion")
+        server.have_labels(("unused", "eu"))
+        server.takes_label_names = names
+        forge.update(pull, dataclasses.replace(BARE, labels=("eu", "not there yet")))
+        assert server.pulls[1].labels == ["needs-discussion", "eu", "not there yet"]
+
     def test_auto_merge_in_the_default_style_once_scheduled_stays(self, running):
         server, forge = running(GiteaServer)
         server.style = "rebase"
@@ -285,6 +301,60 @@ class TestBitbucketServer:
         assert server.pulls[1].reviewers == ["ann"]
         forge.close(stale, "Superseded")
         assert server.pulls[1].state == "closed"
+
+    def test_the_version_that_our_push_makes_is_foreseen(self, running):
+        server, forge = running(BitbucketServerServer)
+        seen = forge.create(PUSHED)
+        for body, changes in (("one", 1), ("two", 1)):
+            server.push(BRANCH, sha(body))
+            server.log.clear()
+            seen = forge.update(seen, pushed(body))
+            assert (len(server.log), server.pulls[1].body) == (changes, body)
+        server.log.clear()
+        forge.update(seen, dataclasses.replace(pushed("two"), title="Newer"))
+        assert len(server.log) == 1
+
+    def test_a_push_that_is_late_costs_one_request_more(self, running):
+        server, forge = running(BitbucketServerServer)
+        seen = forge.create(PUSHED)
+        server.log.clear()
+        seen = forge.update(seen, pushed("one"))
+        assert (len(server.log), server.pulls[1].body) == (2, "one")
+        server.push(BRANCH, sha("one"))  # it has come through
+        forge.update(seen, pushed("two"))
+        assert server.pulls[1].body == "two"
+        assert server.pulls[1].reviewers == ["ann"]
+
+    @pytest.mark.parametrize("late", [True, False], ids=["push-is-late", ""])
+    @pytest.mark.parametrize("wanted", [["ann", "bob"], ["bob"], []])
+    def test_reviewers_whom_people_set_stay_even_when_the_push_is_late(self, running, wanted, late):
+        server, forge = running(BitbucketServerServer)
+        server.people |= {"eve"}
+        server.ask_for_review(forge.create(PUSHED).number, "ann", "eve")
+        server.ask_for_review(1, "ann")
+        seen = forge.look(1)
+        server.ask_for_review(1, *wanted)
+        if not late:
+            server.push(BRANCH, sha("one"))
+        written = forge.update(seen, pushed("one"))
+        assert (server.pulls[1].body, server.pulls[1].reviewers) == ("one", wanted)
+        assert written.native["version"] == server.pulls[1].version
+
+    def test_a_version_that_the_base_has_made_takes_nothing_back(self, running):
+        server, forge = running(BitbucketServerServer)
+        seen = forge.create(PUSHED)
+        server.ask_for_review(1, "bob")
+        seen = forge.look(1)
+        server.branches["main"] = sha("newer main")
+        forge.update(seen, pushed("one"))
+        assert (server.pulls[1].body, server.pulls[1].reviewers) == ("one", ["bob"])
+
+    def test_a_draft_that_people_made_ready_stays_ready(self, running):
+        server, forge = running(BitbucketServerServer)
+        seen = forge.create(dataclasses.replace(PUSHED, draft=True))
+        server.mark_ready(1)
+        forge.update(seen, pushed("one"))
+        assert (server.pulls[1].body, server.pulls[1].draft) == ("one", False)
 
     def test_one_decided_meanwhile_is_an_error(self, running):
         server, forge = running(BitbucketServerServer)

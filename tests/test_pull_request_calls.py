@@ -1,5 +1,6 @@
 """No more requests to a provider than it takes, over every provider; git's own are not counted."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -8,12 +9,24 @@ import yaml
 
 from gitops_bridge import agent
 from gitops_bridge.bridge import handle
+from gitops_bridge.rest import Rest
 from tests.proposing import BRANCH, Proposing
 from tests.servers.forges.contract import PROVIDERS
 from tests.servers.forges.github import GitHubServer
+from tests.servers.forges.gitlab import GitLabServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
 
-LABELS = ("models", "env/prod", "change/start", "change/replace", "change/stop")
+LABELS = ("models", "env/prod", "change/start", "change/replace", "change/stop", "eu", "risk")
+UPDATES = {
+    # of a known number, with: a newer text, a new title too, two new labels too
+    "github": (1, 1, 2),  # labels are a request of their own
+    "gitlab": (1, 2, 1),  # a title carries the draft mark, which people may have changed: a look
+    "gitea": (1, 2, 2),  # both
+    "bitbucket-cloud": (2, 2, 2),  # takes away the reviewers a change does not name: a look
+    "bitbucket-server": (1, 1, 1),
+    "azure-devops": (1, 1, 3),  # each label is a request of its own
+}
+"""Requests for an update. No look goes before it but where it keeps what people did."""
 
 
 @pytest.fixture(params=PROVIDERS, ids=lambda kind: kind.provider)
@@ -59,16 +72,70 @@ def test_a_replay_is_one(site):
     assert len(counted(site)) == 1
 
 
-def test_an_update_is_one_when_its_number_is_known_else_two(site):
+def test_an_update_is_one_when_its_number_is_known_and_one_where_people_may_have_changed_it(site):
+    text, title, labels = UPDATES[site.forge.provider]
     site.start()
     counted(site)
     site.start(MODEL_B)
-    assert len(counted(site)) == (2 if site.forge.looks_before else 1)
+    assert len(counted(site)) == text
     assert MODEL_B in site.only().body
+    site.start(MODEL_A, name="Churn of customers")
+    assert len(counted(site)) == title
+    assert "Churn of customers" in site.only().title
+    site.configure(pull_request=site.settings(labels=["models", "eu", "risk"]))
+    site.start(MODEL_B, name="Churn of customers")
+    assert len(counted(site)) == labels
+    if site.only().labels:
+        assert {"models", "eu", "risk"} <= set(site.only().labels)
+
+
+def test_an_update_is_two_when_its_number_is_not_known(site):
+    site.start()
     shutil.rmtree(site.folder / "cache")
-    site.start(MODEL_A)
+    counted(site)
+    site.start(MODEL_B, name="Churn of customers")
     assert len(counted(site)) == 2
-    assert MODEL_A in site.only().body
+    assert MODEL_B in site.only().body
+
+
+def test_the_look_before_an_update_asks_only_for_what_has_changed(tmp_path):
+    with Proposing(tmp_path, GitLabServer) as site:
+        site.start()
+        site.status()
+        site.forge.head_lag = 1  # else the push changes what there is to see
+        asked = []
+        site.forge.fail(400, when=lambda request: asked.append(request.headers["If-None-Match"]))
+        site.start(MODEL_B, name="Churn of customers")
+        assert [bool(etag) for etag in asked] == [True, False]
+        assert "Churn of customers" in site.only().title
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_killed_between_labels_and_text_an_update_is_made_whole(site, monkeypatch, done):
+    """A list in between shows what is there, which must not be taken for all of it."""
+    site.start()
+    site.configure(pull_request=site.settings(labels=["models", "eu", "risk"]))
+    sent, left = Rest.request, iter(range(done))
+
+    def request(self, method, *args, **options):
+        if method != "GET" and next(left, None) is None:
+            raise Killed
+        return sent(self, method, *args, **options)
+
+    with monkeypatch.context() as patched, contextlib.suppress(Killed):
+        patched.setattr(Rest, "request", request)
+        site.start(MODEL_B)
+    pulls = site.shop().pulls()
+    with pulls.listing("gitops-bridge/"):
+        assert pulls.look(BRANCH).is_at(site.branches[BRANCH])
+    site.start(MODEL_B)
+    assert MODEL_B in site.only().body
+    if site.only().labels:
+        assert {"models", "eu", "risk"} <= set(site.only().labels)
 
 
 def test_closed_in_the_moment_of_an_update(site):

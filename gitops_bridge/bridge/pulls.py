@@ -106,10 +106,10 @@ class Pulls:
         One that turns out to have ended at `commit` is returned as it ended; where it ended at an
         older commit, the newer one gets a pull request of its own.
         """
-        written = None
-        if pull is not None and pull.state == "open":
-            if unseen and not _changes(pull, proposal) <= self._forge().unseen:
-                pull = self._forge().look(pull.number) or pull
+        written = pull
+        if pull and unseen and not _changes(pull, proposal) <= self._forge().unseen:
+            written = pull = self._forge().look(pull.number, pull.etag) or pull
+        if pull and pull.state == "open":
             if self.is_found_again(pull):
                 pull = self._forge().complete(pull, proposal)
             written = self._forge().update(pull, proposal)
@@ -177,9 +177,7 @@ class Pulls:
 
 
 def _changes(pull: PullRequest, proposal: Proposal) -> set[str]:
-    title = {"title"} if proposal.title != pull.title else set()
-    labels = {"labels"} if not set(proposal.labels) <= set(pull.labels) else set()
-    return {"body"} | title | labels
+    return {"body"} if proposal.title == pull.title else {"title", "body"}
 
 
 def _rank(pull: PullRequest) -> tuple[bool, int]:

@@ -65,6 +65,7 @@ def proposal(
         reviewers=settings.reviewers,
         assignees=settings.assignees,
         draft=settings.draft or text.title.startswith(pull_request.PENDING),
+        head_sha=commit,
     ), warning
 
 

@@ -25,6 +25,7 @@ from gitops_bridge.forge.model import (
     Right,
     State,
     cut,
+    lacking,
     moved,
     newest,
 )
@@ -45,7 +46,7 @@ class AzureDevOps:
     provider = "azure-devops"
     limits = Limits(title=400, body=4_000)
     features = frozenset({"draft", "labels", "reviewers", "auto-merge"})
-    unseen = frozenset({"title", "body", "labels"})
+    unseen = frozenset({"title", "body"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         203: _TOKEN,
@@ -86,23 +87,20 @@ class AzureDevOps:
         return replace(self._pull(answer.data), warnings=warnings)
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        """Labels are not part of a change: each new one is a request."""
-        path = f"{self._path}/{pull.number}"
+        """Each new label is a request."""
+        path, warnings, labels = f"{self._path}/{pull.number}", list[str](), list(pull.labels)
 
         def write(wanted: Proposal) -> PullRequest:
-            written = self._pull(self._ask("PATCH", path, self._text(wanted)))
-            labels, warnings = list(pull.labels), list[str]()
+            return self._pull(self._ask("PATCH", path, self._text(wanted)))
 
-            def add(name: str) -> None:
-                self._ask("POST", f"{path}/labels", {"name": name})
-                labels.append(name)
+        def add(name: str) -> None:
+            self._ask("POST", f"{path}/labels", {"name": name})
+            labels.append(name)
 
-            for name in wanted.labels:
-                if name not in labels:
-                    tried(warnings, "labels", partial(add, name))
-            return replace(written, labels=tuple(labels), warnings=tuple(warnings))
-
-        return changed(write, self.look, pull, proposal)
+        for name in lacking(pull, proposal):
+            tried(warnings, "labels", partial(add, name))
+        written = changed(write, self.look, pull, proposal)
+        return replace(written, labels=tuple(labels), warnings=tuple(warnings))
 
     def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         return pull

@@ -1,14 +1,16 @@
 """Bitbucket Data Center. https://developer.atlassian.com/server/bitbucket/rest/
 
-No labels or assignees. Every change names the version it is based on; a stale one, as it is after
-each push, is refused and made once more on the present version, which the refusal tells.
+No labels or assignees. Every change names the version it is based on; a stale one is refused and
+made once more on the present version, which the refusal tells.
 https://support.atlassian.com/bitbucket-data-center/kb/bitbucket-server-rest-api-for-merging-pull-request-fails/
+Each change and each push to either branch raises the version by one, a push some time after it.
+https://github.com/renovatebot/renovate/issues/3257 https://github.com/renovatebot/renovate/pull/3950
 Reviewers not named in a change would be removed by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -70,19 +72,23 @@ class BitbucketServer:
             "toRef": {"id": f"refs/heads/{proposal.base}", "repository": repository},
             **_draft(proposal.draft),
         }
-        people = {"reviewers": [{"user": {"name": name}} for name in proposal.reviewers]}
+        people = {"reviewers": _named(proposal.reviewers)}
         answer, warnings = post(self._api, self._path, body, people, _exists)
         if answer.problem is not None:
             return self.update(self._existing(proposal.branch, answer), proposal)
         return replace(_pull(answer.data), warnings=warnings)
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        def write(wanted: Proposal) -> PullRequest:
-            def change(present: PullRequest) -> Answer:
-                body = {**self._text(wanted), **present.native, **_draft(present.draft)}
-                return self._change("PUT", f"{self._path}/{pull.number}", body)
+        """On the version that our own push makes, foreseen from `pull`. When the answer does not
+        show that push yet, somebody else has made that version, by a change that nobody has seen.
+        """
+        foreseen = _pushed(pull, proposal.head_sha)
 
-            return _pull(self._on_present_version(pull, change).data)
+        def write(wanted: Proposal) -> PullRequest:
+            base, written = self._edited(foreseen, lambda _: self._text(wanted))
+            if base is foreseen is not pull and not written.is_at(proposal.head_sha):
+                return self._given_back(pull, written)
+            return written
 
         return changed(write, self.look, pull, proposal)
 
@@ -91,13 +97,7 @@ class BitbucketServer:
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         """Servers before 8.18 leave it as it is."""
-
-        def change(present: PullRequest) -> Answer:
-            text = {"title": present.title, "description": present.body}
-            body = {**text, **present.native, "draft": draft}
-            return self._change("PUT", f"{self._path}/{pull.number}", body)
-
-        return _pull(self._on_present_version(pull, change).data)
+        return self._edited(pull, lambda _: {"draft": draft})[1]
 
     def look(self, number: int, etag: str | None = None) -> PullRequest | None:
         answer = self._api.ask("GET", f"{self._path}/{number}", etag=etag)
@@ -162,21 +162,59 @@ class BitbucketServer:
             Right("propose pull requests", written, _PERMISSION),
         )
 
+    def _edited(
+        self, pull: PullRequest, wanted: Callable[[PullRequest], Mapping[str, Any]]
+    ) -> tuple[PullRequest, PullRequest]:
+        """What was changed and what became of it: all stays but what `wanted` makes of it."""
+
+        def change(present: PullRequest) -> Answer:
+            body = {
+                "title": present.title, "description": present.body, **_draft(present.draft),
+                "reviewers": _named(present.native["reviewers"]),
+                "version": present.native["version"], **wanted(present),
+            }  # fmt: skip
+            return self._change("PUT", f"{self._path}/{pull.number}", body)
+
+        base, answer = self._on_present_version(pull, change)
+        return base, _pull(answer.data)
+
+    def _given_back(self, seen: PullRequest, written: PullRequest) -> PullRequest:
+        """With the reviewers as somebody set them after `seen`, before our change took that back:
+        of the changes of reviewers since then, theirs is the first."""
+        acts = self._api.get(f"{self._path}/{seen.number}/activities", limit=100)["values"]
+        since = [
+            act for act in acts
+            if act["action"] == "UPDATED" and act["createdDate"] > seen.native["updated"]
+        ]  # fmt: skip
+        theirs = since[-1] if since else {}
+        added, removed = (
+            [user["name"] for user in theirs.get(key) or ()]
+            for key in ("addedReviewers", "removedReviewers")
+        )
+
+        def reviewers(present: PullRequest) -> Mapping[str, Any]:
+            stay = [name for name in present.native["reviewers"] if name not in removed]
+            return {"reviewers": _named(dict.fromkeys([*stay, *added]))}
+
+        return self._edited(written, reviewers)[1] if added or removed else written
+
     def _change(self, method: str, path: str, body: Mapping[str, Any]) -> Answer:
         params = {"version": body["version"]} if method == "POST" else None
         return self._api.ask(method, path, params=params, body=body, tolerate=frozenset({409}))
 
     def _on_present_version(
         self, pull: PullRequest, change: Callable[[PullRequest], Answer]
-    ) -> Answer:
-        """The refusal of a stale version carries the pull request as it is."""
+    ) -> tuple[PullRequest, Answer]:
+        """What was changed and the answer. The refusal of a stale version carries the pull request
+        as it is."""
         answer = change(pull)
         if answer.problem is not None and "OutOfDate" in str(answer.data):
             told = _carried(answer, "pullRequest")
-            answer = change(_pull(told or self._api.get(f"{self._path}/{pull.number}")))
+            pull = _pull(told or self._api.get(f"{self._path}/{pull.number}"))
+            answer = change(pull)
         if answer.problem is not None:
             raise answer.problem
-        return answer
+        return pull, answer
 
     def _existing(self, branch: str, answer: Answer) -> PullRequest:
         """The refusal carries it whole."""
@@ -208,6 +246,18 @@ def _carried(answer: Answer, key: str) -> Mapping[str, Any] | None:
     return next((error[key] for error in answer.data["errors"] if key in error), None)
 
 
+def _pushed(pull: PullRequest, head_sha: str) -> PullRequest:
+    """`pull` as the push of `head_sha` makes it. Nothing is foreseen of a draft: people make it
+    ready, which a change to a version that nobody has seen would take back."""
+    if not head_sha or pull.is_at(head_sha) or pull.draft:
+        return pull
+    return replace(pull, native={**pull.native, "version": pull.native["version"] + 1})
+
+
+def _named(reviewers: Iterable[str]) -> list[dict[str, Any]]:
+    return [{"user": {"name": name}} for name in reviewers]
+
+
 def _draft(draft: bool) -> dict[str, bool]:
     """Named only where it is one: servers before 8.18 do not know the word."""
     return {"draft": True} if draft else {}
@@ -227,7 +277,6 @@ def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
     state = _STATES.get(item["state"], "open")
     head = item["fromRef"]["latestCommit"]
     merged = ((item.get("properties") or {}).get("mergeCommit") or {}).get("id") or head
-    reviewers = [{"user": {"name": one["user"]["name"]}} for one in item.get("reviewers", ())]
     return PullRequest(
         number=item["id"],
         url=item["links"]["self"][0]["href"],
@@ -240,7 +289,11 @@ def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
         draft=bool(item.get("draft")),
         merge_commit=merged if state == "merged" else None,
         etag=etag,
-        native={"version": item["version"], "reviewers": reviewers},
+        native={
+            "version": item["version"],
+            "updated": item["updatedDate"],
+            "reviewers": [one["user"]["name"] for one in item.get("reviewers", ())],
+        },
     )
 
 

@@ -1,13 +1,16 @@
 """Gitea and Forgejo. https://docs.gitea.com/api/ · https://forgejo.org/docs/latest/user/api-usage/
 
 Their lists have no filter by head branch, so `find` reads the newest page and, where that is not
-all there is, the open ones. Labels go by id. A draft is a title prefix.
+all there is, the open ones. `pulls/{base}/{head}` is no way around: of all that a branch ever had
+it gives the first, closed or not, and none that people have pointed at another base.
+https://github.com/go-gitea/gitea/issues/16289 (`GetPullRequestByBaseHeadInfo` in models/issues)
+Labels of a new one go by id. A draft is a title prefix.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +26,7 @@ from gitops_bridge.forge.model import (
     Right,
     State,
     cut,
+    lacking,
     moved,
     newest,
 )
@@ -88,21 +92,18 @@ class Gitea:
         return replace(pull, warnings=tuple(warnings))
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        path = f"{self._path}/pulls/{pull.number}"
+        path, warnings = f"{self._path}/pulls/{pull.number}", list[str]()
 
         def write(wanted: Proposal) -> PullRequest:
-            body: dict[str, Any] = self._text(wanted, pull.draft)
+            body = self._text(wanted, pull.draft)
             if proposal.title == pull.title:  # it carries the draft mark
                 del body["title"]
-            warnings, ids = list[str](), list[int]()
-            if missing := [label for label in wanted.labels if label not in pull.labels]:
-                tried(warnings, "labels", lambda: ids.extend(self._label_ids(missing)))
-            if ids:
-                body["labels"] = [*pull.native["labels"], *ids]
-            written = _pull(self._api.ask("PATCH", path, body=body).data)
-            return replace(written, warnings=tuple(warnings))
+            return _pull(self._api.ask("PATCH", path, body=body).data)
 
-        return changed(write, self.look, pull, proposal)
+        if labels := lacking(pull, proposal):
+            tried(warnings, "labels", lambda: self._add_labels(pull.number, labels))
+        written = changed(write, self.look, pull, proposal)
+        return replace(written, warnings=tuple(warnings))
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         title = cut((_DRAFT if draft else "") + pull.title, self.limits.title)
@@ -203,7 +204,16 @@ class Gitea:
         body = {"reviewers": people, "team_reviewers": teams}
         self._api.ask("POST", f"{self._path}/pulls/{number}/requested_reviewers", body=body)
 
-    def _label_ids(self, names: tuple[str, ...] | list[str]) -> list[int]:
+    def _add_labels(self, number: int, names: list[str]) -> None:
+        """By name where the server takes names, as Gitea does since 1.22: one that is not there is
+        left out without a word. Else by id. https://github.com/go-gitea/gitea/pull/30943"""
+        path = f"{self._path}/issues/{number}/labels"
+        answer = self._api.ask("POST", path, body={"labels": names}, tolerate=frozenset({422}))
+        added = [] if answer.problem else [label["name"] for label in rows(answer.data)]
+        if not set(names) <= set(added):
+            self._api.ask("POST", path, body={"labels": self._label_ids(names)})
+
+    def _label_ids(self, names: Iterable[str]) -> list[int]:
         """Ids of the repository's labels; read once, missing ones created."""
         if any(name not in self._labels for name in names):
             for page in self._api.pages(f"{self._path}/labels", limit=_PAGE):
@@ -253,7 +263,6 @@ def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
         etag=etag,
         native={
             "asked": bool(item.get("requested_reviewers")),
-            "labels": [label["id"] for label in item["labels"] or ()],
             "style": (item["base"].get("repo") or {}).get("default_merge_style") or "merge",
         },
     )

@@ -24,6 +24,7 @@ from gitops_bridge.forge.model import (
     Right,
     State,
     cut,
+    lacking,
     newest,
 )
 
@@ -98,7 +99,7 @@ class GitHub:
 
     def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         """The labels are set last: one that has them is complete."""
-        if proposal.labels and set(proposal.labels) <= set(pull.labels):
+        if proposal.labels and not lacking(pull, proposal):
             return pull
         warnings: list[str] = []
         for what, path, body in _additions(proposal, pull.number):
@@ -107,20 +108,22 @@ class GitHub:
         return replace(pull, labels=labels, warnings=tuple(warnings))
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        """By the issue behind the pull request: that takes title, body and labels at once."""
+        """By the issue behind the pull request, whose answer has the labels too."""
+        path, warnings = f"issues/{pull.number}", list[str]()
 
         def write(wanted: Proposal) -> PullRequest:
-            body: dict[str, Any] = self._text(wanted)
-            if not set(wanted.labels) <= set(pull.labels):
-                body["labels"] = list(dict.fromkeys(pull.labels + wanted.labels))
-            issue = self._api.ask("PATCH", f"{self._path}/issues/{pull.number}", body=body).data
+            answer = self._api.ask("PATCH", f"{self._path}/{path}", body=self._text(wanted))
+            issue = answer.data
             return replace(
                 pull, title=issue["title"], body=issue["body"] or "", etag=None,
                 state="open" if issue["state"] == "open" else "closed",
                 labels=tuple(label["name"] for label in issue["labels"]),
             )  # fmt: skip
 
-        return changed(write, self.look, pull, proposal)
+        if labels := lacking(pull, proposal):
+            tried(warnings, "labels", lambda: self._post(f"{path}/labels", {"labels": labels}))
+        written = changed(write, self.look, pull, proposal)
+        return replace(written, warnings=tuple(warnings))
 
     def set_draft(self, pull: PullRequest, draft: bool) -> PullRequest:
         name = "convertPullRequestToDraft" if draft else "markPullRequestReadyForReview"

@@ -41,7 +41,7 @@ class GitLab:
     provider = "gitlab"
     limits = Limits(title=255, body=1_048_576)
     features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
-    unseen = frozenset({"body", "labels"})
+    unseen = frozenset({"body"})
     headers: Mapping[str, str] = {}
     cures: Mapping[int, str] = {
         401: f"the GitLab token is wrong, has expired or lacks the scope; it takes {_SCOPE}",

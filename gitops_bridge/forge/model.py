@@ -21,6 +21,7 @@ class Proposal:
 
     `reviewers` and `assignees` are the provider's own names for people (docs/forges.md); a reviewer
     `organisation/team` is a team. What a provider has not (see `Forge.features`) is left out.
+    `head_sha` is the commit that was pushed to the branch for it; "" where that is not known.
     """
 
     branch: str
@@ -31,6 +32,7 @@ class Proposal:
     reviewers: tuple[str, ...] = ()
     assignees: tuple[str, ...] = ()
     draft: bool = False
+    head_sha: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ class Forge(Protocol):
     features: frozenset[str]
     """Of draft, labels, reviewers, assignees, auto-merge."""
     unseen: frozenset[str]
-    """Of title, body and labels: what `update` may change without a look before it and undo nothing
-    that people did meanwhile."""
+    """Of title and body: what `update` may change without a look before it and undo nothing that
+    people did meanwhile. Labels are added everywhere without one."""
 
     def find(self, branch: str) -> PullRequest | None:
         """The pull request of head `branch`: the open one, else the newest merged or closed."""
@@ -118,7 +120,8 @@ class Forge(Protocol):
         """Give an open one the proposal's title, body and labels; people's own labels stay.
 
         `pull` may be out of date, but for what is not `unseen`. One that has ended meanwhile is
-        returned as it ended, and keeps the text of `pull`.
+        returned as it ended, and keeps the text of `pull`. Where labels are requests of their own
+        they come before the text: once that is there, nothing is missing.
         """
 
     def complete(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
@@ -161,6 +164,11 @@ def moved(pull: PullRequest, head_sha: str) -> ForgeError:
         f"{pull.url}: auto-merge: the branch is not at {head_sha}",
         hint="the branch moved: look again", retry=True,
     )  # fmt: skip
+
+
+def lacking(pull: PullRequest, proposal: Proposal) -> list[str]:
+    """The proposal's labels that `pull` has not."""
+    return [label for label in proposal.labels if label not in pull.labels]
 
 
 def newest(pulls: Iterable[PullRequest], branch: str) -> PullRequest | None:

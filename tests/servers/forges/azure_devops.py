@@ -173,7 +173,7 @@ class AzureDevOpsServer(ForgeServer):
     def threads(self, request: Request, number: str) -> Reply:
         self.need("read")
         threads = []
-        for at, (kind, who, text) in enumerate(self.known(number).events):
+        for at, (kind, who, text, *_) in enumerate(self.known(number).events):
             comment = {
                 "author": self._identity(who),
                 "content": text or f"{who} abandoned the pull request",

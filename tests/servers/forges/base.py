@@ -15,10 +15,19 @@ import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.servers.forges.description import Description
+
+
+class Event(NamedTuple):
+    kind: str
+    who: str
+    text: str = ""
+    at: int = 0
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass
@@ -36,7 +45,7 @@ class Pull:
     reviewers: list[str] = field(default_factory=list)
     assignees: list[str] = field(default_factory=list)
     comments: list[tuple[str, str]] = field(default_factory=list)
-    events: list[tuple[str, str, str]] = field(default_factory=list)  # kind, who, text
+    events: list[Event] = field(default_factory=list)
     by: str | None = None
     commit: str | None = None
     auto_merge: str | None = None
@@ -93,7 +102,6 @@ class ForgeServer:
     completes_later = False  # by requests after the creation
     closes_with_branch = False  # an open one, when its branch is deleted
     drops_auto_merge = False  # when something is pushed to the branch
-    looks_before = False  # a change must name what only a look tells
     names_existing = False  # the refusal of a second one names the first
     ignores_strangers = False  # an unknown reviewer is left out without a word
     token = "canary-0123456789"
@@ -163,8 +171,8 @@ class ForgeServer:
         if comment:
             self.say(pull, by, comment)
         pull.state, pull.by = "closed", by
-        pull.events.append(("close", by, ""))
         self.touch(pull)
+        pull.events.append(Event("close", by, at=pull.updated))
 
     def mark_ready(self, number: int) -> None:
         """It is no draft any more."""
@@ -173,8 +181,8 @@ class ForgeServer:
 
     def say(self, pull: Pull, who: str, text: str) -> None:
         pull.comments.append((who, text))
-        pull.events.append(("comment", who, text))
         self.touch(pull)
+        pull.events.append(Event("comment", who, text, at=pull.updated))
 
     def delete_branch(self, branch: str, by: str = "ann") -> None:
         del self.branches[branch]

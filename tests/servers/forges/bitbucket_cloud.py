@@ -21,7 +21,6 @@ class BitbucketCloudServer(ForgeServer):
     provider = "bitbucket-cloud"
     api_path = "/2.0"
     page_size = 50
-    looks_before = True  # the reviewers
     names_existing = True  # by changing it
     description = "bitbucket-cloud.json"
     undescribed = frozenset(
@@ -139,7 +138,6 @@ class BitbucketCloudServer(ForgeServer):
         pull.title, pull.body = body["title"], body.get("description", "")
         pull.reviewers = [one["uuid"].strip("{}") for one in body.get("reviewers", [])]
         pull.draft = body.get("draft", False)
-        pull.draft = request.body.get("draft", pull.draft)
         self.touch(pull)
         return Reply(200, self.shape(pull, whole=True))
 

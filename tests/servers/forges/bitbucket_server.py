@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request
+from tests.servers.forges.base import Event, ForgeServer, Pull, Refused, Reply, Request
 
 _REPO = "/projects/TEAM/repos/models"
 _PULLS = f"{_REPO}/pull-requests"
 _STATES = {"open": "OPEN", "merged": "MERGED", "closed": "DECLINED"}
+_ACTIONS = {"comment": "COMMENTED", "close": "DECLINED", "update": "UPDATED"}
 _PULL_ERRORS = "com.atlassian.bitbucket.pull."
 
 
@@ -20,7 +21,6 @@ class BitbucketServerServer(ForgeServer):
     api_path = "/rest/api/latest"
     description = "bitbucket-server.json"
     project = "TEAM/models"
-    looks_before = True  # the version that the last push made
     names_existing = True
     routes: ClassVar[dict[str, str]] = {
         f"GET {_REPO}": "repository",
@@ -35,6 +35,31 @@ class BitbucketServerServer(ForgeServer):
         rf"POST {_PULLS}/(\d+)/comments": "add_comment",
         rf"GET {_PULLS}/(\d+)/activities": "activities",
     }
+
+    def __init__(self, branches: Any = None) -> None:
+        super().__init__(branches)
+        self._bases: dict[int, str] = {}
+
+    def answer(self, request: Request) -> Reply | None:
+        """What is pushed to the base changes a pull request too."""
+        heads = dict(self.branches.items())
+        for pull in self.pulls.values():
+            before = self._bases.get(pull.number)
+            self._bases[pull.number] = heads[pull.base]
+            if pull.state == "open" and before not in {None, heads[pull.base]}:
+                self.touch(pull)
+        return super().answer(request)
+
+    def ask_for_review(self, number: int, *names: str, by: str = "ann") -> None:
+        """The reviewers of a pull request shall be these."""
+        pull = self.pulls[number]
+        added = tuple(name for name in names if name not in pull.reviewers)
+        removed = tuple(name for name in pull.reviewers if name not in names)
+        pull.reviewers = list(names)
+        self.touch(pull)
+        if added or removed:
+            event = Event("update", by, at=pull.updated, added=added, removed=removed)
+            pull.events.append(event)
 
     @property
     def remote(self) -> str:
@@ -148,11 +173,11 @@ class BitbucketServerServer(ForgeServer):
         """What is not named is taken away: so it is with reviewers."""
         self.need("write")
         pull = self._current(number, request.body["version"])
+        names = self._reviewers(request.body)
         pull.title, pull.body = request.body["title"], request.body["description"]
-        pull.reviewers = self._reviewers(request.body)
         if self.drafts_allowed:
             pull.draft = request.body.get("draft", False)
-        self.touch(pull)
+        self.ask_for_review(pull.number, *names, by="bridge")
         return Reply(200, self.shape(pull))
 
     def do_decline(self, request: Request, number: str) -> Reply:
@@ -191,10 +216,15 @@ class BitbucketServerServer(ForgeServer):
 
     def activities(self, request: Request, number: str) -> Reply:
         self.need("read")
-        acts = []
-        for kind, who, text in reversed(self.known(number).events):
-            act = {"action": "COMMENTED" if kind == "comment" else "DECLINED"}
-            acts.append({**act, "user": {"name": who}, "comment": {"text": text}})
+        acts: list[dict[str, Any]] = []
+        for event in reversed(self.known(number).events):
+            act = {"action": _ACTIONS[event.kind], "createdDate": event.at}
+            acts.append({**act, "user": {"name": event.who}})
+            if event.kind == "comment":
+                acts[-1]["comment"] = {"text": event.text}
+            if event.kind == "update":
+                acts[-1]["addedReviewers"] = [{"name": name} for name in event.added]
+                acts[-1]["removedReviewers"] = [{"name": name} for name in event.removed]
         return self._page(request, acts)
 
     def shape(self, pull: Pull) -> dict[str, Any]:
@@ -203,6 +233,7 @@ class BitbucketServerServer(ForgeServer):
         return {
             "id": pull.number,
             "version": pull.version,
+            "updatedDate": pull.updated,
             "state": _STATES[pull.state],
             "title": pull.title,
             "description": pull.body,

@@ -32,6 +32,7 @@ class GiteaServer(ForgeServer):
         rf"POST {_REPO}/pulls/(\d+)/requested_reviewers": "ask_review",
         rf"GET {_REPO}/issues/(\d+)/timeline": "timeline",
         rf"POST {_REPO}/issues/(\d+)/comments": "add_comment",
+        rf"POST {_REPO}/issues/(\d+)/labels": "label_issue",
         f"GET {_REPO}/labels": "labels",
         f"POST {_REPO}/labels": "add_label",
     }
@@ -39,6 +40,7 @@ class GiteaServer(ForgeServer):
     def __init__(self, branches: Any = None) -> None:
         super().__init__(branches)
         self.label_ids: dict[str, int] = {}
+        self.takes_label_names = True  # since 1.22
         self.style = "squash"
 
     def have_labels(self, names: tuple[str, ...]) -> None:
@@ -156,7 +158,7 @@ class GiteaServer(ForgeServer):
         self.need("read")
         events = [
             {"type": kind, "user": {"login": who}, "body": text}
-            for kind, who, text in self.known(number).events
+            for kind, who, text, *_ in self.known(number).events
         ]
         return self.paged(request, events, "limit")
 
@@ -175,6 +177,19 @@ class GiteaServer(ForgeServer):
             raise Refused(422, "invalid color")
         self.label_ids[request.body["name"]] = len(self.label_ids) + 1
         return Reply(201, self._label(request.body["name"]))
+
+    def label_issue(self, request: Request, number: str) -> Reply:
+        """By ids or by names; a name that is none of the repository's is passed over."""
+        self.need("write")
+        pull, wanted = self.known(number), request.body["labels"]
+        if isinstance(wanted[0], int):
+            wanted = self._names(wanted)
+        elif not self.takes_label_names:
+            raise Refused(422, "json: cannot unmarshal string into Go value of type int64")
+        known = [name for name in wanted if name in self.label_ids]
+        pull.labels = list(dict.fromkeys(pull.labels + known))
+        self.touch(pull)
+        return Reply(200, [self._label(name) for name in pull.labels])
 
     def _label(self, name: str) -> dict[str, Any]:
         number = self.label_ids.setdefault(name, len(self.label_ids) + 1)

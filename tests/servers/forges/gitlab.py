@@ -161,7 +161,7 @@ class GitLabServer(ForgeServer):
         self.need("read")
         said = [
             {"author": {"username": who}, "body": text or kind, "system": kind != "comment"}
-            for kind, who, text in reversed(self.known(number).events)
+            for kind, who, text, *_ in reversed(self.known(number).events)
         ]
         return self.paged(request, said, "per_page")
 
