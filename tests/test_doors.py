@@ -336,21 +336,26 @@ def test_sigterm_still_gets_a_status(door, team):
     assert "told to end" in written["msg"]
 
 
-EARLY = """
-import importlib, os, signal
-from gitops_bridge import cli
-load = importlib.import_module
-def told_while_loading(name):
-    os.kill(os.getpid(), signal.SIGTERM)
-    return load(name)
-importlib.import_module = told_while_loading
-cli.main()
+TOLD_WHILE_LOADING = """
+import os, signal, sys
+class Teller:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Teller())
 """
 
 
-def test_sigterm_before_our_runner_is_loaded_still_gets_a_status(team):
-    arguments = ours(team, "deployment_start", action_file(team.folder))[3:]
-    _, status = run([sys.executable, "-c", EARLY, *arguments], team)
+@pytest.mark.parametrize(
+    "module", ["gitops_bridge.cli", "click", "gitops_bridge.cli.run", "gitops_bridge.bridge"]
+)
+def test_sigterm_while_our_runner_loads_still_gets_a_status(team, monkeypatch, module):
+    """Python runs a module `sitecustomize` before anything else."""
+    teller = TOLD_WHILE_LOADING.format(name=module)
+    (team.folder / "sitecustomize.py").write_text(teller)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(team.folder), *sys.path]))
+    _, status = run(ours(team, "deployment_start", action_file(team.folder)), team)
     assert status["status"] == "failing"
     assert "told to end" in status["msg"]
     assert team.log() == ["Set up"]

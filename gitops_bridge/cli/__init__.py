@@ -7,7 +7,6 @@ process. Errors end here: message and cure on standard error, exit code by whose
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import traceback
 
@@ -45,8 +44,6 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        if name == "run":  # it answers a SIGTERM with a status file, once it is loaded
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         module = importlib.import_module(f"gitops_bridge.cli.{name.replace('-', '_')}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
@@ -58,6 +55,7 @@ class _Verbs(click.Group):
 
 @click.command(
     cls=_Verbs,
+    subcommand_metavar="VERB [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nShell completion, here and in ~/.bashrc:\n  "
     'eval "$(_GITOPS_BRIDGE_COMPLETE=bash_source gitops-bridge)"',
@@ -72,7 +70,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """Run the verb of the command line; what it raises becomes words and an exit code."""
     try:
         cli(prog_name="gitops-bridge", standalone_mode=False)
     except click.exceptions.Abort:
