@@ -113,6 +113,7 @@ PROD = "environments/65a000000000000000000001"
             "datarobot.verify_ssl: true or false",
         ),
         ("nonsense", {}, "nonsense: is unknown"),
+        ("repository/builds_branch", "main", "repository.builds_branch: 'main' is repository.bra"),
     ],
 )
 def test_bad_configuration_names_the_dotted_key(path, value, told):
@@ -120,6 +121,16 @@ def test_bad_configuration_names_the_dotted_key(path, value, told):
         load(changed(path, value), "gitops-bridge.yaml")
     assert told in str(caught.value)
     assert "gitops-bridge.yaml" in str(caught.value)
+
+
+def test_a_file_of_something_else_is_told_in_a_few_words():
+    with pytest.raises(ConfigError) as caught:
+        load({f"xyz{number}": "x" for number in range(50)}, "values.yaml")
+    said = str(caught.value)
+    assert "xyz0, xyz1, xyz2" in said
+    assert "xyz9" not in said
+    assert "…: are unknown; known: repository, environments" in said
+    assert len(said) < 600
 
 
 def test_a_secret_in_the_wrong_place_is_not_repeated():

@@ -235,6 +235,11 @@ def _app(section: Section) -> App:
 def _unserved(config: Config) -> list[str]:
     """Policies that lack what they need."""
     problems = []
+    if config.repository.builds_branch == config.repository.branch:
+        problems.append(
+            f"repository.builds_branch: {config.repository.branch!r:.60} is repository.branch too; "
+            "builds need a branch of their own"
+        )
     if config.delivery.proposes and not (config.pull_request.token or config.pull_request.app):
         problems.append(
             "pull_request.token: is missing, and delivery: pull-request needs it (or "

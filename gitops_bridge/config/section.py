@@ -12,6 +12,8 @@ from gitops_bridge.config.model import Secret
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
+_NAMED = 8
+"""Unknown keys that are named: of a file that is something else altogether, some will do."""
 
 
 class Section:
@@ -128,11 +130,19 @@ class Section:
         return secret
 
     def finish(self) -> None:
-        for key in self._data:
-            if key not in self._known:
-                near = difflib.get_close_matches(str(key), self._known, n=1, cutoff=0.5)
-                meant = f"did you mean {near[0]}?" if near else f"known: {', '.join(self._known)}"
-                self.problem(str(key), f"is unknown; {meant}")
+        """Whatever nobody has asked for is unknown."""
+        strange = []
+        for key in map(str, self._data):
+            if key in self._known:
+                continue
+            if near := difflib.get_close_matches(key, self._known, n=1, cutoff=0.5):
+                self.problem(key, f"is unknown; did you mean {near[0]}?")
+            else:
+                strange.append(f"{self._key(key):.60}")
+        if strange:
+            named = ", ".join(strange[:_NAMED]) + (", …" if strange[_NAMED:] else "")
+            verb = "is" if len(strange) == 1 else "are"
+            self.problems.append(f"{named}: {verb} unknown; known: {', '.join(self._known)}")
 
 
 def without_userinfo(text: str) -> str:

@@ -92,7 +92,9 @@ class Remote:
         yield "http.lowSpeedLimit", "1"
         yield "http.lowSpeedTime", str(max(1, round(self.timeout)))
         if self.ca_file:
-            _must_exist(self.ca_file, "CA file", "name a file of PEM certificates")
+            _must_exist(
+                self.ca_file, "CA file", "name a file of PEM certificates (repository.ca_file)"
+            )
             yield "http.sslCAInfo", self.ca_file
         if self.proxy:
             yield "http.proxy", self.proxy
@@ -113,7 +115,7 @@ class Remote:
         ]  # fmt: skip
         words = ["ssh", "-F", "none"]
         if self.ssh_key:
-            _must_exist(self.ssh_key, "ssh key", "name the private key's file")
+            _must_exist(self.ssh_key, "ssh key", "name the private key's file (repository.ssh_key)")
             words += ["-i", self.ssh_key]
             options.append("IdentitiesOnly=yes")
         if self.ssh_known_hosts:
@@ -129,7 +131,10 @@ class Remote:
         return shlex.join(words)
 
 
-_KEYSCAN = "write it with `ssh-keyscan HOST`, and compare the fingerprint with the server's"
+_KEYSCAN = (
+    "write it with `ssh-keyscan HOST`, compare the fingerprint with the server's, and name it here "
+    "(repository.ssh_known_hosts)"
+)
 
 
 def where(remote: Remote) -> str:
