@@ -1,12 +1,12 @@
-"""A bare repository and `gitops-bridge init` run on it as a program, for several test files."""
+"""A bare repository and `gitops-bridge init` run on it, for several test files."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.cli import called
 from tests.team import git
 
 PE = "65a000000000000000000001"
@@ -19,7 +19,7 @@ NEEDED = (
 
 
 class Remote:
-    """A bare repository, and init run on it as from a shell."""
+    """A bare repository, and init run on it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,10 +27,7 @@ class Remote:
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.path))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "gitops_bridge", "init", str(self.path), *arguments],
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120,
-        )  # fmt: skip
+        return called(self.folder, "init", self.path, *arguments)
 
     def init(self, *arguments: str) -> dict:
         done = self.run(*arguments, "--output", "json")
