@@ -6,6 +6,7 @@ import hypothesis
 import pytest
 
 from tests.servers import registry
+from tests.servers.git_http import GitServer
 from tests.team import Team
 
 # The same examples everywhere, and no verdict by the clock: a slow machine fails no property.
@@ -38,3 +39,13 @@ def host(tmp_path_factory):
     """The address of a registry that is open to all. Whoever uses it has folders of their own."""
     with registry.serve(tmp_path_factory.mktemp("registry")) as running:
         yield running.host
+
+
+@pytest.fixture(params=["http", "local"])
+def url(request, team, tmp_path):
+    """The address of a bare repository `team`, over either way to it."""
+    if request.param == "local":
+        yield str(team)
+        return
+    with GitServer(tmp_path) as server:
+        yield server.url()

@@ -4,7 +4,9 @@ import contextlib
 import fcntl
 import shutil
 import subprocess
+import threading
 import time
+from functools import partial
 
 from gitops_bridge.git import Edit, Remote, Repository, Signature
 
@@ -86,6 +88,35 @@ def held(cache):
     with (folder / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder / "queue"
+
+
+@contextlib.contextmanager
+def at_once(cache, works):
+    """Run `works` in threads while the mirror is held; yields the folder where they queue."""
+    threads = [threading.Thread(target=work) for work in works]
+    with held(cache) as queue:
+        for thread in threads:
+            thread.start()
+        yield queue
+    for thread in threads:
+        thread.join()
+
+
+@contextlib.contextmanager
+def gathered(cache, works):
+    """As `at_once`, when all of `works` wait to be delivered; yields a list that holds, after the
+    block, what each of them has given or raised."""
+    ends = [None] * len(works)
+
+    def run(number, work):
+        try:
+            ends[number] = work()
+        except Exception as error:
+            ends[number] = error
+
+    with at_once(cache, [partial(run, *numbered) for numbered in enumerate(works)]) as queue:
+        wait_until(lambda: len(list(queue.glob("*.intent"))) == len(works))
+        yield ends
 
 
 def wait_until(true, limit=30):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-import threading
+from functools import partial
 
 import pytest
 
@@ -12,14 +12,13 @@ from tests.git_team import (
     ME,
     bare,
     commit,
+    gathered,
     git,
-    held,
     hook,
     interrupted,
     open_repository,
     put,
     subjects,
-    wait_until,
 )
 from tests.servers.git_http import GitServer
 
@@ -30,15 +29,6 @@ NOTE = "refs/gitops-bridge/proposed/prod/a"
 @pytest.fixture
 def team(tmp_path):
     return bare(tmp_path, {"README.md": b"hello\n"})
-
-
-@pytest.fixture(params=["http", "local"])
-def url(request, team, tmp_path):
-    if request.param == "local":
-        yield str(team)
-        return
-    with GitServer(tmp_path) as server:
-        yield server.url()
 
 
 def proposed(repository, name=PROPOSED, text=b"1"):
@@ -162,23 +152,16 @@ def test_others_that_wait_arrive_though_one_has_lost_what_it_takes_along(team, t
         branches = {name: f"gitops-bridge/prod/{name}" for name in names}
         waits = {name: proposed(repository, branches[name]) for name in names}
         repository.fetch()
-        ends = {}
-
-        def deliver(name):
-            ends[name] = repository.deliver("main", delivery(repository, name, branches[name]))
-
-        threads = [threading.Thread(target=deliver, args=(name,)) for name in names]
-        with held(tmp_path / "cache") as queue:
-            for thread in threads:
-                thread.start()
-            wait_until(lambda: len(list(queue.glob("*.intent"))) == len(names))
+        works = [
+            partial(repository.deliver, "main", delivery(repository, name, branches[name]))
+            for name in names
+        ]
+        with gathered(tmp_path / "cache", works) as ends:
             other.fetch()
             other.delete_branch(branches["b"], waits["b"])
             server.requests.clear()
-        for thread in threads:
-            thread.join()
-        assert ends.pop("b") == "gone"
-        assert all(isinstance(end, Commit) for end in ends.values())
+        assert ends.pop(1) == "gone"
+        assert all(isinstance(end, Commit) for end in ends)
         assert len([1 for method, path, _ in server.requests if "receive-pack" in path
                     and method == "POST"]) == 1  # fmt: skip
     assert sorted(subjects(team)) == ["Begin", "Put a", "Put c"]
@@ -189,18 +172,10 @@ def test_two_that_take_the_same_along_are_one(url, team, tmp_path):
     """The same delivery planned by two who look at once: one commit, and both are told it."""
     repository = open_repository(url, tmp_path / "cache")
     proposed(repository)
-    ends = []
-
-    def deliver():
-        ends.append(repository.deliver("main", delivery(repository)))
-
-    threads = [threading.Thread(target=deliver) for _ in range(2)]
-    with held(tmp_path / "cache") as queue:
-        for thread in threads:
-            thread.start()
-        wait_until(lambda: len(list(queue.glob("*.intent"))) == 2)
-    for thread in threads:
-        thread.join()
+    work = partial(repository.deliver, "main", delivery(repository))
+    with gathered(tmp_path / "cache", [work, work]) as ends:
+        pass
+    assert isinstance(ends[0], Commit)
     assert ends[0] == ends[1]
     assert subjects(team) == ["Put a", "Begin"]
 
@@ -215,14 +190,8 @@ def test_many_that_want_the_same_branch_to_stay_go_in_one_push(team, tmp_path):
             along = (Update(PROPOSED, stays, stays),)
             repository.deliver("main", lambda base: dataclasses.replace(edit(base), along=along))
 
-        threads = [threading.Thread(target=deliver, args=(name,)) for name in "abc"]
-        with held(tmp_path / "cache") as queue:
-            for thread in threads:
-                thread.start()
-            wait_until(lambda: len(list(queue.glob("*.intent"))) == 3)
+        with gathered(tmp_path / "cache", [partial(deliver, name) for name in "abc"]):
             server.requests.clear()
-        for thread in threads:
-            thread.join()
         assert [method for method, _, _ in server.requests] == ["GET", "POST"]
     assert sorted(subjects(team)) == ["Begin", "Put a", "Put b", "Put c"]
     assert git(team, "rev-parse", PROPOSED) == stays
@@ -306,16 +275,9 @@ def test_several_that_move_the_same_branch_come_one_after_the_other(url, team, t
     git(team, "branch", BUILDS, "main")
     repository = open_repository(url, tmp_path / "cache")
     repository.fetch()
-    threads = [
-        threading.Thread(target=repository.deliver, args=("main", leaning(repository, name)))
-        for name in "abc"
-    ]
-    with held(tmp_path / "cache") as queue:
-        for thread in threads:
-            thread.start()
-        wait_until(lambda: len(list(queue.glob("*.intent"))) == 3)
-    for thread in threads:
-        thread.join()
+    works = [partial(repository.deliver, "main", leaning(repository, name)) for name in "abc"]
+    with gathered(tmp_path / "cache", works):
+        pass
     assert files(team, BUILDS) == ["README.md", "job-a", "job-b", "job-c"]
     assert files(team, "main") == ["README.md", "a", "b", "c"]
 
@@ -349,18 +311,10 @@ def test_a_server_that_lets_nothing_be_deleted_gets_the_commit_alone(url, team, 
         )
     else:
         git(team, "config", "receive.denyDeletes", "true")
-    ends = []
-    works = [
-        lambda: repository.deliver("main", delivery(repository)),
-        lambda: repository.deliver("main", put("b", b"1")),
-    ]
-    threads = [threading.Thread(target=lambda work=work: ends.append(work())) for work in works]
-    with held(tmp_path / "cache") as queue:
-        for thread in threads:
-            thread.start()
-        wait_until(lambda: len(list(queue.glob("*.intent"))) == 2)
-    for thread in threads:
-        thread.join()
+    plans = [delivery(repository), put("b", b"1")]
+    works = [partial(repository.deliver, "main", plan) for plan in plans]
+    with gathered(tmp_path / "cache", works) as ends:
+        pass
     assert all(isinstance(end, Commit) for end in ends)
     assert sorted(subjects(team)) == ["Begin", "Put a", "Put b"]
     with pytest.raises(PushRejected):

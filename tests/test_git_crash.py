@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.git_team import bare, git, open_repository, put, revert, show, subjects, wrap_git
-from tests.servers.git_http import GitServer
 
 SEEDS = [1]
 WORKER = Path(__file__).with_name("git_crash.py")
@@ -22,15 +21,6 @@ WORKER = Path(__file__).with_name("git_crash.py")
 @pytest.fixture
 def team(tmp_path):
     return bare(tmp_path, {"README.md": b"hello\n"})
-
-
-@pytest.fixture(params=["http", "local"])
-def url(request, team, tmp_path):
-    if request.param == "local":
-        yield str(team)
-        return
-    with GitServer(tmp_path) as server:
-        yield server.url()
 
 
 def start(url, cache, name, count, programs=None):

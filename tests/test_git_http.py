@@ -15,16 +15,16 @@ from gitops_bridge.errors import PushRejected, RepositoryError
 from gitops_bridge.git import Commit, Edit
 from tests.git_team import (
     ME,
+    at_once,
     bare,
     commit,
+    gathered,
     git,
-    held,
     hook,
     open_repository,
     put,
     show,
     subjects,
-    wait_until,
     wrap_git,
 )
 from tests.servers.git_http import GitServer
@@ -234,18 +234,6 @@ def test_no_repository_there(server, tmp_path):
         open_repository(server.url("other.git"), tmp_path / "cache").fetch()
 
 
-@contextlib.contextmanager
-def _at_once(cache, works):
-    """Run `works` in threads while the mirror is held; yields the folder where they queue."""
-    threads = [threading.Thread(target=work) for work in works]
-    with held(cache) as queue:
-        for thread in threads:
-            thread.start()
-        yield queue
-    for thread in threads:
-        thread.join()
-
-
 def test_one_bad_commit_among_many_fails_only_its_own(server, team, tmp_path):
     """The server refuses whatever touches `bad`; the others that went out with it must arrive."""
     hook(
@@ -256,20 +244,14 @@ def test_one_bad_commit_among_many_fails_only_its_own(server, team, tmp_path):
     )
     repository = open_repository(server.url(), tmp_path / "cache")
     repository.fetch()
-    ends = {}
-
-    def deliver(name):
-        try:
-            ends[name] = repository.deliver("main", put(name, b"1"))
-        except RepositoryError as error:
-            ends[name] = error
-
     names = ["good1", "good2", "bad", "good3", "good4", "good5"]
-    with _at_once(tmp_path / "cache", [partial(deliver, name) for name in names]) as queue:
-        wait_until(lambda: len(list(queue.glob("*.intent"))) == len(names))
-    assert isinstance(ends.pop("bad"), PushRejected)
-    assert all(isinstance(end, Commit) for end in ends.values())
-    assert sorted(subjects(team)) == sorted(["Begin", *(f"Put {name}" for name in ends)])
+    works = [partial(repository.deliver, "main", put(name, b"1")) for name in names]
+    with gathered(tmp_path / "cache", works) as ends:
+        pass
+    assert isinstance(ends.pop(names.index("bad")), PushRejected)
+    assert all(isinstance(end, Commit) for end in ends)
+    names.remove("bad")
+    assert sorted(subjects(team)) == sorted(["Begin", *(f"Put {name}" for name in names)])
 
 
 def test_what_waits_goes_out_in_one_push_also_for_several_branches(server, team, tmp_path):
@@ -279,8 +261,8 @@ def test_what_waits_goes_out_in_one_push_also_for_several_branches(server, team,
     server.requests.clear()
     wanted = [(branch, f"{branch}{n}") for branch in ("main", "builds") for n in range(4)]
     works = [partial(repository.deliver, branch, put(name, b"1")) for branch, name in wanted]
-    with _at_once(tmp_path / "cache", works) as queue:
-        wait_until(lambda: len(list(queue.glob("*.intent"))) == len(wanted))
+    with gathered(tmp_path / "cache", works):
+        pass
     assert len([path for method, path, _ in server.requests if method == "POST"]) == 1
     assert sorted(subjects(team) + subjects(team, "builds")) == sorted(
         ["Begin", "Begin builds", *(f"Put {name}" for _, name in wanted)]
@@ -291,7 +273,7 @@ def test_those_who_wait_for_a_fetch_share_it(server, tmp_path):
     repository = open_repository(server.url(), tmp_path / "cache")
     repository.fetch()
     server.requests.clear()
-    with _at_once(tmp_path / "cache", [repository.fetch] * 8):
+    with at_once(tmp_path / "cache", [repository.fetch] * 8):
         time.sleep(0.2)
     assert len([path for method, path, _ in server.requests if method == "GET"]) == 1
 
