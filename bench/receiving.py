@@ -9,10 +9,11 @@ import pygit2
 
 from bench.world import World, environ, git
 from gitops_bridge.git import Signature
-from gitops_bridge.git.commits import Edit, write
+from gitops_bridge.git.commits import Edit, Scribe
 from gitops_bridge.git.trees import edited
 
 _ME = Signature("bench", "bench@localhost")
+_SCRIBE = Scribe(_ME, time.time, None)
 
 
 class Received:
@@ -45,10 +46,7 @@ class Received:
         edit = Edit({path: b"turn: %d\n" % turn}, {}, f"Turn {turn}", _ME)
         parent = self._client[self._head]
         tree = edited(self._client, parent.tree.id, edit.changes)
-        return write(
-            self._client, tree=tree, parent=self._head, edit=edit, committer=_ME,
-            time=time.time(), sign=None,
-        )  # fmt: skip
+        return _SCRIBE.write(self._client, tree=tree, parent=self._head, edit=edit)
 
     def _request(self, old: str, new: str) -> bytes:
         """https://git-scm.com/docs/pack-protocol#_pushing_data_to_a_server"""

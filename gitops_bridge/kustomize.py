@@ -14,8 +14,9 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Kustomize:
                 def text() -> str:
                     rendered = _rendered(process, root, folder)
                     if remembered is not None:
-                        self._remember(remembered, rendered)
+                        remember(remembered, rendered)
                     return rendered
 
                 yield text
@@ -102,18 +103,6 @@ class Kustomize:
             digest.update(files[path])
         return self.cache / f"{digest.hexdigest()}.yaml"
 
-    def _remember(self, path: Path, text: str) -> None:
-        """Best effort: a full disk must not fail an action for the sake of a cache."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{os.getpid()}.{id(text)}")
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-            if path.name.startswith("00"):
-                _forget_oldest(path.parent)
-        except OSError:
-            return
-
 
 def _rendered(process: subprocess.Popen[str], root: str, folder: str) -> str:
     """What the process prints, waited for. Raises RenderError."""
@@ -125,6 +114,18 @@ def _rendered(process: subprocess.Popen[str], root: str, folder: str) -> str:
     if process.returncode or said:
         raise RenderError(f"{folder} does not render: {said or 'kustomize failed silently'}")
     return printed
+
+
+def remember(path: Path, text: str) -> None:
+    """Put a file into the cache, whole or not at all. Best effort: a full disk must not fail an
+    action for the sake of a cache."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+        if path.name.startswith("00"):
+            _forget_oldest(path.parent)
 
 
 def _forget_oldest(folder: Path) -> None:
@@ -191,11 +192,7 @@ def _new_enough(binary: Path, cache: Path | None) -> bool:
         return note.read_text() == "new enough"
     verdict = _version(binary) >= OLDEST
     if note is not None:
-        try:
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text("new enough" if verdict else "too old")
-        except OSError:
-            return verdict
+        remember(note, "new enough" if verdict else "too old")
     return verdict
 
 

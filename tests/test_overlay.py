@@ -94,7 +94,7 @@ def test_every_combination_is_complete_and_named(rendered):
         if request["scale"].at_least > 1:
             wanted.add("PodDisruptionBudget")
         assert set(kinds) == wanted
-        name = overlay.object_name(request["deployment_id"])
+        name = f"mlops-{request['deployment_id']}"
         assert {item["metadata"]["name"] for item in objects} == {name}
         assert not any("namespace" in item["metadata"] for item in objects)
 
@@ -128,7 +128,7 @@ def test_labels_and_selectors_tell_deployments_apart(rendered):
         assert budget is None or budget["spec"]["selector"]["matchLabels"] == own | component
         for item in objects:
             assert item["metadata"]["labels"] == own | component | model | {
-                overlay.MANAGED_BY_LABEL: overlay.MANAGED_BY,
+                "app.kubernetes.io/managed-by": "gitops-bridge",
                 "app.kubernetes.io/part-of": "DataRobot-MLOps",
             }
 
@@ -152,7 +152,7 @@ def test_image_scale_and_restarts_are_as_asked(rendered):
 
 def test_routes_lead_to_the_service(rendered):
     for request, objects in rendered:
-        kinds, name = by_kind(objects), overlay.object_name(request["deployment_id"])
+        kinds, name = by_kind(objects), f"mlops-{request['deployment_id']}"
         end = f"/deployments/{request['deployment_id']}"
         if request["route"] == "gateway-httproute":
             rule = kinds["HTTPRoute"]["spec"]["rules"][0]

@@ -7,12 +7,9 @@ where the routes take the deployment's id, where images go and what they are bui
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import mkstemp
 
 from gitops_bridge import __version__, documents
 from gitops_bridge.bridge.listing import never_set_up
@@ -20,7 +17,7 @@ from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources, Tree
 from gitops_bridge.desired import build, jobs, overlay, proof
 from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError, RenderError
-from gitops_bridge.kustomize import Kustomize
+from gitops_bridge.kustomize import Kustomize, remember
 
 _PROBE = "gitops-bridge-probe"
 
@@ -137,7 +134,6 @@ def _noted(note: Path | None, reader: Reader) -> Facts | None:
 
 
 def _write(note: Path | None, facts: Facts) -> None:
-    """Best effort, as everything in the cache."""
     if note is None:
         return
     data = {
@@ -146,12 +142,7 @@ def _write(note: Path | None, facts: Facts) -> None:
         "routes": [asdict(route) for route in facts.seams.routes],
         "builder": asdict(facts.builder),
     }
-    with suppress(OSError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = mkstemp(dir=note.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file)
-        os.replace(temporary, note)
+    remember(note, json.dumps(data))
 
 
 def _rendered(found: Sources, path: str, kustomize: Kustomize) -> list[proof.Manifest]:

@@ -136,14 +136,9 @@ def _rolled_back(
             f"{deployment} was not there at {source[:12]}",
             hint=f"gitops-bridge history {deployment} lists where it was",
         )
-    files: dict[str, bytes | None] = dict.fromkeys(
-        path for path in found.files if path.startswith(MODEL)
-    )
-    if not found.present:
-        files |= found.remembered or {}
-    files |= {f"{MODEL}{path}": content for path, content in earlier.items()}
+    files = found.rewritten({f"{MODEL}{path}": content for path, content in earlier.items()})
     files = _obtainable(shop, files, deployment, source)
-    after = Known({path: item for path, item in files.items() if item is not None}).record()
+    after = _record(files)
     rollout = Rollout(Change.ROLLBACK, files, found.record(), after)
     message = messages.restored(Change.ROLLBACK, deployment, where.name, after, source)
     return prove(shop, Reader(snapshot), home, found, rollout, message, {}, by)
@@ -154,7 +149,7 @@ def _obtainable(
 ) -> dict[str, bytes | None]:
     """The files of an earlier state, with the digest that the registry has for their image now.
     Raises RegistryError when it has none: what no node can pull is not delivered."""
-    record = Known({path: item for path, item in files.items() if item is not None}).record()
+    record = _record(files)
     image = gate.parsed(record.image) if record else None
     if image is None:
         return dict(files)
@@ -174,6 +169,10 @@ def _obtainable(
         else content
         for path, content in files.items()
     }
+
+
+def _record(files: Mapping[str, bytes | None]) -> Record | None:
+    return Known({path: item for path, item in files.items() if item is not None}).record()
 
 
 def rebuild(shop: Workshop, deployment: str, environment: str | None, to: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Diffs as people read them in a terminal."""
+"""Files before and after to diffs as people read them in a terminal; `plan` prints them."""
 
 from __future__ import annotations
 

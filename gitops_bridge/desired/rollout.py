@@ -86,6 +86,16 @@ class Known:
     def present(self) -> bool:
         return bool(self.files)
 
+    def rewritten(self, model: Mapping[str, bytes]) -> dict[str, bytes | None]:
+        """The files to write so that `model/` holds just these, by their path in the deployment's
+        folder. Where that had gone, people's files come back as they were before."""
+        files: dict[str, bytes | None] = dict.fromkeys(
+            path for path in self.files if path.startswith(MODEL)
+        )
+        if not self.present:
+            files |= self.remembered or {}
+        return {**files, **model}
+
     def record(self) -> Record | None:
         """What `model/` says it is. A person's edit may have made it unreadable: then nothing."""
         content = self.files.get(RECORD)
@@ -171,14 +181,9 @@ def decide(
     there = known.present or known.proposed
     if request.action is Action.DEPLOYMENT_REPLACE_MODEL and not there:
         raise _nothing_to_replace(request)
-    files: dict[str, bytes | None] = dict.fromkeys(
-        path for path in known.files if path.startswith(MODEL)
-    )
-    if not known.present:
-        files |= known.remembered or {}
+    files = known.rewritten({COMPONENT: text.encode(), RECORD: records.write(after).encode()})
     if PEOPLES not in known.files and PEOPLES not in files:
         files[PEOPLES] = seed().encode()
-    files |= {COMPONENT: text.encode(), RECORD: records.write(after).encode()}
     change = _change(request, before, after)
     return Rollout(change, files, before, after, known.moved, known.earlier)
 

@@ -1,4 +1,6 @@
-"""A checkout on this machine, as a team's CI has it: what it removes since a revision."""
+"""A checkout on this machine, as a team's CI has it, to what it removes since a revision;
+`bridge.checks` asks.
+"""
 
 from __future__ import annotations
 

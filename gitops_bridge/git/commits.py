@@ -1,4 +1,4 @@
-"""The values that travel: Signature, Edit, Update, Commit; and the one place that writes a commit.
+"""The values that travel: Signature, Edit, Update, Commit; and the Scribe, who writes commits.
 
 An Edit and a parent become a commit object here, for `delivery` (which pushes it) and `repository`.
 """
@@ -103,29 +103,32 @@ def read(repository: pygit2.Repository, identifier: str) -> Commit:
     )
 
 
-def write(
-    repository: pygit2.Repository,
-    *,
-    tree: pygit2.Oid,
-    parent: str,
-    edit: Edit,
-    committer: Signature,
-    time: float,
-    sign: Sign | None,
-) -> str:
-    """Write a commit object that no ref points to yet; `parent` "" makes a root commit."""
-    import pygit2
+@dataclass(frozen=True)
+class Scribe:
+    """Who writes commits, by which clock (seconds since the epoch), and what signs them."""
 
-    author, seal = (
-        pygit2.Signature(who.name, who.email, int(time), 0, "utf-8")
-        for who in (edit.author, committer)
-    )
-    parents: list[str | pygit2.Oid] = [parent] if parent else []
-    message = normal(edit.message)
-    if sign is None:
-        return str(repository.create_commit(None, author, seal, message, tree, parents))
-    text = str(repository.create_commit_string(author, seal, message, tree, parents))
-    return str(repository.create_commit_with_signature(text, sign(text.encode()), "gpgsig"))
+    committer: Signature
+    clock: Callable[[], float]
+    sign: Sign | None
+
+    def write(
+        self, repository: pygit2.Repository, *, tree: pygit2.Oid, parent: str, edit: Edit
+    ) -> str:
+        """Write a commit object that no ref points to yet; `parent` "" makes a root commit."""
+        import pygit2
+
+        now = int(self.clock())
+        author, seal = (
+            pygit2.Signature(who.name, who.email, now, 0, "utf-8")
+            for who in (edit.author, self.committer)
+        )
+        parents: list[str | pygit2.Oid] = [parent] if parent else []
+        message = normal(edit.message)
+        if self.sign is None:
+            return str(repository.create_commit(None, author, seal, message, tree, parents))
+        text = str(repository.create_commit_string(author, seal, message, tree, parents))
+        signature = self.sign(text.encode())
+        return str(repository.create_commit_with_signature(text, signature, "gpgsig"))
 
 
 def normal(message: str) -> str:

@@ -10,13 +10,13 @@ since. What moves with commits goes in the same transaction of the server.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, failures, network, queue, trees
-from gitops_bridge.git.commits import Sign, Signature, Update
+from gitops_bridge.git.commits import Scribe, Update
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience, Result
 from gitops_bridge.git.queue import Intent, Reply, Waiting
@@ -73,13 +73,9 @@ class Draft:
 
 
 class Delivery:
-    def __init__(
-        self, mirror: Mirror, committer: Signature, clock: Callable[[], float], sign: Sign | None
-    ) -> None:
+    def __init__(self, mirror: Mirror, scribe: Scribe) -> None:
         self._mirror = mirror
-        self._committer = committer
-        self._clock = clock
-        self._sign = sign
+        self._scribe = scribe
         self._folder = mirror.folder / "queue"
 
     def submit(self, intent: Intent) -> Reply:
@@ -165,10 +161,7 @@ class Delivery:
         after = trees.edited(repository, root.id if root else None, edit.changes)
         if root is not None and after == root.id:
             return NO_CHANGE
-        return commits.write(
-            repository, tree=after, parent=tip, edit=edit,
-            committer=self._committer, time=self._clock(), sign=self._sign,
-        )  # fmt: skip
+        return self._scribe.write(repository, tree=after, parent=tip, edit=edit)
 
     def _moved(self, updates: Iterable[Update]) -> bool:
         """Whether one of the branches is elsewhere, as last seen, than its update expects."""

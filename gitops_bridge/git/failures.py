@@ -1,8 +1,8 @@
 """What git printed when it failed, as one of our errors with its cure.
 
-`mirror` asks for every failed call. The wordings are those of git, curl (OpenSSL and GnuTLS),
-OpenSSH and the forges; what is in no row is taken for damage of the mirror, which a new clone
-answers.
+Whoever runs git asks for every call that failed. The wordings are those of git, curl (OpenSSL and
+GnuTLS), OpenSSH and the forges; what is in no row is taken for damage of the mirror, which a new
+clone answers.
 """
 
 from __future__ import annotations

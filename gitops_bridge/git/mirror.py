@@ -7,7 +7,8 @@
         fetched         when the last fetch began, so that those who waited for it share it
         queue/          see `queue`
 
-`repository`, `delivery`, `snapshot` and `history` work on it, from many processes and threads.
+`repository`, `delivery`, `snapshot`, `glance` and `history` work on it, from many processes and
+threads.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, history, network, trees
-from gitops_bridge.git.commits import Commit, Edit, Sign, Signature, Update
+from gitops_bridge.git.commits import Commit, Edit, Scribe, Sign, Signature, Update
 from gitops_bridge.git.delivery import Delivery, restless
 from gitops_bridge.git.glance import Glance
 from gitops_bridge.git.mirror import Mirror
@@ -46,8 +46,8 @@ class Repository:
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._mirror = Mirror(remote, cache, log)
-        self._delivery = Delivery(self._mirror, committer, clock, sign)
-        self._clock, self._committer, self._sign = clock, committer, sign
+        self._scribe = Scribe(committer, clock, sign)
+        self._delivery = Delivery(self._mirror, self._scribe)
 
     # -- reading
 
@@ -215,10 +215,7 @@ class Repository:
             below = parent.commit if parent else ""
             root = commits.commit(repository, below).tree.id if below else None
             tree = trees.edited(repository, root, edit.changes)
-            name = commits.write(
-                repository, tree=tree, parent=below, edit=edit,
-                committer=self._committer, time=self._clock(), sign=self._sign,
-            )  # fmt: skip
+            name = self._scribe.write(repository, tree=tree, parent=below, edit=edit)
             return commits.read(repository, name)
 
         return self._mirror.reading(work)

@@ -1,6 +1,7 @@
 """A deployment's overlay: its files as text, the seams it needs, the checks it must pass.
 
-`desired.changes` and `bridge` work with what is listed here; the rest is how it is done.
+`desired.rollout`, `desired.proof` and `bridge` work with what is listed here; the rest is how it is
+done.
 """
 
 from gitops_bridge.desired.overlay.checks import autoscaling_problems, unresolved
@@ -8,17 +9,12 @@ from gitops_bridge.desired.overlay.files import Image, component, seed
 from gitops_bridge.desired.overlay.names import (
     DEPLOYMENT_LABEL,
     ENVIRONMENT_LABEL,
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
     MODEL_CONTAINER,
     MODEL_LABEL,
     RESTARTS_ANNOTATION,
-    SPOOLER_ANNOTATION,
     at,
-    deployment_labels,
     mapping_at,
     mappings_at,
-    object_name,
     pod_template,
 )
 from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe, seams, whole_probe
@@ -26,23 +22,18 @@ from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe
 __all__ = [
     "DEPLOYMENT_LABEL",
     "ENVIRONMENT_LABEL",
-    "MANAGED_BY",
-    "MANAGED_BY_LABEL",
     "MODEL_CONTAINER",
     "MODEL_LABEL",
     "RESTARTS_ANNOTATION",
-    "SPOOLER_ANNOTATION",
     "Image",
     "Route",
     "Seams",
     "at",
     "autoscaling_problems",
     "component",
-    "deployment_labels",
     "environment_probe",
     "mapping_at",
     "mappings_at",
-    "object_name",
     "pod_template",
     "seams",
     "seed",

@@ -1,7 +1,7 @@
 """The names an overlay is made of, and how to find things in rendered Kubernetes objects.
 
 Labels and object names are those of DataRobot's built-in Kubernetes plugin, so that dashboards and
-scripts keep working; only `managed-by` tells whose objects they are.
+scripts keep working; only `managed-by`, which base sets, tells whose objects they are.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import Any
 DEPLOYMENT_LABEL = "bosun.datarobot.com/deployment"
 ENVIRONMENT_LABEL = "bosun.datarobot.com/env"
 MODEL_LABEL = "bosun.datarobot.com/model"
-MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
-MANAGED_BY = "gitops-bridge"
 RESTARTS_ANNOTATION = "gitops-bridge.io/restarts"
 SPOOLER_ANNOTATION = "gitops-bridge.io/spooler-settings"
 
@@ -28,11 +26,6 @@ ID_WORD = "deployment-id"
 def deployment_labels(deployment_id: str, environment_id: str) -> dict[str, str]:
     """The labels that tell one deployment's objects from all others; they never change."""
     return {DEPLOYMENT_LABEL: deployment_id, ENVIRONMENT_LABEL: environment_id}
-
-
-def object_name(deployment_id: str) -> str:
-    """The name of every Kubernetes object of a deployment."""
-    return f"{BASE_NAME}-{deployment_id}"
 
 
 def name_of(item: Mapping[str, Any]) -> str:
