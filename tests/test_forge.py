@@ -129,6 +129,12 @@ class TestProposing(Contract):
         assert len(server.pulls) == 1
         assert any("reviewers" in warning for warning in pull.warnings) or server.ignores_strangers
 
+    def test_a_misspelt_reviewer_of_one_that_is_adopted_is_told(self, server, forge):
+        if server.completes_later:
+            forge.create(proposal(server, reviewers=()))
+            pull = forge.create(proposal(server, reviewers=("nobody",), labels=("eu",)))
+            assert any("reviewers" in warning for warning in pull.warnings)
+
     def test_texts_are_cut_to_what_the_provider_takes(self, server, forge):
         long = proposal(server, title="t" * 1000, body="b" * 70_000)
         pull = forge.create(long)

@@ -72,7 +72,7 @@ class AzureDevOps:
 
     def create(self, proposal: Proposal) -> PullRequest:
         body = {
-            **self._text(proposal),
+            **self.limits.text(proposal),
             "sourceRefName": f"refs/heads/{proposal.branch}",
             "targetRefName": f"refs/heads/{proposal.base}",
             "isDraft": proposal.draft,
@@ -82,16 +82,17 @@ class AzureDevOps:
         path = f"{self._path}?api-version={_VERSION}"
         answer, warnings = post(self._api, path, body, people, _exists)
         if answer.problem is not None:
-            existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
+            existing = found_again(self._api, self.find, proposal.branch, answer)
             return self.update(existing, proposal)
         return replace(self._pull(answer.data), warnings=warnings)
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         """Each new label is a request."""
-        path, warnings, labels = f"{self._path}/{pull.number}", list[str](), list(pull.labels)
+        path, labels = f"{self._path}/{pull.number}", list(pull.labels)
+        warnings: list[str] = []
 
         def write(wanted: Proposal) -> PullRequest:
-            return self._pull(self._ask("PATCH", path, self._text(wanted)))
+            return self._pull(self._ask("PATCH", path, self.limits.text(wanted)))
 
         def add(name: str) -> None:
             self._ask("POST", f"{path}/labels", {"name": name})
@@ -205,19 +206,9 @@ class AzureDevOps:
             if len(page) < _PAGE:
                 return
 
-    def _open(self, branch: str) -> PullRequest | None:
-        pull = self.find(branch)
-        return pull if pull and pull.state == "open" else None
-
     def _own(self, found: list[Any]) -> list[PullRequest]:
         """Without those from forks, whose branches may bear any name."""
         return [self._pull(item) for item in rows(found) if not item.get("forkSource")]
-
-    def _text(self, proposal: Proposal) -> dict[str, str]:
-        return {
-            "title": cut(proposal.title, self.limits.title),
-            "description": cut(proposal.body, self.limits.body),
-        }
 
     def _pull(self, item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
         state = _STATES.get(item["status"], "open")

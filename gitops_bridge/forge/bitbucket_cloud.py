@@ -71,7 +71,7 @@ class BitbucketCloud:
 
     def create(self, proposal: Proposal) -> PullRequest:
         body = {
-            **self._text(proposal),
+            **self.limits.text(proposal),
             "source": {"branch": {"name": proposal.branch}},
             "destination": {"branch": {"name": proposal.base}},
             "draft": proposal.draft,
@@ -79,13 +79,13 @@ class BitbucketCloud:
         people = {"reviewers": [_account(name) for name in proposal.reviewers]}
         answer, warnings = post(self._api, self._path, body, people, _exists)
         if answer.problem is not None:
-            existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
+            existing = found_again(self._api, self.find, proposal.branch, answer)
             return self.update(existing, proposal)
         return replace(_pull(answer.data), warnings=warnings)
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         def write(wanted: Proposal) -> PullRequest:
-            return self._change(pull, {**self._text(wanted), "draft": pull.draft})
+            return self._change(pull, {**self.limits.text(wanted), "draft": pull.draft})
 
         return changed(write, self.look, pull, proposal)
 
@@ -163,16 +163,6 @@ class BitbucketCloud:
             yield found["values"]
             if "next" not in found:
                 return
-
-    def _open(self, branch: str) -> PullRequest | None:
-        pull = self.find(branch)
-        return pull if pull and pull.state == "open" else None
-
-    def _text(self, proposal: Proposal) -> dict[str, str]:
-        return {
-            "title": cut(proposal.title, self.limits.title),
-            "description": cut(proposal.body, self.limits.body),
-        }
 
 
 def _account(name: str) -> dict[str, str]:

@@ -67,7 +67,7 @@ class BitbucketServer:
     def create(self, proposal: Proposal) -> PullRequest:
         repository = {"slug": self._slug, "project": {"key": self._key}}
         body = {
-            **self._text(proposal),
+            **self.limits.text(proposal),
             "fromRef": {"id": f"refs/heads/{proposal.branch}", "repository": repository},
             "toRef": {"id": f"refs/heads/{proposal.base}", "repository": repository},
             **_draft(proposal.draft),
@@ -85,7 +85,7 @@ class BitbucketServer:
         foreseen = _pushed(pull, proposal.head_sha)
 
         def write(wanted: Proposal) -> PullRequest:
-            base, written = self._edited(foreseen, lambda _: self._text(wanted))
+            base, written = self._edited(foreseen, lambda _: self.limits.text(wanted))
             if base is foreseen is not pull and not written.is_at(proposal.head_sha):
                 return self._given_back(pull, written)
             return written
@@ -220,12 +220,7 @@ class BitbucketServer:
         """The refusal carries it whole."""
         if existing := _carried(answer, "existingPullRequest"):
             return _pull(existing)
-
-        def opened() -> PullRequest | None:
-            pull = self.find(branch)
-            return pull if pull and pull.state == "open" else None
-
-        return found_again(self._api, opened, answer)
+        return found_again(self._api, self.find, branch, answer)
 
     def _pages(self, path: str, **params: Any) -> Iterator[list[Any]]:
         start: int | None = 0
@@ -233,12 +228,6 @@ class BitbucketServer:
             page = self._api.get(path, start=start, **params)
             yield page["values"]
             start = None if page["isLastPage"] else page["nextPageStart"]
-
-    def _text(self, proposal: Proposal) -> dict[str, str]:
-        return {
-            "title": cut(proposal.title, self.limits.title),
-            "description": cut(proposal.body, self.limits.body),
-        }
 
 
 def _carried(answer: Answer, key: str) -> Mapping[str, Any] | None:

@@ -1,17 +1,16 @@
 """Opening a pull request so that there is never a second one and no name of a person stops it.
 
-Used by every provider's `create`.
+Used by every provider's `create`, and where an open one gets what it lacks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api
-
-T = TypeVar("T")
+from gitops_bridge.forge.model import Proposal, PullRequest
 
 _REFUSALS = frozenset({400, 404, 409, 422})
 _LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before each look for what the lists do not show yet
@@ -41,19 +40,30 @@ def post(
     return bare, (f"{' and '.join(wanted)} left out: {answer.problem.message}",)
 
 
-def found_again(api: Api, find: Callable[[], T | None], answer: Answer) -> T:
-    """What `answer` says exists already, looked for until the provider's lists show it."""
+def found_again(
+    api: Api, find: Callable[[str], PullRequest | None], branch: str, answer: Answer
+) -> PullRequest:
+    """The open pull request of `branch` that `answer` says exists already, looked for until the
+    provider's lists show it."""
     for pause in _LOOKS:
         if pause:
             api.sleep(pause)
-        found = find()
-        if found is not None:
+        found = find(branch)
+        if found is not None and found.state == "open":
             return found
     raise ForgeError(
         f"{api.provider} says the pull request exists already but does not list it: {answer.words}",
         hint="the next look tries again by itself; is it one between other repositories?",
         retry=True,
     )
+
+
+def people_and_teams(proposal: Proposal) -> dict[str, list[str]]:
+    """The reviewers as GitHub and Gitea are asked for them."""
+    return {
+        "reviewers": [name for name in proposal.reviewers if "/" not in name],
+        "team_reviewers": [name.partition("/")[2] for name in proposal.reviewers if "/" in name],
+    }
 
 
 def tried(warnings: list[str], what: str, call: Callable[[], object]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, rows, understood
 from gitops_bridge.forge.change import changed
-from gitops_bridge.forge.creation import found_again, post, tried
+from gitops_bridge.forge.creation import found_again, people_and_teams, post, tried
 from gitops_bridge.forge.model import (
     Closing,
     Limits,
@@ -88,11 +88,13 @@ class Gitea:
         """Servers that do not tell whether anybody is asked for a review are asked again."""
         warnings: list[str] = []
         if proposal.reviewers and not pull.native["asked"]:
-            tried(warnings, "reviewers", lambda: self._ask_review(pull.number, proposal.reviewers))
+            path = f"{self._path}/pulls/{pull.number}/requested_reviewers"
+            body = people_and_teams(proposal)
+            tried(warnings, "reviewers", lambda: self._api.ask("POST", path, body=body))
         return replace(pull, warnings=tuple(warnings))
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
-        path, warnings = f"{self._path}/pulls/{pull.number}", list[str]()
+        path, warnings = f"{self._path}/pulls/{pull.number}", list(pull.warnings)
 
         def write(wanted: Proposal) -> PullRequest:
             body = self._text(wanted, pull.draft)
@@ -189,7 +191,7 @@ class Gitea:
             pull = _pull(self._api.get(f"{self._path}/pulls/{named[1]}"))
             if pull.branch == branch:
                 return pull
-        return found_again(self._api, lambda: self._open(branch), answer)
+        return found_again(self._api, self._open, branch, answer)
 
     def _open(self, branch: str) -> PullRequest | None:
         for page in self._api.pages(f"{self._path}/pulls", **_listing("open")):
@@ -197,12 +199,6 @@ class Gitea:
             if pull:
                 return pull
         return None
-
-    def _ask_review(self, number: int, reviewers: tuple[str, ...]) -> None:
-        teams = [name.partition("/")[2] for name in reviewers if "/" in name]
-        people = [name for name in reviewers if "/" not in name]
-        body = {"reviewers": people, "team_reviewers": teams}
-        self._api.ask("POST", f"{self._path}/pulls/{number}/requested_reviewers", body=body)
 
     def _add_labels(self, number: int, names: list[str]) -> None:
         """By name where the server takes names, as Gitea does since 1.22: one that is not there is
@@ -226,10 +222,7 @@ class Gitea:
         return [self._labels[name] for name in names]
 
     def _text(self, proposal: Proposal, draft: bool) -> dict[str, str]:
-        return {
-            "title": cut((_DRAFT if draft else "") + proposal.title, self.limits.title),
-            "body": cut(proposal.body, self.limits.body),
-        }
+        return self.limits.text(proposal, "body", _DRAFT if draft else "")
 
 
 def _listing(state: str) -> dict[str, Any]:

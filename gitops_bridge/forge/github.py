@@ -1,7 +1,7 @@
 """GitHub and GitHub Enterprise Server. https://docs.github.com/en/rest/pulls/pulls
 
-Labels, reviewers and assignees are one request each after creation; auto-merge exists in GraphQL
-only. A status look is a conditional request, which does not count against the rate limit.
+Labels, reviewers and assignees are requests of their own; auto-merge exists in GraphQL only. A
+status look is a conditional request, which does not count against the rate limit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, rows, understood
 from gitops_bridge.forge.change import changed
-from gitops_bridge.forge.creation import found_again, post, tried
+from gitops_bridge.forge.creation import found_again, people_and_teams, post, tried
 from gitops_bridge.forge.model import (
     Closing,
     Limits,
@@ -88,11 +88,11 @@ class GitHub:
         """Not every plan of GitHub has drafts in private repositories: there it is none."""
         answer, refused = post(
             self._api, f"{self._path}/pulls",
-            {**self._text(proposal), "head": proposal.branch, "base": proposal.base},
+            {**self.limits.text(proposal, "body"), "head": proposal.branch, "base": proposal.base},
             {"draft": proposal.draft}, _exists,
         )  # fmt: skip
         if answer.problem is not None:
-            existing = found_again(self._api, lambda: self._open(proposal.branch), answer)
+            existing = found_again(self._api, self.find, proposal.branch, answer)
             return self.update(self.complete(existing, proposal), proposal)
         pull = self.complete(_pull(answer.data), proposal)
         return replace(pull, warnings=(*refused, *pull.warnings))
@@ -109,11 +109,11 @@ class GitHub:
 
     def update(self, pull: PullRequest, proposal: Proposal) -> PullRequest:
         """By the issue behind the pull request, whose answer has the labels too."""
-        path, warnings = f"issues/{pull.number}", list[str]()
+        path, warnings = f"issues/{pull.number}", list(pull.warnings)
 
         def write(wanted: Proposal) -> PullRequest:
-            answer = self._api.ask("PATCH", f"{self._path}/{path}", body=self._text(wanted))
-            issue = answer.data
+            text = self.limits.text(wanted, "body")
+            issue = self._api.ask("PATCH", f"{self._path}/{path}", body=text).data
             return replace(
                 pull, title=issue["title"], body=issue["body"] or "", etag=None,
                 state="open" if issue["state"] == "open" else "closed",
@@ -229,31 +229,17 @@ class GitHub:
     def _post(self, path: str, body: Any) -> Any:
         return self._api.ask("POST", f"{self._path}/{path}", body=body).data
 
-    def _open(self, branch: str) -> PullRequest | None:
-        pull = self.find(branch)
-        return pull if pull and pull.state == "open" else None
-
     def _own(self, found: list[Any]) -> list[PullRequest]:
         """Without those from forks, whose branches may bear any name."""
         return [_pull(item) for item in rows(found) if _home(item["head"]) == _home(item["base"])]
-
-    def _text(self, proposal: Proposal) -> dict[str, str]:
-        return {
-            "title": cut(proposal.title, self.limits.title),
-            "body": cut(proposal.body, self.limits.body),
-        }
 
 
 def _additions(proposal: Proposal, number: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """What a creation does not take: name, path and body of each request."""
     if proposal.reviewers:
-        teams = [name.partition("/")[2] for name in proposal.reviewers if "/" in name]
-        people = [name for name in proposal.reviewers if "/" not in name]
-        body = {"reviewers": people, "team_reviewers": teams}
-        yield "reviewers", f"pulls/{number}/requested_reviewers", body
+        yield "reviewers", f"pulls/{number}/requested_reviewers", people_and_teams(proposal)
     if proposal.assignees:
-        body = {"assignees": list(proposal.assignees)}
-        yield "assignees", f"issues/{number}/assignees", body
+        yield "assignees", f"issues/{number}/assignees", {"assignees": list(proposal.assignees)}
     if proposal.labels:
         yield "labels", f"issues/{number}/labels", {"labels": list(proposal.labels)}
 

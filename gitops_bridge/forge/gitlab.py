@@ -182,12 +182,7 @@ class GitLab:
         """GitLab's refusal names it: "Another open merge request already exists …: !12"."""
         if named := re.search(r"!(\d+)", answer.words):
             return _pull(self._api.get(f"{self._path}/{named[1]}"))
-
-        def opened() -> PullRequest | None:
-            pull = self.find(branch)
-            return pull if pull and pull.state == "open" else None
-
-        return found_again(self._api, opened, answer)
+        return found_again(self._api, self.find, branch, answer)
 
     def _ids(self, proposal: Proposal, warnings: list[str]) -> dict[str, int]:
         names = sorted({*proposal.reviewers, *proposal.assignees})
@@ -209,10 +204,8 @@ class GitLab:
         return {node["username"]: int(node["id"].rpartition("/")[2]) for node in nodes}
 
     def _text(self, proposal: Proposal, draft: bool) -> dict[str, str]:
-        return {
-            "title": cut((_DRAFT if draft else "") + proposal.title, self.limits.title),
-            "description": cut(_inert(proposal.body), self.limits.body),
-        }
+        inert = replace(proposal, body=_inert(proposal.body))
+        return self.limits.text(inert, mark=_DRAFT if draft else "")
 
 
 def _inert(text: str) -> str:

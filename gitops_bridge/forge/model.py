@@ -91,6 +91,13 @@ class Limits:
     title: int
     body: int
 
+    def text(self, proposal: Proposal, body: str = "description", mark: str = "") -> dict[str, str]:
+        """Title, with a draft's `mark` before it, and body of a request, by the name of `body`."""
+        return {
+            "title": cut(mark + proposal.title, self.title),
+            body: cut(proposal.body, self.body),
+        }
+
 
 class Forge(Protocol):
     """The pull requests of one repository at one provider.
