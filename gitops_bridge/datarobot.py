@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from gitops_bridge.desired import comparison
 from gitops_bridge.errors import DataRobotError
-from gitops_bridge.rest import Response, Rest, server_words, without_userinfo
+from gitops_bridge.rest import Response, Rest, joined, server_words, without_userinfo
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BUSY = frozenset({429, 500, 502, 503, 504})
@@ -320,7 +320,7 @@ class DataRobot:
         location = answer.headers.get("Location")
         if not location:
             return None
-        location = urljoin(answer.url, location)
+        location = joined(answer.url, location, DataRobotError)
         there, here = urlsplit(location), urlsplit(self.rest.base_url)
         if there.hostname == here.hostname:
             return there._replace(scheme="", netloc="").geturl()

@@ -133,7 +133,7 @@ class Rest:
         `expected` any of those. Raises the session's error class with `retry` set for faults that
         may pass, the server's own words in the message.
         """
-        url = urljoin(self.base_url, path)
+        url = joined(self.base_url, path, self._error)
         follow = _REDIRECTS if redirects and method in {"GET", "HEAD"} else 0
         options = {"json": body, "data": data, "stream": stream}
         response = self._send(method, url, credentials, headers, params=params, **options)
@@ -198,9 +198,16 @@ class Rest:
                 )  # fmt: skip
         except requests.RequestException as error:
             raise self._unreachable(method, url, error) from None
+        except OSError as error:  # the library's way to say that the CA file is not there
+            raise self._error(f"{error}", hint="check the CA file") from None
+        except ValueError:  # it looks where a redirect leads, also where it shall not follow
+            raise self._error(
+                f"{method} {without_userinfo(url)}: where it redirects to is no address",
+                hint="is this the API's address?",
+            ) from None
 
     def _redirected(self, method: str, url: str, location: str) -> str:
-        target = urljoin(url, location)
+        target = joined(url, location, self._error)
         if _origin(url)[0] == "https" and _origin(target)[0] != "https":
             raise self._error(
                 f"{method} {without_userinfo(url)}: redirected from https to "
@@ -278,6 +285,18 @@ def _root_cause(error: BaseException) -> str:
         return _root_cause(inner)
     text = str(error.args[-1] if error.args and isinstance(error.args[-1], str) else error)
     return re.sub(r"^.*\bobject at 0x[0-9a-f]+>[:,] |^HTTPS?Connection\w*\([^)]*\): ", "", text)
+
+
+def joined(base: str, path: str, error: type[BridgeError]) -> str:
+    """The address that `path` means from `base`. Raises `error` where host or port are none, which
+    a server may send as well as a person may write."""
+    try:
+        url = urljoin(base, path)
+        _ = urlsplit(url).port
+    except ValueError:
+        shown = (path if "//" in path else base).partition("?")[0].rpartition("@")[2]
+        raise error(f"{shown!r:.120} is no address", hint="check its host and port") from None
+    return url
 
 
 def without_userinfo(url: str) -> str:

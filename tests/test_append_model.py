@@ -123,6 +123,7 @@ def test_the_image_is_in_the_registry_with_its_digest_in_the_file(
         ({"more": ["--no-such-flag"]}, 64, "no-such-flag"),
         ({"more": ["--destination=h.io/mlops/models"]}, 64, "--destination is 'h.io/mlops/models'"),
         ({"more": [f"--destination=h.io/m:1@sha256:{'0' * 64}"]}, 64, "a tag and no digest"),
+        ({"more": ["--destination=h.io:99999/m:1"]}, 64, "'h.io:99999' is no host"),
         ({"more": ["--destination=h.io/Models:1"]}, 64, "--destination: image reference"),
         ({"more": ["--registry-certificate=h=/nowhere"]}, 64, "--registry-certificate"),
         ({"more": ["--digest-file=/nowhere/at/all"], "name": "unwritable"}, 64, "--digest-file"),

@@ -140,6 +140,12 @@ def test_a_relative_location_counts_from_where_it_was_told(server, api, end):
     assert api.package_file(PACKAGE, installer=False).path == FILE
 
 
+def test_a_location_that_is_no_address(connect, server, clock):
+    server.trouble.location_host = "http://datarobot.example.com:99999"
+    with pytest.raises(DataRobotError, match=r"datarobot\.example\.com:99999.* is no address"):
+        connect(server, clock).package_file(PACKAGE, installer=False)
+
+
 def test_another_host_never_gets_the_token(connect, server, clock):
     with DataRobotServer("another") as other:
         server.trouble.location_host = other.url.replace("127.0.0.1", "localhost")

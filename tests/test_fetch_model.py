@@ -171,6 +171,10 @@ FINAL = [
     ({"source": "http://example.com/file"}, 64, "is not encrypted"),
     ({"source": "https://me:canary-2b@host/file"}, 64, "carries a user"),
     ({"source": "/no/such/file"}, 66, "no such file"),
+    ({"source": "https://u:canary@[::1/x"}, 64, "--source is no address"),
+    ({"source": "https://host:99999/x"}, 64, "--source is no address"),
+    ({"datarobot_url": "https://host:canary"}, 64, "--datarobot-url is no address"),
+    ({"source": "https://127.0.0.1:9/x", "ca_file": "/no/ca"}, 65, "/no/ca (check the CA file)"),
     ({"model_package_id": "65f0aa11bb22cc33dd44ee00"}, 66, "not found"),
     ({"sha256": "0" * 64}, 65, "SHA-256 is"),
 ]

@@ -451,6 +451,26 @@ def test_a_registry_that_talks_nonsense(front, content, media_type):
         registry.labels(f"{front.host}/odd/app:1")
 
 
+def transfer(registry, repository):
+    registry.push_blob(repository, sha256(b"new"), b"new")
+    list(registry.blob(repository, sha256(b"new"), 3))
+
+
+@pytest.mark.parametrize("nowhere", ["https://h.io:99999/v2/?canary", "http://[::1/x", "//h:x/y"])
+def test_a_registry_that_points_to_no_address(front, nowhere):
+    challenge = {"WWW-Authenticate": f'Bearer realm="{nowhere}"'}
+    for fault in (
+        Fault("POST .*/uploads/", times=9, status=202, headers={"Location": nowhere}),
+        Fault("GET .*/blobs/", times=9, status=307, headers={"Location": nowhere}),
+        Fault("/v2/$", times=9, status=401, headers=challenge),
+    ):
+        front.faults = [fault]
+        with client() as registry, pytest.raises(RegistryError, match="is no address") as caught:
+            transfer(registry, f"{front.host}/odd/app")
+        assert not caught.value.retry
+        assert "canary" not in str(caught.value)
+
+
 def test_an_altered_answer_is_refused(front):
     with client() as registry:
         repository = f"{front.host}/altered/app"

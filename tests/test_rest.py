@@ -280,6 +280,9 @@ def test_own_ca(tls, tmp_path, monkeypatch):
             rest.request("GET", "store/a")
     assert not caught.value.retry
     assert "CA file" in str(caught.value)
+    absent = r"/no/ca\.pem \(check the CA file\)"
+    with session(url, ca_file="/no/ca.pem") as rest, pytest.raises(ForgeError, match=absent):
+        rest.request("GET", "store/a")
     with (
         serving() as (url, _),
         session(url.replace("http:", "https:")) as rest,

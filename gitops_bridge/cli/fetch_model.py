@@ -148,7 +148,9 @@ def _order(options: dict[str, Any]) -> Order:
     custom = options["execution_type"] == "custom_inference_model"
     if custom and options["model_format"] is not None:
         raise RequestError("--format does not go with a custom model", hint="leave it out")
-    source = options["source"] or options["datarobot_url"] or ""
+    source = _address("--source", options["source"]) or _address(
+        "--datarobot-url", options["datarobot_url"]
+    )
     return Order(
         content_key=options["content_key"],
         package_id=options["model_package_id"],
@@ -159,6 +161,15 @@ def _order(options: dict[str, Any]) -> Order:
         sha256=options["sha256"] and options["sha256"].lower(),
         model_id=options["model_id"],
     )
+
+
+def _address(flag: str, url: str | None) -> str:
+    """As it is. Raises RequestError, without what it may carry, where host or port are none."""
+    try:
+        _ = urlsplit(url or "").port
+    except ValueError:
+        raise RequestError(f"{flag} is no address", hint="check its host and port") from None
+    return url or ""
 
 
 def _finder(order: Order, options: dict[str, Any], pace: Pace) -> Callable[[], Found]:

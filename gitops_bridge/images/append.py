@@ -82,9 +82,9 @@ class Appended:
 def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
     """Put the file `model` on the base image and push the result under the target's tag.
 
-    May be run again after any interruption: what has arrived is not sent twice. Raises ImageError
-    when the base is no image we can extend, the model is not the one of the labels, or the tag
-    holds another image, and RegistryError.
+    May be run again after any interruption: a blob that has arrived is not sent twice. Raises
+    RegistryError, and ImageError when the base is no image we can extend, the model is not the one
+    of the labels, or the tag holds another image.
     """
     there = _existing(registry, recipe)
     if there:
@@ -94,14 +94,9 @@ def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
         raise ImageError(f"{recipe.base} is of type {base.media_type!r}, which cannot be extended")
     source, target = _repository(recipe.base), _repository(recipe.target)
     config = registry.config(f"{source}@{base.digest}")
-    layer = describe(model, PACKAGE_FILE)
-    if recipe.labels.get(SHA256_LABEL, layer.sha256) != layer.sha256:
-        raise ImageError(
-            f"the model {model} has SHA-256 {layer.sha256}, not {recipe.labels[SHA256_LABEL]}",
-            hint="it was damaged or replaced after the download: fetch it again",
-        )
-    _log.info("model %s: %d bytes, layer %s", layer.sha256, layer.file_size, layer.digest)
-    for descriptor in _layers(base, config, recipe.base):
+    below = _layers(base, config, recipe.base)
+    layer = _layer(model, recipe.labels.get(SHA256_LABEL))
+    for descriptor in below:
         _bring(registry, descriptor, source, target)
     if not registry.has_blob(target, layer.digest):
         _log.info("pushing the model's layer, %d bytes", layer.size)
@@ -121,6 +116,17 @@ def append(registry: Registry, recipe: Recipe, model: Path) -> Appended:
     digest = registry.put_manifest(recipe.target, manifest, base.media_type)
     _log.info("pushed %s@%s", recipe.target, digest)
     return Appended(digest, is_new=True)
+
+
+def _layer(model: Path, sha256: str | None) -> Layer:
+    layer = describe(model, PACKAGE_FILE)
+    if sha256 not in (None, layer.sha256):
+        raise ImageError(
+            f"the model {model} has SHA-256 {layer.sha256}, not {sha256}",
+            hint="it was damaged or replaced after the download: fetch it again",
+        )
+    _log.info("model %s: %d bytes, layer %s", layer.sha256, layer.file_size, layer.digest)
+    return layer
 
 
 def _existing(registry: Registry, recipe: Recipe) -> str | None:

@@ -16,14 +16,14 @@ from pathlib import Path
 from gitops_bridge.errors import ImageError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-HINT = "give the build more disk: the volume's size limit and the ephemeral-storage request"
 
 
 class DiskFull(ImageError):
     """Another node may have room, so a retry of the whole may help; one here does not."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, hint=HINT, retry=True)
+        volume = "the volume's size limit and the ephemeral-storage request"
+        super().__init__(message, hint=f"give the build more disk: {volume}", retry=True)
 
 
 @contextmanager

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.credentials import Credential, Keychain
 from gitops_bridge.registry.problems import refused, unreachable
 from gitops_bridge.registry.tokens import Challenge, fetch_token, parse_challenge
-from gitops_bridge.rest import Headers, Response, Rest
+from gitops_bridge.rest import Headers, Response, Rest, joined
 
 _ANY = frozenset(range(200, 600))
 _WORDS_LIMIT = 64 * 1024
@@ -130,7 +130,7 @@ class Endpoint:
 
     def _own_scheme(self, path: str) -> str:
         """A registry behind a proxy that ends TLS may name itself with http: never follow that."""
-        url, base = urlsplit(urljoin(self._base, path)), urlsplit(self._base)
+        url, base = urlsplit(joined(self._base, path, RegistryError)), urlsplit(self._base)
         if url.netloc == base.netloc:
             url = url._replace(scheme=base.scheme)
         if (base.scheme, url.scheme) == ("https", "http"):

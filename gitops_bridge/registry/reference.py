@@ -14,7 +14,7 @@ from gitops_bridge.errors import RegistryError
 DOCKER_HUB = "docker.io"
 _HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _HOST = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
@@ -59,7 +59,8 @@ def parse(text: str) -> Reference:
     host = canonical_host(first)
     if host == DOCKER_HUB and "/" not in repository:
         repository = f"library/{repository}"
-    if not _HOST.fullmatch(host):
+    found = _HOST.fullmatch(host)
+    if not found or int(found["port"] or 0) > 65_535:
         raise _invalid(text, f"{host!r} is no host")
     if not _REPOSITORY.fullmatch(repository) or len(repository) > 255:
         raise _invalid(text, f"{repository!r} is no repository: lower case, digits and . _ - /")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.registry.credentials import Credential
 from gitops_bridge.registry.problems import refused
-from gitops_bridge.rest import Response, Rest
+from gitops_bridge.rest import Response, Rest, joined
 
 _CLIENT = "gitops-bridge"
 _PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
@@ -66,7 +66,7 @@ def fetch_token(
     credential in the clear although the registry itself speaks TLS.
     """
     realm = challenge.realm
-    parts = urlsplit(realm)
+    parts = urlsplit(joined(realm, "", RegistryError))
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         raise RegistryError(f"the registry names no usable token server: {realm!r:.200}")
     if credential and registry_is_tls and parts.scheme == "http":
