@@ -116,6 +116,20 @@ def test_an_old_rollout_that_a_person_picks_again_holds(replaced):
     assert as_json(replaced, "history", DEPLOYMENT)[0]["by_the_bridge"] is False
 
 
+def test_one_that_a_person_picks_after_the_stop_holds_against_the_stop_s_replay(replaced):
+    last = git(replaced.remote, "rev-parse", "main").strip()
+    act(replaced, "deployment_stop")
+    replaced.pull()
+    git(replaced.clone, "checkout", last, "--", HOME)
+    git(replaced.clone, "commit", "--quiet", f"--reuse-message={last}")
+    replaced.push()
+    held = act(replaced, "deployment_stop")
+    assert held["status"] == "warning", held
+    assert HOME in git(replaced.remote, "ls-tree", "-rd", "--name-only", "main")
+    newer = act(replaced, "deployment_start", keyValueConfig=SCALED)
+    assert newer["status"] == "passing"
+
+
 def test_a_hold_survives_the_next_replay_too(replaced):
     revert(replaced)
     for _ in range(2):

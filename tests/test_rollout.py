@@ -167,7 +167,7 @@ def test_an_unreadable_record_counts_as_none():
 
 def seen(commit, record, author="gitops-bridge", *, signed=True):
     trailers = {"DataRobot-Action": "x", "DataRobot-Deployment": ID} if signed else {}
-    return Seen(commit, author, trailers, record)
+    return Seen(commit, author, trailers, record, own=signed)
 
 
 R1, R2 = A.record(), B.record()
@@ -200,11 +200,22 @@ def test_a_reverted_squash_merge_is_a_person_s():
 
 
 def test_a_delivery_that_a_person_picks_again_is_the_person_s():
-    picked = replace(seen("c3", R1, "gitops-bridge"), before=2)
+    picked = replace(seen("c3", R1), own=False)
     story = told([picked, seen("c2", R2), seen("c1", R1)], ID)
     assert (story.last.commit, story.moved.commit, story.rollouts) == ("c2", "c3", 2)
     released = replace(picked, trailers={**picked.trailers, "Released": "c1"})
     assert told([released, seen("c2", R2), seen("c1", R1)], ID).last.commit == "c3"
+
+
+def test_those_that_a_person_picks_after_the_stop_are_the_person_s():
+    ours = [seen("c3", None), seen("c2", R2), seen("c1", R1)]
+    picked = [replace(seen("c5", R2), own=False), replace(seen("c4", R1), own=False)]
+    for people in (picked, picked[1:]):
+        story = told([*people, *ours], ID)
+        assert (story.last.commit, story.moved.commit) == ("c3", people[0].commit)
+        assert story.rollouts == 2
+    rebased = replace(seen("c6", replace(R2, rollout=3)), own=False)
+    assert told([rebased, *picked, *ours], ID).last.commit == "c6"
 
 
 def test_all_people_s_commits_since_are_told_newest_first():

@@ -71,15 +71,14 @@ def seen(
 
 def look(repository: Repository, touch: Commit, home: str, vouched: frozenset[str]) -> Seen:
     """A commit with the record it left in `home`; `vouched` are those known to be ours."""
-    record = _record(repository, touch, home)
-    before = _number_before(repository, touch, home) if ACTION in touch.trailers else 0
-    return Seen(touch.id, touch.author.name, touch.trailers, record, touch.id in vouched, before)
-
-
-def _number_before(repository: Repository, touch: Commit, home: str) -> int:
-    """The number of the rollout that a commit found in `home`."""
-    content = repository.at(touch.parents[0]).read(f"{home}/{RECORD}") if touch.parents else None
-    return records.rollout_of(content) if content else 0
+    return Seen(
+        touch.id,
+        touch.author.name,
+        touch.trailers,
+        _record(repository, touch, home),
+        vouched=touch.id in vouched,
+        own=touch.committer == repository.committer,
+    )
 
 
 def vouched_for(repository: Repository, commit: str, home: str) -> frozenset[str]:

@@ -1,9 +1,9 @@
 """The commits that touched a deployment's `model/`, told apart: our deliveries and people's moves.
 
-`bridge` feeds them newest first and stops when the story is clear. A commit is our delivery when it
-says so in its trailers, or, because squash merges drop trailers, when the record it left has a
-higher rollout number than any before it: a revert brings an old number back, an edit leaves it. A
-squashed stop leaves no record: for that one the proposal vouches which it brought there.
+`bridge` feeds them newest first and stops when the story is clear. A commit is our delivery when
+the record it left has a higher rollout number than any before it, whatever a squash merge made of
+its message: a revert or a cherry-pick brings an old number back, an edit leaves it. A stop leaves
+no record: that one says so in its trailers or, squashed, the proposal vouches that it brought it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from gitops_bridge.desired.rollout import Touch
 @dataclass(frozen=True)
 class Seen:
     """A commit as history shows it; `record` is what `model/` held after it, None if nothing.
-    `vouched`: a proposal of ours says that this is how it got there. `before`: the rollout number
-    it found, 0 if none."""
+    `vouched`: a proposal of ours says that this is how it got there. `own`: the bridge committed it
+    and nobody has picked or rebased it since."""
 
     commit: str
     author: str
     trailers: Mapping[str, str]
     record: Record | None
     vouched: bool = False
-    before: int = 0
+    own: bool = False
+
+    @property
+    def number(self) -> int:
+        return self.record.rollout if self.record else 0
 
     def touch(self) -> Touch:
         return Touch(self.commit, self.author, self.record)
@@ -50,49 +54,32 @@ class Story:
 def told(seen: Iterable[Seen], deployment: str) -> Story:
     """The story of a deployment from the commits that touched its `model/`, newest first.
 
-    Reads no further than the delivery with the highest rollout number so far.
+    Reads no further than a delivery that shows by itself that it is ours.
     """
-    newer: list[Seen] = []
-    last: Touch | None = None
-    older = 0
+    read: list[Seen] = []
     for commit in seen:
-        signed = _signed(commit, deployment)
-        last = last or (commit.touch() if signed else None)
-        if last is None:
-            newer.append(commit)
-        elif commit.record:
-            older = max(older, commit.record.rollout)
-        if signed and commit.record:
+        read.append(commit)
+        if commit.record and (commit.vouched or (commit.own and _is_signed(commit, deployment))):
             break
-    squashed = _squashed(newer, older)
-    moves = newer[: newer.index(squashed)] if squashed else newer
-    return Story(
-        last=squashed.touch() if squashed else last,
-        moves=tuple(item.touch() for item in moves),
-        rollouts=max([older, *(item.record.rollout for item in newer if item.record)]),
-    )
+    last: Touch | None = None
+    moves: list[Touch] = []
+    highest = 0
+    for commit in reversed(read):
+        if _is_ours(commit, deployment, highest):
+            last, moves = commit.touch(), []
+        else:
+            moves.insert(0, commit.touch())
+        highest = max(highest, commit.number)
+    return Story(last, tuple(moves), highest)
 
 
-def _signed(commit: Seen, deployment: str) -> bool:
-    trailers = commit.trailers
-    if commit.vouched:
+def _is_ours(commit: Seen, deployment: str, highest: int) -> bool:
+    """Whether a commit, found with rollouts up to number `highest` before it, is our delivery. One
+    that says so and brings an old number back was picked by a person, message and all."""
+    if commit.vouched or commit.number > highest:
         return True
-    if ACTION not in trailers or trailers.get(DEPLOYMENT) != deployment:
-        return False
-    return RELEASED in trailers or not _picked(commit)
+    return _is_signed(commit, deployment) and (commit.record is None or RELEASED in commit.trailers)
 
 
-def _picked(commit: Seen) -> bool:
-    """Whether a person brought an old delivery back with its message, as git cherry-pick does: each
-    of ours counts on from what it found."""
-    return commit.record is not None and commit.record.rollout <= commit.before
-
-
-def _squashed(newer: list[Seen], older: int) -> Seen | None:
-    """A delivery without trailers: the first commit with a number above all `older` ones."""
-    numbers = [item.record.rollout for item in newer if item.record]
-    highest = max(numbers, default=0)
-    if highest <= older:
-        return None
-    bringers = [item for item in newer if item.record and item.record.rollout == highest]
-    return bringers[-1]
+def _is_signed(commit: Seen, deployment: str) -> bool:
+    return ACTION in commit.trailers and commit.trailers.get(DEPLOYMENT) == deployment

@@ -163,12 +163,3 @@ def model_of(content: bytes, path: str) -> str:
     Thirty times faster than `read`, for listings. Raises RenderError."""
     opening = _OPENING.match(content)
     return opening[2].decode() if opening else read(content, path).model.id
-
-
-_ROLLOUT = re.compile(rb"^rollout: ([0-9]{1,9})$", re.MULTILINE)
-
-
-def rollout_of(content: bytes) -> int:
-    """Only the number of the rollout, by the line that is ours to lay out; 0 where it is not."""
-    found = _ROLLOUT.search(content)
-    return int(found[1]) if found else 0

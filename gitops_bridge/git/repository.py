@@ -46,6 +46,7 @@ class Repository:
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._mirror = Mirror(remote, cache, log)
+        self.committer = committer
         self._scribe = Scribe(committer, clock, sign)
         self._delivery = Delivery(self._mirror, self._scribe)
 
