@@ -132,7 +132,7 @@ def open_repository(url, cache, log=lambda _: None, sign=None, **remote):
 
 
 class _Interrupted(Repository):
-    meanwhile = None
+    meanwhile = afterwards = None
 
     def _happens(self):
         happening, self.meanwhile = self.meanwhile, None
@@ -146,7 +146,11 @@ class _Interrupted(Repository):
                 self._happens()
             return answer
 
-        return super().deliver(branch, planned, create=create)
+        delivered = super().deliver(branch, planned, create=create)
+        if branch == "main" and self.afterwards:
+            happening, self.afterwards = self.afterwards, None
+            happening()
+        return delivered
 
     def _swap(self, branch, new, expected):
         self._happens()
@@ -155,7 +159,7 @@ class _Interrupted(Repository):
 
 def interrupted(repository):
     """What is set as its `meanwhile` happens once, after the next plan or decision and before the
-    push that it leads to."""
+    push that it leads to; its `afterwards` once after the next delivery to main."""
     repository.__class__ = _Interrupted
     return repository
 

@@ -9,16 +9,20 @@ from tests.servers.forges.github import GitHubServer
 from tests.servers.forges.gitlab import GitLabServer
 from tests.team import MODEL_A
 
+MODEL_C = "65a000000000000000000022"
+
 
 class Site(Proposing):
-    """`interrupt` happens once in the next action, before its push to main or to a branch."""
+    """`interrupt` happens once in the next action, before its push to main or to a branch;
+    `afterwards` after a delivery to main."""
 
-    interrupt = None
+    interrupt = afterwards = None
 
     def shop(self):
         shop = super().shop()
         interrupted(shop.repository).meanwhile = self.interrupt
-        self.interrupt = None
+        shop.repository.afterwards = self.afterwards
+        self.interrupt = self.afterwards = None
         return shop
 
 
@@ -63,6 +67,19 @@ def test_a_stop_of_a_start_that_people_merge_in_the_same_moment(site):
     assert site.on_main() == {}
     assert site.team.log()[0] == "Stop churn in prod"
     assert BRANCH not in site.branches
+
+
+@pytest.mark.parametrize("waited", [True, False], ids=["over-a-review", "over-nothing"])
+def test_what_is_proposed_right_behind_a_delivery_is_not_taken_for_superseded(site, waited):
+    """By another process, before this one has cleared away behind its push."""
+    site.serving()
+    if waited:
+        site.replace()
+    site.afterwards = lambda: site.replace(new=MODEL_C)
+    assert site.start(keyValueConfig={"replicas": "3"}).message.startswith("committed ")
+    said = site.status().message
+    assert f"model {MODEL_C}: waiting for pull request 2" in said
+    assert site.forge.pulls[2].state == "open"
 
 
 def comments(site, number):

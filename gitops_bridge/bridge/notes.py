@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import Enum
 
 from gitops_bridge.errors import PushRejected
-from gitops_bridge.git import Repository
+from gitops_bridge.git import Repository, Update
 
 HIDDEN, PLAIN = "refs/gitops-bridge/", "gitops-bridge/_"
 """Where notes lie: refs, else branches. No environment's name starts with `_`."""
@@ -72,11 +72,16 @@ def put(repository: Repository, note: Note, environment: str, deployment: str, c
 
 def drop(repository: Repository, note: Note, environment: str, deployment: str) -> None:
     """Remove the note, if there is one. Raises StaleBase when it is not what the mirror saw."""
-    for home in (PLAIN, HIDDEN):
-        ref = name(note, environment, deployment, home)
-        before = repository.branch(ref)
-        if before:
-            repository.delete_branch(ref, before)
+    for update in removals(repository, note, environment, deployment):
+        repository.delete_branch(update.branch, update.old)
+
+
+def removals(
+    repository: Repository, note: Note, environment: str, deployment: str
+) -> tuple[Update, ...]:
+    """What `drop` does, as part of a delivery."""
+    refs = [name(note, environment, deployment, home) for home in (PLAIN, HIDDEN)]
+    return tuple(Update(ref, at, "") for ref in refs if (at := repository.branch(ref)))
 
 
 def _standing(

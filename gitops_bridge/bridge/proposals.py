@@ -24,7 +24,7 @@ from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.record import Record
 from gitops_bridge.desired.rollout import RECORD, Change, Hold, Rollout, Touch
-from gitops_bridge.errors import RenderError
+from gitops_bridge.errors import RenderError, StaleBase
 from gitops_bridge.git import Commit, Edit, Snapshot, Update
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def find(shop: Workshop, environment: str, deployment: str) -> Proposal | None:
         notes.find(shop.repository, note, environment, deployment)
         for note in (Note.PROPOSED, Note.QUEUED)
     )
-    is_next = queued is not None and there in (None, proposed)
+    is_next = queued not in (None, there) and there in (None, proposed)
     commit = queued if is_next else there or proposed
     if commit is None:
         return None
@@ -191,11 +191,17 @@ def propose(
 
 
 def put(shop: Workshop, proposal: Proposal) -> Proposal:
-    """Move the branch to the proposal; nothing is queued for it any more. Raises StaleBase when it
-    is not where it was seen."""
+    """Move the branch to the proposal, after which nothing is queued. Raises StaleBase when it is
+    not where it was seen.
+
+    What was queued before is replaced there first: no crash brings something older back.
+    """
+    where = proposal.environment, proposal.deployment
+    if notes.find(shop.repository, Note.QUEUED, *where):
+        notes.put(shop.repository, Note.QUEUED, *where, proposal.commit)
     wanted = shop.repository.commit_of(proposal.commit)
     shop.repository.replace_branch(proposal.branch, wanted, proposal.there)
-    notes.drop(shop.repository, Note.QUEUED, proposal.environment, proposal.deployment)
+    dequeue(shop, proposal)
     return replace(proposal, there=proposal.commit, queued=False)
 
 
@@ -208,6 +214,20 @@ def queue(
     notes.put(shop.repository, Note.QUEUED, environment, deployment, commit.id)
     there = shop.repository.branch(branch(environment, deployment))
     return replace(read(shop, environment, deployment, commit.id), there=there, queued=True)
+
+
+def dequeue(shop: Workshop, proposal: Proposal) -> None:
+    """Nothing is queued any more if that is this very proposal. Raises StaleBase."""
+    where = proposal.environment, proposal.deployment
+    if notes.find(shop.repository, Note.QUEUED, *where) == proposal.commit:
+        notes.drop(shop.repository, Note.QUEUED, *where)
+
+
+def supersede(shop: Workshop, environment: str, deployment: str, delivered: Commit) -> None:
+    """Drop what is queued, unless it was asked after that delivery. Raises StaleBase."""
+    queued = notes.find(shop.repository, Note.QUEUED, environment, deployment)
+    if queued and shop.repository.resolve(delivered.id, queued) is None:
+        notes.drop(shop.repository, Note.QUEUED, environment, deployment)
 
 
 def give_up(shop: Workshop, proposal: Proposal, reason: str) -> Proposal:
@@ -225,20 +245,31 @@ def give_up(shop: Workshop, proposal: Proposal, reason: str) -> Proposal:
 
 def withdraw(shop: Workshop, proposal: Proposal) -> None:
     """Delete the branch: its rollout was delivered or superseded. Raises StaleBase."""
-    if proposal.there:
+    require_unmoved(shop, proposal)
+    if proposal.there and shop.repository.branch(proposal.branch):
         shop.repository.delete_branch(proposal.branch, proposal.there)
-    if proposal.queued:
-        notes.drop(shop.repository, Note.QUEUED, proposal.environment, proposal.deployment)
+    dequeue(shop, proposal)
+
+
+def require_unmoved(shop: Workshop, proposal: Proposal) -> None:
+    """Raises StaleBase when the branch is neither where it was seen nor gone."""
+    if shop.repository.branch(proposal.branch) not in (None, proposal.there):
+        raise StaleBase(f"{proposal.branch} has moved", retry=True)
 
 
 def withdrawn(shop: Workshop, proposal: Proposal | None) -> tuple[Update, ...]:
-    """`withdraw` as part of a delivery. While it is under review the branch has but to be where it
-    was: it goes after its pull request was told."""
-    if proposal is None or proposal.there is None:
+    """What a delivery moves along, so that nothing older is proposed behind it: what is queued goes
+    and so does the branch. While that is under review it has but to be where it was: it goes after
+    its pull request was told."""
+    if proposal is None:
         return ()
     where = proposal.environment, proposal.deployment
+    queued = notes.removals(shop.repository, Note.QUEUED, *where)
+    if proposal.there is None:
+        return queued
     under_review = notes.find(shop.repository, Note.PROPOSED, *where) is not None
-    return (Update(proposal.branch, proposal.there, proposal.there if under_review else ""),)
+    after = proposal.there if under_review else ""
+    return (Update(proposal.branch, proposal.there, after), *queued)
 
 
 def read(shop: Workshop, environment: str, deployment: str, head: str) -> Proposal:

@@ -71,6 +71,7 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
                 return over
             found = _proposed(shop, environment.name, deployment, ready, found)
         notes.put(shop.repository, Note.PROPOSED, environment.name, deployment, found.commit)
+        proposals.dequeue(shop, found)
         if rejection:
             notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
         return _shown(shop, environment, found, ready, is_new)
@@ -107,6 +108,8 @@ def retire(
 ) -> None:
     """End the review: `why` is said on the pull request when it is still open. Raises StaleBase
     when the branch has moved, ForgeError when the provider cannot be asked."""
+    if found:
+        proposals.require_unmoved(shop, found)  # or `why` is said of something newer
     if not is_open(shop, environment.name, deployment):
         if found:
             proposals.withdraw(shop, found)

@@ -15,6 +15,7 @@ from gitops_bridge.actions import Action, Request
 from gitops_bridge.bridge import builds, environments, gate, proposals
 from gitops_bridge.bridge.builds import Build
 from gitops_bridge.bridge.known import asking_newest, folder, known
+from gitops_bridge.bridge.proposals import Proposal
 from gitops_bridge.bridge.sources import Reader, Sources
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
@@ -45,13 +46,15 @@ class Planned:
 class Look:
     """What one snapshot made of a request: a change to deliver, a hold, or None when Git holds it.
 
-    `build` is the image's, None where the request needs none; `image` is as the gate saw it.
+    `build` is the image's, None where the request needs none; `image` is as the gate saw it;
+    `waiting` is the proposal that was there.
     """
 
     decision: Planned | Hold | None
     known: Known
     build: Build | None = None
     image: overlay.Image | None = None
+    waiting: Proposal | None = None
 
 
 class Plan(Protocol):
@@ -97,10 +100,10 @@ def planner(
         wanted = _wanted(shop, resolved[0], environment, facts, record)
         decision = decide(resolved[0], found, wanted.image, wanted.component, restart_to[0])
         if not isinstance(decision, Rollout):
-            return Look(decision, found, wanted.build, wanted.image)
+            return Look(decision, found, wanted.build, wanted.image, waiting)
         message = messages.commit(decision, deployment.id, environment.name)
         planned = prove(shop, reader, home, found, decision, message, wanted.guards)
-        return Look(planned, found, wanted.build, wanted.image)
+        return Look(planned, found, wanted.build, wanted.image, waiting)
 
     return plan
 

@@ -169,7 +169,7 @@ class _Action:
             return Missing(snapshot, look.decision, look)
         if self._reviewed(look.decision):
             return Ready(snapshot, look.decision, look)
-        return replace(look.decision.edit, along=proposals.withdrawn(self._shop, self._found()))
+        return replace(look.decision.edit, along=proposals.withdrawn(self._shop, look.waiting))
 
     def _found(self) -> Proposal | None:
         return proposals.find(self._shop, self._environment.name, self._deployment)
@@ -202,22 +202,25 @@ class _Action:
         """Whatever waited for this deployment is delivered or superseded now; but a replay of what
         main holds is older than what waits, and leaves it. Raises StaleBase when that was moved or
         delivered meanwhile, so that what this action found on main is not true any more."""
-        found = self._found()
-        if found is None or isinstance(result, Hold) or self._look is None:
+        if self._look is None:
             return
-        if isinstance(result, _Unchanged) and self._request.model:
+        if isinstance(result, Commit):
+            waiting.clear_away(self._shop, self._environment, self._look.waiting, result)
+            return
+        found = self._found()
+        if found is None or isinstance(result, Hold):
+            return
+        if self._request.model:
             last = self._look.known.last
             asked = records.of(self._request, rollout=0, restarts=0, image="").asked
             waits = found.record.asked if found.record else None
             if last and last.record and last.record.asked == asked != waits:
                 return
-        is_delivered = isinstance(result, Commit)
-        passing = (StaleBase,) if is_delivered else ()
-        with suppress(ForgeError, ConfigError, *passing):  # then the next look clears away
+        with suppress(ForgeError, ConfigError):  # then the next look clears away
             where = self._environment.name, self._deployment
             notes.drop(self._shop.repository, Note.QUEUED, *where)  # whatever the provider says
             reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
-        if is_delivered or self._snapshot is None:
+        if self._snapshot is None:
             return
         main = self._shop.config.repository.branch
         if self._shop.repository.snapshot(main, fetch=True).id(self._home) != self._snapshot.id(

@@ -57,7 +57,8 @@ def look(shop: Workshop, environment: Environment, proposal: Proposal) -> Progre
     result = shop.repository.deliver(
         shop.config.repository.branch, _next_edit(shop, environment, proposal)
     )
-    if isinstance(result, Commit) and not _is_there(shop, proposal):
+    if isinstance(result, Commit):
+        clear_away(shop, environment, proposal, result)
         return Progress(None, commit=result)
     if isinstance(result, _Stuck):
         review = reviews.standstill(shop, proposal)
@@ -75,7 +76,19 @@ def look(shop: Workshop, environment: Environment, proposal: Proposal) -> Progre
         reviews.retire(shop, environment, proposal.deployment, proposal, ENDED)
     except StaleBase:  # a newer action, or another look
         return Progress(proposals.find(shop, environment.name, proposal.deployment))
-    return Progress(None, commit=result if isinstance(result, Commit) else None)
+    return Progress(None)
+
+
+def clear_away(
+    shop: Workshop, environment: Environment, proposal: Proposal | None, delivered: Commit
+) -> None:
+    """What waited when a delivery was planned is superseded by it. Best effort: else the next look
+    does it."""
+    if proposal is None:
+        return
+    with suppress(ForgeError, ConfigError, StaleBase):
+        proposals.supersede(shop, environment.name, proposal.deployment, delivered)
+        reviews.retire(shop, environment, proposal.deployment, proposal, ENDED)
 
 
 @contextmanager

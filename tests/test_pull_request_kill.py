@@ -1,0 +1,89 @@
+"""`kill -9` around each push of an action that meets something queued: the newest one wins."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.git_team import wrap_git
+from tests.proposing import BRANCH, Proposing, noted
+from tests.servers.forges.github import GitHubServer
+from tests.team import MODEL_A, MODEL_B
+
+
+class Site(Proposing):
+    def killed(self, nth, moment, action, **info):
+        """Carry the action out in a process of its own, whose git kills it at its `nth` push."""
+        pushes = self.folder / "pushes"
+        pushes.unlink(missing_ok=True)
+        kill = f'[ "$n" = {nth} ] && kill -9 $PPID'
+        before = f"""n=0
+        case "$*" in *push*--porcelain*) echo >> {pushes}; n=$(grep -c "" {pushes}); esac"""
+        if moment == "before":
+            before += f"\n{kill} && exit 9"
+        wrap_git(self.folder / "bin", before, kill if moment == "after" else "")
+        self.now += 1
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "gitops_bridge", "run", "--action", action),
+                *("--config", self.file(**info), "--private-config", self.team.config),
+                *("--status-file", self.folder / "status.yaml"),
+            ],
+            cwd=self.folder, capture_output=True, text=True, timeout=60,
+            env=self.environ | {"PATH": os.pathsep.join([str(self.folder / "bin"),
+                                                         *os.get_exec_path()])},
+        )  # fmt: skip
+        assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Other models are pushed, other settings are reviewed; somebody has pushed to the branch of
+    three replicas, so four wait for it."""
+    delivery = {"default": "pull-request", "replace": "push"}
+    with Site(tmp_path, GitHubServer, protected=False, delivery=delivery) as site:
+        site.serving()
+        site.start(keyValueConfig={"replicas": "3"})
+        site.push_to_branch("theirs", "1")
+        assert "is proposed then" in site.start(keyValueConfig={"replicas": "4"}).message
+        yield site
+
+
+def test_a_delivery_that_was_pushed_takes_along_what_is_queued(site):
+    site.killed(2, "after", "deployment_replace_model", modelId=MODEL_A, newModelId=MODEL_B)
+    assert site.on_main()["model"] == MODEL_B
+    for _ in range(2):
+        said = site.status().message
+    assert f"Git wants model {MODEL_B}" in said
+    assert "pull request" not in said
+    assert (len(site.forge.pulls), site.forge.pulls[2].state) == (2, "closed")
+    assert BRANCH not in site.branches
+    assert "queued" not in noted(site)
+
+
+PUSHES = ["queued", "the branch", "no longer queued", "under review"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("nth", range(1, 1 + len(PUSHES)), ids=PUSHES)
+def test_what_was_asked_last_takes_the_place_of_what_is_queued(site, nth, moment):
+    """The branch is handed back, and a newer action comes before anybody looks."""
+    newest = {"modelId": MODEL_A, "keyValueConfig": {"replicas": "5"}}
+    site.forge.delete_branch(BRANCH)
+    site.killed(nth, moment, "deployment_start", **newest)
+    for _ in range(2):
+        site.status()
+    told = "4" if (nth, moment) == (1, "before") else "5"
+    assert f"Scale churn to {told} replicas" in newest_title(site)
+    site.act("deployment_start", **newest)
+    site.status()
+    assert [pull.state for pull in site.forge.pulls.values()].count("open") == 1
+    assert "Scale churn to 5 replicas" in newest_title(site)
+    assert noted(site)["proposed"] == site.branches[BRANCH]
+    assert "queued" not in noted(site)
+
+
+def newest_title(site):
+    return site.forge.pulls[max(site.forge.pulls)].title
