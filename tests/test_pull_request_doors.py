@@ -67,7 +67,7 @@ class TestCommands:
         site.forge.decline(2)
         site.status()
         finished = bridge(site, "release", DEPLOYMENT, "--output", "json")
-        assert json.loads(finished.stdout)["url"].endswith("/pull/3")
+        assert json.loads(finished.stdout)["proposed"].endswith("/pull/3")
         assert MODEL_B in site.forge.pulls[3].body
 
     def test_rollback_says_where_it_was_proposed(self, site):

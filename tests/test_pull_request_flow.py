@@ -284,13 +284,29 @@ class TestRejected:
         assert "rejected" not in status.message
 
     def test_a_person_may_have_it_proposed_again(self, closed):
-        from gitops_bridge.bridge import stages
+        from gitops_bridge.bridge import reconciling
 
         closed.status()
-        outcome = stages.reconsidered(closed.shop(), DEPLOYMENT, None)
-        assert "waiting for pull request 3" in outcome.message
-        assert "rejected" not in noted(closed)
-        assert stages.reconsidered(closed.shop(), DEPLOYMENT, None) is None
+        progress = reconciling.release(closed.shop(), DEPLOYMENT, None)
+        assert progress.review.url.endswith("/3")
+        assert list(noted(closed)) == ["proposed"]
+        assert reconciling.release(closed.shop(), DEPLOYMENT, None) is None
+        assert closed.forge.pulls[3].state == "open"
+
+    def test_so_may_a_rollback(self, closed):
+        from gitops_bridge.bridge import people, reconciling
+        from gitops_bridge.git import Signature
+
+        closed.replace(new=MODEL_C)
+        closed.merge(3)
+        closed.status()
+        shop = closed.shop()
+        plan = people.rollback(shop, DEPLOYMENT, None, None, Signature("Ann", "ann@example.com"))
+        people.carried_out(shop, plan)
+        closed.forge.decline(4)
+        closed.status()
+        assert reconciling.release(closed.shop(), DEPLOYMENT, None).review.url.endswith("/5")
+        assert closed.forge.pulls[5].title.startswith("Roll back churn in prod")
 
     def test_a_start_that_was_rejected_serves_nothing(self, site):
         site.start()
@@ -660,6 +676,22 @@ class TestAutoMerge:
         outcome = auto.start()
         assert "nothing to do: Git holds this already" in outcome.message
         assert auto.on_main()["model"] == MODEL_A
+
+    def test_closed_within_the_budget_it_fails_at_once(self, auto):
+        auto.serving()
+        original = auto.sleep
+
+        def sleep(seconds):
+            original(seconds)
+            if auto.forge.pulls[2].state == "open":
+                auto.forge.decline(2, comment="The AUC fell")
+
+        auto.sleep = sleep
+        outcome = auto.replace()
+        assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+        assert outcome.old_model_in_use is True
+        assert "was rejected by ann" in outcome.message
+        assert "The AUC fell" in outcome.message
 
     def test_where_it_is_not_allowed_the_cure_is_told_and_people_merge(self, auto):
         auto.forge.auto_merge_allowed = False

@@ -1,4 +1,4 @@
-"""`kill -9` around each push of an action that meets something queued: the newest one wins."""
+"""`kill -9` around each push where something is queued: the newest one wins, and none is lost."""
 
 import os
 import signal
@@ -7,15 +7,16 @@ import sys
 
 import pytest
 
+from gitops_bridge.bridge import reconciling
 from tests.git_team import wrap_git
 from tests.proposing import BRANCH, Proposing, noted
 from tests.servers.forges.github import GitHubServer
-from tests.team import MODEL_A, MODEL_B
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B
 
 
 class Site(Proposing):
-    def killed(self, nth, moment, action, **info):
-        """Carry the action out in a process of its own, whose git kills it at its `nth` push."""
+    def killed(self, nth, moment, *arguments):
+        """Run the command in a process of its own, whose git kills it at its `nth` push."""
         pushes = self.folder / "pushes"
         pushes.unlink(missing_ok=True)
         kill = f'[ "$n" = {nth} ] && kill -9 $PPID'
@@ -25,34 +26,44 @@ class Site(Proposing):
             before += f"\n{kill} && exit 9"
         wrap_git(self.folder / "bin", before, kill if moment == "after" else "")
         self.now += 1
+        path = os.pathsep.join([str(self.folder / "bin"), *os.get_exec_path()])
         done = subprocess.run(
-            [
-                *(sys.executable, "-m", "gitops_bridge", "run", "--action", action),
-                *("--config", self.file(**info), "--private-config", self.team.config),
-                *("--status-file", self.folder / "status.yaml"),
-            ],
-            cwd=self.folder, capture_output=True, text=True, timeout=60,
-            env=self.environ | {"PATH": os.pathsep.join([str(self.folder / "bin"),
-                                                         *os.get_exec_path()])},
+            [sys.executable, "-m", "gitops_bridge", *arguments], cwd=self.folder,
+            env=self.environ | {"PATH": path}, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+    def acting(self, action, **info):
+        """The command for an action."""
+        return (
+            *("run", "--action", action, "--config", self.file(**info)),
+            *("--private-config", self.team.config),
+            *("--status-file", self.folder / "status.yaml"),
+        )
 
 
 @pytest.fixture
 def site(tmp_path):
-    """Other models are pushed, other settings are reviewed; somebody has pushed to the branch of
-    three replicas, so four wait for it."""
+    """Other models are pushed, other settings are reviewed."""
     delivery = {"default": "pull-request", "replace": "push"}
     with Site(tmp_path, GitHubServer, protected=False, delivery=delivery) as site:
         site.serving()
         site.start(keyValueConfig={"replicas": "3"})
-        site.push_to_branch("theirs", "1")
-        assert "is proposed then" in site.start(keyValueConfig={"replicas": "4"}).message
         yield site
 
 
-def test_a_delivery_that_was_pushed_takes_along_what_is_queued(site):
-    site.killed(2, "after", "deployment_replace_model", modelId=MODEL_A, newModelId=MODEL_B)
+@pytest.fixture
+def queued(site):
+    """Somebody has pushed to the branch of three replicas, so four wait for it."""
+    site.push_to_branch("theirs", "1")
+    assert "is proposed then" in site.start(keyValueConfig={"replicas": "4"}).message
+    return site
+
+
+def test_a_delivery_that_was_pushed_takes_along_what_is_queued(queued):
+    site = queued
+    replaced = site.acting("deployment_replace_model", modelId=MODEL_A, newModelId=MODEL_B)
+    site.killed(2, "after", *replaced)  # the first push is that of the Job
     assert site.on_main()["model"] == MODEL_B
     for _ in range(2):
         said = site.status().message
@@ -68,11 +79,12 @@ PUSHES = ["queued", "the branch", "no longer queued", "under review"]
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("nth", range(1, 1 + len(PUSHES)), ids=PUSHES)
-def test_what_was_asked_last_takes_the_place_of_what_is_queued(site, nth, moment):
+def test_what_was_asked_last_takes_the_place_of_what_is_queued(queued, nth, moment):
     """The branch is handed back, and a newer action comes before anybody looks."""
+    site = queued
     newest = {"modelId": MODEL_A, "keyValueConfig": {"replicas": "5"}}
     site.forge.delete_branch(BRANCH)
-    site.killed(nth, moment, "deployment_start", **newest)
+    site.killed(nth, moment, *site.acting("deployment_start", **newest))
     for _ in range(2):
         site.status()
     told = "4" if (nth, moment) == (1, "before") else "5"
@@ -83,6 +95,17 @@ def test_what_was_asked_last_takes_the_place_of_what_is_queued(site, nth, moment
     assert "Scale churn to 5 replicas" in newest_title(site)
     assert noted(site)["proposed"] == site.branches[BRANCH]
     assert "queued" not in noted(site)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3], ids=["queued", "no longer rejected", "the branch"])
+def test_what_was_rejected_and_is_asked_for_again(site, nth):
+    site.forge.decline(2, comment="not yet")
+    site.status()
+    site.killed(nth, "after", "release", DEPLOYMENT, "--config", site.team.config)
+    reconciling.release(site.shop(), DEPLOYMENT, None)
+    assert "waiting for pull request 3" in site.status().message
+    assert "Scale churn to 3 replicas" in newest_title(site)
+    assert list(noted(site)) == ["proposed"]
 
 
 def newest_title(site):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitops_bridge.bridge import answers, proposals
+from gitops_bridge.bridge import answers, notes, proposals, rejections
+from gitops_bridge.bridge.notes import Note
 from gitops_bridge.bridge.proposals import Progress, Proposal
-from gitops_bridge.bridge.waiting import look, renewed, together
+from gitops_bridge.bridge.waiting import look, queue_again, renewed, together
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import messages
@@ -45,19 +46,35 @@ def reconcile(shop: Workshop, deployment: str | None, environment: str | None) -
 
 
 def release(shop: Workshop, deployment: str, environment: str | None) -> Progress | None:
-    """A rollout that waited and that a person's change holds back, put on top of that change; None
-    when there is no such rollout."""
+    """What people have rejected, proposed once more, or a rollout that waited and that a person's
+    change holds back, put on top of that change; None when there is neither. Raises BridgeError."""
     shop.repository.fetch()
-    by_name = {item.name: item for item in shop.config.environments}
-    for proposal in proposals.all_of(shop, environment):
-        if proposal.deployment == deployment and proposal.environment in by_name:
-            where = by_name[proposal.environment]
-            progress = look(shop, where, proposal)
-            if progress.hold:
-                return look(shop, where, renewed(shop, where, proposal))
-            if progress.commit:
-                return progress
+    for where in shop.config.environments:
+        if environment not in (None, where.name):
+            continue
+        is_asked_again = _reconsidered(shop, where, deployment)
+        proposal = proposals.find(shop, where.name, deployment)
+        if proposal is None:
+            continue
+        progress = look(shop, where, proposal)
+        if progress.hold:
+            return look(shop, where, renewed(shop, where, proposal))
+        if progress.commit or is_asked_again:
+            return progress
     return None
+
+
+def _reconsidered(shop: Workshop, environment: Environment, deployment: str) -> bool:
+    """Whether people had rejected something. It is queued again, unless something waits already,
+    before its rejection is forgotten."""
+    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=False)
+    rejection = rejections.standing(shop, snapshot, environment.name, deployment)
+    if rejection is None:
+        return False
+    if proposals.find(shop, environment.name, deployment) is None:
+        queue_again(shop, environment, rejection.proposal)
+    notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
+    return True
 
 
 def _step(shop: Workshop, environment: Environment, proposal: Proposal) -> Step:

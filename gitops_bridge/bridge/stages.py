@@ -58,20 +58,6 @@ def roll_out(
     return action.previewed() if dry_run else action.carried_out()
 
 
-def reconsidered(shop: Workshop, deployment: str, environment: str | None) -> Outcome | None:
-    """Propose anew what people have rejected; None when nothing is. Raises BridgeError."""
-    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
-    for where in shop.config.environments:
-        if environment not in (None, where.name):
-            continue
-        rejection = rejections.standing(shop, snapshot, where.name, deployment)
-        request = rejection.proposal.request(where.id) if rejection else None
-        if request:
-            notes.drop(shop.repository, Note.REJECTED, where.name, deployment)
-            return roll_out(shop, request, where, dry_run=False)
-    return None
-
-
 class _Action:
     """One action on its way. `until` is when its budget ends, by the monotonic clock."""
 

@@ -181,13 +181,24 @@ def _still_missing(
 def renewed(shop: Workshop, environment: Environment, proposal: Proposal) -> Proposal:
     """The proposal planned anew on main as it is, so that it goes over what people changed since.
     Raises RequestError when there is nothing left to propose, StaleBase when it has moved."""
+    snapshot, edit = _anew(shop, environment, proposal)
+    return proposals.propose(shop, snapshot, edit, environment.name, proposal.deployment, proposal)
+
+
+def queue_again(shop: Workshop, environment: Environment, proposal: Proposal) -> None:
+    """Have one that had ended proposed by the next look, planned anew on main as it is. Raises
+    RequestError when there is nothing left to propose."""
+    snapshot, edit = _anew(shop, environment, proposal)
+    proposals.queue(shop, snapshot, edit, environment.name, proposal.deployment)
+
+
+def _anew(shop: Workshop, environment: Environment, proposal: Proposal) -> tuple[Snapshot, Edit]:
     plan = _plan(shop, environment, proposal)
     snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
     decision = plan(snapshot).decision if plan else None
     if not isinstance(decision, Planned):
         raise RequestError(f"{proposal.branch} has nothing to deliver", hint="send a new action")
-    edit = decision.edit
-    return proposals.propose(shop, snapshot, edit, environment.name, proposal.deployment, proposal)
+    return snapshot, decision.edit
 
 
 def given_up(shop: Workshop, proposal: Proposal, why: str) -> Proposal | None:

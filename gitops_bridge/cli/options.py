@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from gitops_bridge import agent
-from gitops_bridge.actions import Outcome
 from gitops_bridge.bridge import Workshop, open_workshop
 from gitops_bridge.bridge.answers import review_said
 from gitops_bridge.bridge.proposals import Proposal
@@ -87,16 +86,6 @@ def report(result: Commit | Review | Proposal, output: str) -> None:
         data = {"proposed": result.url, "said": list(result.said)}
         text = review_said(result)
     click.echo(json.dumps(data, indent=2) if output == "json" else text)
-
-
-def tell(outcome: Outcome, output: str) -> None:
-    """Say what became of an action."""
-    data = {
-        "status": outcome.status.value,
-        "message": outcome.message,
-        "url": outcome.dashboard_url,
-    }
-    click.echo(json.dumps(data, indent=2) if output == "json" else outcome.message or "")
 
 
 def workshop(config_file: Path) -> Workshop:

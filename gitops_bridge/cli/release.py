@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gitops_bridge.bridge import people, reconciling, stages
+from gitops_bridge.bridge import people, reconciling
 from gitops_bridge.cli import options
 
 
@@ -24,10 +24,6 @@ def release(deployment: str, environment: str | None, config_file: Path, output:
     held too, and goes over that change once released.
     """
     shop = options.workshop(config_file)
-    outcome = stages.reconsidered(shop, deployment, environment)
-    if outcome is not None:
-        options.tell(outcome, output)
-        return
     waited = reconciling.release(shop, deployment, environment)
     result = (waited.commit or waited.review or waited.proposal) if waited else None
     if result is not None:
