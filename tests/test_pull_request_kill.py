@@ -63,7 +63,7 @@ def queued(site):
 def test_a_delivery_that_was_pushed_takes_along_what_is_queued(queued):
     site = queued
     replaced = site.acting("deployment_replace_model", modelId=MODEL_A, newModelId=MODEL_B)
-    site.killed(2, "after", *replaced)  # the first push is that of the Job
+    site.killed(1, "after", *replaced)
     assert site.on_main()["model"] == MODEL_B
     for _ in range(2):
         said = site.status().message

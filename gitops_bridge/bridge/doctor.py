@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from gitops_bridge.bridge import environments, notes
 from gitops_bridge.bridge.sources import Reader
@@ -36,7 +37,7 @@ class Finding:
 def examine(shop: Workshop) -> Iterator[Finding]:
     """Everything the configuration makes a rollout need, in the order a rollout would."""
     yield from _tried("kustomize", lambda: f"version {shop.kustomize.version()}")
-    yield from _tried("signing", lambda: _signed(shop))
+    yield from _tried("signing", partial(_signed, shop))
     snapshot: Snapshot | None = None
     try:
         snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
@@ -51,7 +52,7 @@ def examine(shop: Workshop) -> Iterator[Finding]:
         yield from _proposals(shop, snapshot)
     yield from _registries(shop, snapshot)
     if shop.config.datarobot:
-        yield from _tried("DataRobot", lambda: _datarobot(shop))
+        yield from _tried("DataRobot", partial(_datarobot, shop))
 
 
 def _tried(check: str, look: Callable[[], str | None]) -> Iterator[Finding]:
@@ -91,13 +92,12 @@ def _rendered(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
         if snapshot is None:
             yield Finding(check, None, _UNREAD)
             continue
-        reader = Reader(snapshot)
+        yield from _tried(check, partial(_renders, shop, snapshot, environment.name))
 
-        def look(name: str = environment.name, reader: Reader = reader) -> str:
-            facts = environments.facts(reader, name, shop.kustomize)
-            return f"renders; images go to {facts.builder.image_repository}"
 
-        yield from _tried(check, look)
+def _renders(shop: Workshop, snapshot: Snapshot, environment: str) -> str:
+    facts = environments.facts(Reader(snapshot), environment, shop.kustomize)
+    return f"renders; images go to {facts.builder.image_repository}"
 
 
 def _pushes(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
@@ -108,7 +108,7 @@ def _pushes(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
             said = _UNREAD if snapshot is None else "not looked at, because it is not there"
             yield Finding(check, None, said)
             continue
-        yield from _tried(check, lambda branch=branch: _let_in(shop, branch))  # type: ignore[misc]
+        yield from _tried(check, partial(_let_in, shop, branch))
 
 
 def _let_in(shop: Workshop, branch: str) -> str:
@@ -121,10 +121,9 @@ def _proposals(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
     if snapshot is None:
         yield Finding(check, None, _UNREAD)
     else:
-        found = snapshot
-        yield from _tried(check, lambda: _scratched(shop, found, SCRATCH[0]))
-        yield from _tried("push of notes", lambda: _noted(shop, found))
-        yield from _tried("template", lambda: _template(found))
+        yield from _tried(check, partial(_scratched, shop, snapshot, SCRATCH[0]))
+        yield from _tried("push of notes", partial(_noted, shop, snapshot))
+        yield from _tried("template", partial(_template, snapshot))
     try:
         forge = shop.forge()
         rights = forge.rights()
@@ -194,12 +193,12 @@ def _registries(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
             continue  # told above
         repositories.add(facts.builder.image_repository)
     for repository in sorted(repositories):
+        yield from _tried(f"registry {repository}", partial(_shows, shop, repository))
 
-        def look(repository: str = repository) -> str:
-            shop.registry(repository.split("/", 1)[0]).digest(f"{repository}:gitops-bridge-doctor")
-            return "can be read"
 
-        yield from _tried(f"registry {repository}", look)
+def _shows(shop: Workshop, repository: str) -> str:
+    shop.registry(repository.split("/", 1)[0]).digest(f"{repository}:gitops-bridge-doctor")
+    return "can be read"
 
 
 def _datarobot(shop: Workshop) -> str:

@@ -61,14 +61,15 @@ def standing(
         return None
     home = folder(environment, deployment)
     found = known(shop.repository, snapshot, home, deployment)
-    return None if _superseded(shop, rejection, found) else rejection
+    return None if _superseded(shop, rejection.proposal, found) else rejection
 
 
-def covers(shop: Workshop, rejection: Rejection, ready: Ready) -> bool:
-    """Whether the change is the rejected one asked for again."""
-    same = rejection.proposal.asks(ready.planned.rollout)
-    return same and not _superseded(shop, rejection, ready.look.known)
+def covers(shop: Workshop, proposal: Proposal, ready: Ready) -> bool:
+    """Whether the change is the same as that proposal, so that what people say of one counts for
+    the other."""
+    same = proposal.asks(ready.planned.rollout)
+    return same and not _superseded(shop, proposal, ready.look.known)
 
 
-def _superseded(shop: Workshop, rejection: Rejection, found: Known) -> bool:
-    return found.last is not None and proposals.since(shop, rejection.proposal, found.last)
+def _superseded(shop: Workshop, proposal: Proposal, found: Known) -> bool:
+    return found.last is not None and proposals.since(shop, proposal, found.last)

@@ -55,7 +55,7 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
     provider refuses for good."""
     found = proposals.find(shop, environment.name, deployment)
     rejection = find_rejection(shop, environment.name, deployment)
-    if rejection and covers(shop, rejection, ready):
+    if rejection and covers(shop, rejection.proposal, ready):
         _end(shop, environment.name, deployment, found)
         return Review(None, rejection=rejection)
     if found and strangers.is_foreign(shop, found):
@@ -67,7 +67,8 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
     is_new = found is None
     try:
         if found is None or found.queued or not _holds(shop, found, ready):
-            if found and (over := _ended_unseen(shop, found, ready)):
+            # what people closed is not proposed again only because main has moved
+            if found and covers(shop, found, ready) and (over := ended(shop, found)):
                 return over
             found = _proposed(shop, environment.name, deployment, ready, found)
         notes.put(shop.repository, Note.PROPOSED, environment.name, deployment, found.commit)
@@ -195,9 +196,7 @@ def _shown(
     if pull is None or not is_written or pulls.is_found_again(pull):
         from gitops_bridge.bridge import texts  # late: most looks write none
 
-        wanted, warning = texts.proposal(
-            shop, shop.forge(), environment, found.deployment, found.branch, ready, found.commit
-        )
+        wanted, warning = texts.proposal(shop, environment, found, ready)
         if pull and is_written:
             pull = pulls.complete(pull, wanted, found.commit)
         else:
@@ -212,13 +211,6 @@ def _shown(
             what = "auto-merge is not set yet" if error.retry else "it has to be merged by hand"
             said.append(f"{what}: {error}")
     return Review(found, pull, said=tuple(said))
-
-
-def _ended_unseen(shop: Workshop, found: Proposal, ready: Ready) -> Review | None:
-    """The end of a review whose request would only be put on a newer main: what people closed
-    before that is not proposed again."""
-    same = covers(shop, Rejection(found, "", None, ""), ready)
-    return ended(shop, found) if same else None
 
 
 def _ended(shop: Workshop, found: Proposal, pull: PullRequest) -> Review:

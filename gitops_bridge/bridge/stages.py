@@ -171,7 +171,11 @@ class _Action:
             return ready
         where = self._environment.name, self._deployment
         rejection = rejections.find_rejection(self._shop, *where)
-        return ready if rejection and rejections.covers(self._shop, rejection, ready) else missing
+        return (
+            ready
+            if rejection and rejections.covers(self._shop, rejection.proposal, ready)
+            else missing
+        )
 
     def _standing(self, look: Look) -> Proposal | None:
         """The proposal of this very action, when nothing newer has been delivered since."""

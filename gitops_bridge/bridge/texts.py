@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_bridge.bridge import builds, gate
+from gitops_bridge.bridge import builds, gate, proposals
 from gitops_bridge.bridge.policy import PATIENCE, Ready
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment, Gate
@@ -18,26 +18,21 @@ from gitops_bridge.errors import ConfigError, DataRobotError
 from gitops_bridge.git import Snapshot
 
 if TYPE_CHECKING:
-    from gitops_bridge.forge import Forge, Proposal
+    from gitops_bridge.forge import Proposal
 
 _LONGEST = 65_536  # characters anybody may be asked to read, whatever the provider takes
 _NO_HTML = frozenset({"bitbucket-cloud", "bitbucket-server"})
 
 
 def proposal(
-    shop: Workshop,
-    forge: Forge,
-    environment: Environment,
-    deployment: str,
-    branch: str,
-    ready: Ready,
-    commit: str,
+    shop: Workshop, environment: Environment, waiting: proposals.Proposal, ready: Ready
 ) -> tuple[Proposal, str | None]:
-    """The pull request as it shall be for the proposal at `commit`, and a warning when the team's
-    own template could not be used. Raises ConfigError for a secret that is not there."""
+    """The pull request as it shall be for a proposal, and a warning when the team's own template
+    could not be used. Raises ConfigError for a secret that is not there."""
     from gitops_bridge.forge import Proposal  # late: it loads the HTTP library
 
-    subject = _subject(shop, environment, deployment, ready, commit)
+    forge = shop.forge()
+    subject = _subject(shop, environment, waiting, ready)
     template, warning = _template(ready.snapshot), None
     limits, fold = forge.limits, forge.provider not in _NO_HTML
 
@@ -57,7 +52,7 @@ def proposal(
     settings = shop.config.pull_request
     labels = (*settings.labels, *text.labels) if "labels" in forge.features else ()
     return Proposal(
-        branch=branch,
+        branch=waiting.branch,
         base=shop.config.repository.branch,
         title=text.title,
         body=text.body,
@@ -65,7 +60,7 @@ def proposal(
         reviewers=settings.reviewers,
         assignees=settings.assignees,
         draft=settings.draft or text.title.startswith(pull_request.PENDING),
-        head_sha=commit,
+        head_sha=waiting.commit,
     ), warning
 
 
@@ -75,7 +70,7 @@ def _template(snapshot: Snapshot) -> str | None:
 
 
 def _subject(
-    shop: Workshop, environment: Environment, deployment: str, ready: Ready, commit: str
+    shop: Workshop, environment: Environment, waiting: proposals.Proposal, ready: Ready
 ) -> Subject:
     planned = ready.planned
     rollout = planned.rollout
@@ -87,7 +82,7 @@ def _subject(
         if client:
             package = rollout.after.model.package if rollout.after else None
             told = client.facts(
-                deployment,
+                waiting.deployment,
                 serving=champion.id,
                 proposed=challenger.id,
                 package=package.id if package else None,
@@ -100,7 +95,7 @@ def _subject(
     return Subject(
         message=planned.edit.message,
         rollout=rollout,
-        deployment=deployment,
+        deployment=waiting.deployment,
         environment=environment.name,
         base=shop.config.repository.branch,
         effect=effect(planned.manifests_before, planned.manifests_after),
@@ -108,7 +103,7 @@ def _subject(
         champion=champion,
         challenger=challenger,
         facts=facts,
-        commit=commit,
+        commit=waiting.commit,
     )
 
 
