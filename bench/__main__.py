@@ -25,6 +25,7 @@ ROWS: dict[str, Row] = {
     "status": processes.status,
     "contention": contention.contention,
     "render": rendering.render,
+    "job": rendering.job,
     "check": rendering.check,
     "list": reading.listing,
     "history": reading.history,

@@ -1,4 +1,4 @@
-"""kustomize: one overlay as `init` leaves it, and all overlays of a repository."""
+"""kustomize: one overlay as `init` leaves it, a builder's Job, all overlays of a repository."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from bench.harness import Bench, Line, at_least, at_most, take_turns, timed
+from bench.harness import Bench, Line, at_least, at_most, shown, take_turns, timed
 from bench.world import PYTHON, TOP, environ, git, kustomize
 from gitops_bridge.bridge.checks import Folder
 from gitops_bridge.bridge.sources import Reader
 
+JOB = """
+import sys, time
+from gitops_bridge import documents
+from gitops_bridge.actions import ExecutionType, Model
+from gitops_bridge.desired import build, jobs
+
+text, package, model = sys.stdin.read(), "1" * 24, Model("2" * 24, ExecutionType.DEDICATED)
+began = time.perf_counter()
+builder = build.builder(documents.load_all(text))
+key = build.content_key(model=model, package_id=package, builder=builder)
+build.image(builder=builder, package_id=package, key=key)
+documents.dump(jobs.job(builder=builder, model=model, package_id=package, key=key))
+print(time.perf_counter() - began)
+"""
 SAMPLE = 100  # overlays of the sequential peer that stand for all
 
 
@@ -28,6 +42,27 @@ def render(bench: Bench) -> Iterator[Line]:
     )
     what = "one overlay rendered, beside `kubectl kustomize --help`"
     yield at_most("render", what, 1.7, found["help"], found["ours"])
+
+
+def job(bench: Bench) -> Iterator[Line]:
+    """What kustomize printed of a builder to the bytes of a Job file. Each turn is a process of its
+    own, as an action mostly is: nothing is remembered."""
+    home = "overlays/example/environment/builder"
+    used = Reader(Folder(TOP)).sources(home)
+    renderer = kustomize()
+    text = renderer.build(used.files, home)
+    found = take_turns(
+        bench.rounds(20),
+        ours=lambda _: float(
+            subprocess.run(
+                [PYTHON, "-c", JOB], input=text, text=True, check=True, capture_output=True, cwd=TOP
+            ).stdout
+        ),
+        kustomize=lambda _: _ignore(renderer.build(used.files, home)),
+    )
+    measured = f"{shown(found['ours'])}, beside kustomize's own {shown(found['kustomize'])}"
+    what = "content key and Job of one build, beyond the kustomize call"
+    yield Line("job", what, "< 60 ms", measured, found["ours"] < 0.06)
 
 
 def _ignore(_: str) -> None:
