@@ -16,13 +16,15 @@ hypothesis.settings.load_profile("suite")
 
 @pytest.fixture(autouse=True, scope="session")
 def _nobody_s_configuration(tmp_path_factory):
-    """No HOME, no GIT_* variable, no proxy and no agent of whoever runs the tests."""
+    """No HOME, no GIT_* variable, no proxy and no agent of whoever runs the tests; what processes
+    that are killed leave behind goes with the tests' own folders."""
     kept = dict(os.environ)
     for name in kept:
         if name.startswith(("GIT_", "SSH_", "GPG_", "XDG_")) or name.lower().endswith("_proxy"):
             del os.environ[name]
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
     os.environ["GIT_CONFIG_NOSYSTEM"] = "1"
+    os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("tmp"))
     yield
     os.environ.clear()
     os.environ.update(kept)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import jsonschema
 import kubernetes_validate
+from kubernetes_validate import utils
 
+utils.schema_contents = cache(utils.schema_contents)  # it reads all of them for each object
+utils.all_versions = cache(utils.all_versions)
 SCHEMAS = Path(__file__).with_name("schemas")
 KUBERNETES = ("1.29", "1.36")
 

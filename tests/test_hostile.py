@@ -49,11 +49,11 @@ def test_hostile_names_are_data(team, name):
 
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(name=st.text(max_size=60))
-def test_any_name_is_data(tmp_path_factory, name):
-    from tests.team import Team
-
-    team = Team(tmp_path_factory.mktemp("team"))
-    assert act(team, "deployment_start", name=name)["status"] == "passing"
+def test_any_name_is_data(team, name):
+    """Each in a deployment of its own."""
+    identifier = f"65{len(team.log()):022d}"
+    status = act(team, "deployment_start", id=identifier, name=name)
+    assert (status["status"], status["state"]) == ("passing", "launching")
 
 
 @pytest.mark.parametrize("identifier", ["1e5", "650000000000000000000001", "0x1f", "12"])
