@@ -28,6 +28,8 @@ from tests.servers.packages import (
 
 ORDER = Order("key", PACKAGE, "dedicated", "datarobot", "datarobot/pps:11.2.0", "a volume")
 CUSTOM = replace(ORDER, execution_type="custom_inference_model", format=None, base_image=None)
+KEPT = "!deployment_document.json\n!datarobot_mlops-11.2.62-py3-none-any.whl\n"
+"""What we put into a custom model's context, whatever its own ignore file leaves out."""
 JAR = replace(ORDER, format="datarobotScoringCode", base_image="datarobot/java:1.0")
 
 
@@ -161,7 +163,7 @@ def test_a_custom_model_s_parts_become_one_context(make):
 
 
 def test_an_environment_as_a_zip_and_its_own_dockerignore(make):
-    environment = zipped({"Dockerfile": "FROM a\n", ".dockerignore": "*.md"})
+    environment = zipped({"Dockerfile": "FROM a\n", ".dockerignore": "*.md\n*.json\n*.whl"})
     content = custom_package(
         env__zip=environment,
         cm_pps_manifest__json=json.dumps(
@@ -170,13 +172,15 @@ def test_an_environment_as_a_zip_and_its_own_dockerignore(make):
         **{"env.tar.gz": None},
     )
     make(content, CUSTOM)
-    assert (make.out / ".dockerignore").read_text() == "*.md\n.gitops-bridge\n"
+    assert (make.out / ".dockerignore").read_text() == (
+        f"*.md\n*.json\n*.whl\n{KEPT}.gitops-bridge\n"
+    )
 
 
 def test_the_ignore_file_that_builders_prefer_is_the_one_that_counts(make):
     environment = {".dockerignore": "*.md", "Dockerfile.dockerignore": "*.txt\n"}
     make(custom_package(environment), CUSTOM)
-    assert (make.out / ".dockerignore").read_text() == "*.txt\n.gitops-bridge\n"
+    assert (make.out / ".dockerignore").read_text() == f"*.txt\n{KEPT}.gitops-bridge\n"
     assert not (make.out / "Dockerfile.dockerignore").exists()
 
 
@@ -203,7 +207,7 @@ def test_a_custom_model_may_hold_a_file_of_the_package_s_name(make):
         ({"env.tar.gz": tarred({"x": "y"})}, "holds no Dockerfile"),
         ({"env.tar.gz": tarred({"Dockerfile": b"\xff"})}, "not text in UTF-8"),
         ({"env.tar.gz": tarred({"Dockerfile": "FROM a\nRUN b \\\n"})}, "ends within"),
-        ({"env.tar.gz": tarred({"../x": "y"})}, "leads out of the folder"),
+        ({"env.tar.gz": tarred({"../x": "y"})}, r"^env\.tar\.gz holds .* leads out of the folder"),
         ({"env.tar.gz": tarred({"Dockerfile": "FROM a", "nested": ""})}, "in one part, not in"),
         ({"deployment_document.json": None}, "holds no deployment_document"),
         ({"mlops.tar.gz": tarred({"x": "y"})}, "0 datarobot_mlops libraries"),

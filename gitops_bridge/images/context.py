@@ -201,7 +201,7 @@ def _check(order: Order, path: Path, limits: archives.Limits) -> None:
 
 def _custom(made_of: Provenance, package: Path, out: Path, limits: archives.Limits) -> str:
     parts = custom.assemble(package, out, package.parent, limits)
-    _write(out / ".dockerignore", f"{parts.ignored.rstrip()}\n{OURS}\n".lstrip())
+    _write(out / ".dockerignore", f"{parts.ignored}\n{OURS}\n".lstrip())
     return dockerfile.custom(
         made_of,
         parts.environment,

@@ -46,11 +46,7 @@ def assemble(package: Path, out: Path, staging: Path, limits: archives.Limits) -
     """
     names = _names(package)
     for part, name in names.items():
-        archive = staging / f"{part}-{name}"
-        archives.extract(package, name, archive, limits)
-        (staging / part).mkdir()
-        archives.unpack(archive, staging / part, limits)
-        archive.unlink()
+        _unpack(package, name, staging / part, limits)
     environment = _text(staging / "env" / "Dockerfile")
     if environment is None:
         raise ImageError(f"{package.name}: {names['env']} holds no Dockerfile")
@@ -71,12 +67,22 @@ def assemble(package: Path, out: Path, staging: Path, limits: archives.Limits) -
     (out / "Dockerfile").unlink(missing_ok=True)
     return Assembled(
         environment=environment,
-        ignored=_ignored(out),
+        ignored=_ignored(out, (_DOCUMENT, wheel.name)),
         wheel=wheel.name,
         requirements_script=(out / "install_requirements.sh").is_file(),
         generated_files_script=(out / "install_generated_files.sh").is_file(),
         variables=dockerfile.variables_of(_text(out / _VARIABLES) or ""),
     )
+
+
+def _unpack(package: Path, name: str, into: Path, limits: archives.Limits) -> None:
+    """One archive of the package into a new folder; errors call the archive by its own name."""
+    packed = into.with_name(f"{into.name}-packed")
+    for folder in (packed, into):
+        folder.mkdir()
+    archives.extract(package, name, packed / name, limits)
+    archives.unpack(packed / name, into, limits)
+    shutil.rmtree(packed)
 
 
 def _names(package: Path) -> dict[str, str]:
@@ -114,13 +120,14 @@ def _wheel(folder: Path, archive: str) -> Path:
     return found[0]
 
 
-def _ignored(out: Path) -> str:
-    """What the package's own ignore file says; it is taken out. Builders prefer the first name."""
+def _ignored(out: Path, ours: tuple[str, ...]) -> str:
+    """What the package's own ignore file says, but for the files that we put in; it is taken out.
+    Builders prefer the first name."""
     names = ("Dockerfile.dockerignore", ".dockerignore")
     own = next((text for name in names if (text := _text(out / name)) is not None), "")
     for name in names:
         (out / name).unlink(missing_ok=True)
-    return own
+    return "\n".join([own.rstrip(), *(f"!{name}" for name in ours)]) if own.strip() else ""
 
 
 def _text(path: Path) -> str | None:
