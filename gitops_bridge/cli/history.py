@@ -24,7 +24,7 @@ def history(
 ) -> None:
     """Tell the rollouts of DEPLOYMENT, newest first: what, when, by whom.
 
-    A line by a person rather than by the bridge is marked with *.
+    Marked with * is what a person decided: a commit of theirs, or a rollback.
     """
     entries = list(people.history(options.workshop(config_file), deployment, environment))[:limit]
     if output == "json":

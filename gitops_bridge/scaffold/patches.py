@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gitops_bridge import documents
+from gitops_bridge.desired.overlay import pointer_token
 
 BASE = "../../../../base"
 POD = "/spec/template/spec"
@@ -36,10 +37,7 @@ def append(path: str, items: Iterable[Any]) -> Patch:
 
 
 def each(path: str, items: Mapping[str, Any]) -> Patch:
-    return [
-        add(f"{path}/{key.replace('~', '~0').replace('/', '~1')}", value)
-        for key, value in items.items()
-    ]
+    return [add(f"{path}/{pointer_token(key)}", value) for key, value in items.items()]
 
 
 def patches(kinds: Iterable[tuple[str, Patch]], name: str = "mlops") -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Flags, imported files and, on a terminal, questions to Answers.
+"""Flags, imported files and, on a terminal, questions to the environments that `init` plans with.
 
 Every flag about one environment takes VALUE for all environments or NAME=VALUE for the one NAME.
 """

@@ -1,4 +1,4 @@
-"""A Plan, the imported keys and the next steps, for people and for programs."""
+"""A Plan, the imported keys and the next steps to what `init` prints, for people and programs."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from gitops_bridge.desired.overlay.names import (
     mapping_at,
     mappings_at,
     pod_template,
+    pointer_token,
 )
 from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe, seams, whole_probe
 
@@ -35,6 +36,7 @@ __all__ = [
     "mapping_at",
     "mappings_at",
     "pod_template",
+    "pointer_token",
     "seams",
     "seed",
     "unresolved",
