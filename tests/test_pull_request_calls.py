@@ -60,9 +60,12 @@ def test_a_new_proposal_is_found_and_created_and_one_for_each_feature_not_taken(
 def test_a_status_is_one_request_also_in_a_new_process(site):
     site.start()
     counted(site)
+    known = []
+    site.forge.fail(400, when=lambda request: known.append(request.headers["If-None-Match"]))
     for _ in range(2):
         site.status()
         assert len(counted(site)) == 1
+    assert bool(known[-1]) == site.forge.etags
 
 
 def test_a_replay_is_one(site):
@@ -87,6 +90,23 @@ def test_an_update_is_one_when_its_number_is_known_and_one_where_people_may_have
     assert len(counted(site)) == labels
     if site.only().labels:
         assert {"models", "eu", "risk"} <= set(site.only().labels)
+
+
+def test_what_people_did_since_the_last_look_stays(site):
+    """Whatever is new of the request: text, title, labels."""
+    site.configure(pull_request=site.settings(draft=True))
+    site.start()
+    pull = site.only()
+    pull.labels.append("theirs")
+    pull.reviewers.append("bob")
+    site.forge.mark_ready(1)
+    site.configure(pull_request=site.settings(draft=True, labels=["models", "eu", "risk"]))
+    site.start(MODEL_B, name="Churn of customers")
+    assert MODEL_B in pull.body
+    assert "Churn of customers" in pull.title
+    assert not site.shop().forge().look(1).draft
+    assert pull.reviewers == ["ann", "bob"]
+    assert pull.labels[-1:] == ["theirs"] or {"theirs", "eu", "risk"} <= set(pull.labels)
 
 
 def test_an_update_is_two_when_its_number_is_not_known(site):
