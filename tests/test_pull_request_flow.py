@@ -293,7 +293,21 @@ class TestRejected:
         assert reconciling.release(closed.shop(), DEPLOYMENT, None) is None
         assert closed.forge.pulls[3].state == "open"
 
-    def test_so_may_a_rollback(self, closed):
+    def test_a_person_may_reopen_it(self, closed):
+        """The branch restored, the pull request opened again: nobody deletes it once more."""
+        proposed = closed.branches[BRANCH]
+        closed.status()
+        closed.forge.branches[BRANCH] = proposed
+        closed.forge.pulls[2].state = "open"
+        closed.forge.touch(closed.forge.pulls[2])
+        for _ in range(2):
+            assert "waiting for pull request 2" in closed.status().message
+        assert closed.branches[BRANCH] == proposed
+        assert list(noted(closed)) == ["proposed"]
+        closed.merge(2)
+        assert f"Git wants model {MODEL_B}" in closed.status().message
+
+    def test_a_rollback_that_was_rejected_may_be_proposed_again(self, closed):
         from gitops_bridge.bridge import people, reconciling
         from gitops_bridge.git import Signature
 

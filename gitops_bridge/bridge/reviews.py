@@ -55,7 +55,7 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
     provider refuses for good."""
     found = proposals.find(shop, environment.name, deployment)
     rejection = find_rejection(shop, environment.name, deployment)
-    if rejection and covers(shop, rejection.proposal, ready):
+    if rejection and _stands(shop, rejection, found, ready):
         _end(shop, environment.name, deployment, found)
         return Review(None, rejection=rejection)
     if found and strangers.is_foreign(shop, found):
@@ -81,6 +81,17 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
             raise
         found = proposals.find(shop, environment.name, deployment)
         return Review(found, said=(f"the pull request waits for the provider: {error}",))
+
+
+def _stands(shop: Workshop, rejection: Rejection, found: Proposal | None, ready: Ready) -> bool:
+    """Whether a rejection is about this change, and nobody has restored the branch since and opened
+    the pull request again."""
+    if not covers(shop, rejection.proposal, ready):
+        return False
+    if found is None or found.adrift or found.commit != rejection.proposal.commit:
+        return True
+    pull = shop.pulls().look(found.branch)
+    return pull is None or pull.state != "open"
 
 
 def ended(shop: Workshop, found: Proposal) -> Review | None:
