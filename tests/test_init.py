@@ -161,6 +161,8 @@ def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) 
         ((*NEEDED[:-1], "registry.example.com/pps:latest"), "an image with a version"),
         ((*NEEDED[:-1], "registry.example.com/pps"), "an image with a version"),
         ((*NEEDED[:-1], f"registry.example.com/pps@sha256:{'0' * 64}"), "an image with a version"),
+        ((*NEEDED[:-3], "mlops/models", *NEEDED[-2:]), "Docker Hub is docker.io/"),
+        ((*NEEDED[:-3], "r.example.com/a..b", *NEEDED[-2:]), "is not registry host and path"),
         ((*NEEDED, "--bridge-image", "not an image"), "--bridge-image: 'not an image'"),
         ((*NEEDED, "--bridge-image", "bridge-image:1"), "--bridge-image: 'bridge-image:1'"),
         ((*NEEDED, "--branch", "a b"), "repository.branch: 'a b' is no branch name"),

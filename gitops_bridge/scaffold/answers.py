@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from gitops_bridge.config.names import NAME, NAMESPACE
+from gitops_bridge.desired.image_names import IMAGE
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import checks, registries
 from gitops_bridge.scaffold.keys import API_SECRET, BY_NAME, Key
@@ -165,7 +166,7 @@ def mirror(text: str) -> str:
 
 def own_image(text: str) -> str:
     """Image of gitops-bridge, not the placeholder in base/. Raises checks.Unfit."""
-    if not checks.REFERENCE.fullmatch(text) or re.split("[:@]", text)[0] == "bridge-image":
+    if not IMAGE.fullmatch(text) or re.split("[:@]", text)[0] == "bridge-image":
         raise checks.Unfit(f"{text!r:.60} does not look like registry/gitops-bridge:0.1.0")
     return text
 

@@ -12,15 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gitops_bridge.config.names import IDENTIFIER, NAMESPACE
+from gitops_bridge.desired.dockerfile import PPS_VERSION
+from gitops_bridge.desired.image_names import IMAGE, REPOSITORY
 
 OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 MIRROR = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
-_DIGEST = "@sha256:[0-9a-f]{64}"
-_VERSION = r":[0-9]+\.[0-9]+\.[0-9]+([._-][A-Za-z0-9._-]+)?"
-_IMAGE = re.compile(rf"[a-z0-9][a-z0-9._/:-]*{_VERSION}({_DIGEST})?")
-_TAG = ":[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
-REFERENCE = re.compile(rf"{MIRROR.pattern}({_TAG})?({_DIGEST})?")
-_REPOSITORY = re.compile(r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 
 
 class Unfit(ValueError):
@@ -94,9 +90,15 @@ def _repository(value: Any, verbatim: Any) -> str:
     text = _text(value, verbatim)
     if (":" in text.rpartition("/")[2] and "/" in text) or "@" in text:
         raise Unfit(f"{text!r:.60} carries a tag or digest: name the repository alone")
-    return _matching(_REPOSITORY, "registry host and path, such as r.example.com/models")(
-        text, None
-    )
+    expected = "registry host and path, such as r.example.com/models; Docker Hub is docker.io/…"
+    return _matching(REPOSITORY, expected)(text, None)
+
+
+def _versioned(value: Any, verbatim: Any) -> str:
+    found = IMAGE.fullmatch(_text(value, verbatim))
+    if not found or not PPS_VERSION.fullmatch(found["tag"] or ""):
+        raise Unfit(f"{value!r:.60} is not an image with a version, as :11.2.1")
+    return str(value)
 
 
 def _flag(value: Any, _verbatim: Any) -> bool:
@@ -160,7 +162,7 @@ _KINDS: Mapping[str, Callable[[Any, Any], Any]] = {
     "text": _text,
     "id": _identifier,
     "url": _url,
-    "image": _matching(_IMAGE, "an image with a version, as :11.2.1"),
+    "image": _versioned,
     "repository": _repository,
     "namespace": _matching(NAMESPACE, "a namespace's name: a-z, 0-9 and '-', at most 63"),
     "flag": _flag,
