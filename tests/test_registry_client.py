@@ -483,11 +483,12 @@ def test_an_altered_answer_is_refused(front):
             registry.manifest(f"{repository}@{digest}")
 
 
-def test_an_upload_survives_a_broken_connection(front):
+def test_an_upload_survives_a_broken_connection(front, caplog):
     with client() as registry:
         front.faults = [Fault("PATCH", times=2, cut_after=70_000)]
         registry.push_blob(f"{front.host}/broken/app", sha256(CONTENT), CONTENT)
         assert registry.has_blob(f"{front.host}/broken/app", sha256(CONTENT))
+        assert caplog.text.count(f"{sha256(CONTENT)} is sent again from its start") == 2
         other = CONTENT + b"!"
         front.faults = [Fault("PATCH", times=9, cut_after=70_000)]
         with pytest.raises(RegistryError) as caught:

@@ -8,6 +8,8 @@ closing PUT carries it.
 
 from __future__ import annotations
 
+import logging
+
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.registry.endpoint import Endpoint
 from gitops_bridge.rest import Content
@@ -16,6 +18,7 @@ _ATTEMPTS = 3
 _BINARY = {"Content-Type": "application/octet-stream"}
 _TAKEN = frozenset({201, 202, 204})
 _NOT_OFFERED = frozenset({405, 501})
+_log = logging.getLogger(__name__)
 
 
 def has_blob(endpoint: Endpoint, repository: str, digest: str) -> bool:
@@ -45,6 +48,7 @@ def push_blob(endpoint: Endpoint, repository: str, digest: str, content: bytes |
                 return
             if attempt == _ATTEMPTS:
                 raise
+            _log.warning("%s; %s is sent again from its start", error.message, digest)
         else:
             return
 
