@@ -412,6 +412,19 @@ class TestForeign:
         assert len(said) == 1
         assert "`Jane Doe` pushed" in said[0]
 
+    def test_one_that_somebody_wound_back_is_left_there(self, site):
+        """Our own older commit is not what we have proposed last."""
+        site.serving()
+        site.replace()
+        older = site.branches[BRANCH]
+        site.replace(new=MODEL_C)
+        git(site.team.remote, "update-ref", f"refs/heads/{BRANCH}", older)
+        for _ in range(2):
+            assert f"somebody pushed {older[:12]} to {BRANCH}" in site.status().message
+        assert site.branches[BRANCH] == older
+        assert len(site.forge.pulls[2].comments) == 1
+        assert MODEL_C in site.forge.pulls[2].body
+
     def test_it_is_told_again_for_another_push(self, site):
         site.start()
         site.push_to_branch("one", "1")

@@ -21,18 +21,24 @@ if TYPE_CHECKING:
 
 
 def is_foreign(shop: Workshop, found: Proposal) -> bool:
-    """Whether the branch is at a commit we have not written: neither the one we noted nor one that
-    bears our name and our trailers, as one does whose note was cut off. Where nothing is reviewed
-    a branch that waits for its image is ours alone, and the next action replaces it."""
+    """Whether the branch is at a commit that somebody else has put there: neither the one we noted
+    nor a later one that bears our name and our trailers, as one does whose note was cut off. Where
+    nothing is reviewed a branch that waits for its image is ours alone, and the next action
+    replaces it."""
     noted = notes.find(shop.repository, Note.PROPOSED, found.environment, found.deployment)
+    if found.queued or found.commit == noted:
+        return False
     if noted is None and not shop.config.delivery.proposes:
         return False
-    return found.commit != noted and not _ours(shop, shop.repository.commit_of(found.commit))
+    return not _ours(shop, shop.repository.commit_of(found.commit), noted)
 
 
-def _ours(shop: Workshop, commit: Commit) -> bool:
+def _ours(shop: Workshop, commit: Commit, noted: str | None) -> bool:
+    """An older one than we noted is where somebody has wound the branch back to."""
     ours = {messages.ACTION, messages.ROLLED_BACK_TO, messages.BUILD_FAILED}
-    return commit.committer == shop.committer and bool(ours & commit.trailers.keys())
+    if commit.committer != shop.committer or not ours & commit.trailers.keys():
+        return False
+    return noted is None or shop.repository.commit_of(noted).time <= commit.time
 
 
 def queue(shop: Workshop, environment: str, deployment: str, ready: Ready) -> None:
@@ -52,7 +58,7 @@ def pushed(shop: Workshop, found: Proposal) -> str:
     """Whose push it is and what becomes of the branch, for DataRobot's users."""
     commit = shop.repository.commit_of(found.commit)
     said = (
-        f"{messages.clean(commit.author.name, 80)} pushed {commit.id[:12]} to {found.branch}: it "
+        f"{messages.clean(_by(shop, commit), 80)} pushed {commit.id[:12]} to {found.branch}: it "
         "is left as it is until the pull request is merged or closed, or the branch deleted"
     )
     queued = notes.find(shop.repository, Note.QUEUED, found.environment, found.deployment)
@@ -63,10 +69,14 @@ def warning(shop: Workshop, found: Proposal) -> str:
     """The same for people on the pull request."""
     commit = shop.repository.commit_of(found.commit)
     return (
-        f"{code(commit.author.name, 80)} pushed {code(commit.id[:12])} to this branch. From now on "
+        f"{code(_by(shop, commit), 80)} pushed {code(commit.id[:12])} to this branch. From now on "
         "gitops-bridge leaves it as it is: a newer request from DataRobot waits until this pull "
         "request is merged or closed. Delete the branch to hand it back.\n"
     )
+
+
+def _by(shop: Workshop, commit: Commit) -> str:
+    return "somebody" if commit.committer == shop.committer else commit.author.name
 
 
 def tell(shop: Workshop, found: Proposal, pull: PullRequest, text: str) -> None:
