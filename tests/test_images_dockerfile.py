@@ -195,6 +195,33 @@ def test_a_context_the_environment_does_not_copy_is_copied(copies):
 
 
 @pytest.mark.parametrize(
+    ("ends", "user"),
+    [
+        ("USER 1000:0", "1000:0"),
+        ("USER root\nRUN x\nuser ${UNAME}\nRUN y", "${UNAME}"),
+        ("USER 1000\nUSER root", None),
+        ("USER 1000\nUSER 0:0", None),
+        ("USER 1000\nFROM python:3.12", None),
+        ("RUN useradd \\\n  USER && x", None),
+        ("RUN useradd \\\n# why\n  USER && x", None),
+        ("# in C:\\\nUSER 1000", "1000"),
+        ("", None),
+    ],
+)
+def test_our_steps_are_root_s_and_the_image_is_the_environment_s_user_s(ends, user):
+    """What we copy is root's, so nobody else could make it writable for the group."""
+    environment = f"FROM python:3.11\n{ends}\n"
+    ours = custom(environment)[len(environment.rstrip()) + 1 :]
+    users = [line for line in ours.splitlines() if line.startswith("USER ")]
+    assert users == (["USER root", f"USER {user}"] if user else [])
+    if user:
+        steps = ours.split(f"\nUSER {user}\n")
+        assert ours.startswith("USER root\nCOPY . /opt/code/\n")
+        assert "chgrp" in steps[0]
+        assert "RUN" not in steps[1]
+
+
+@pytest.mark.parametrize(
     ("environment", "word"),
     [
         ("# escape=`\nFROM a\n", "escape character"),

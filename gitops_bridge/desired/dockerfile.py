@@ -11,8 +11,8 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 
+from gitops_bridge.desired.foreign_dockerfile import last_stage
 from gitops_bridge.desired.image_names import IMAGE
 from gitops_bridge.errors import ImageError
 
@@ -32,11 +32,8 @@ PPS_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[._-][A-Za-z0-9._-]+)?")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHEEL = re.compile(r"datarobot_mlops-[A-Za-z0-9._+-]+\.whl")
-_INSTRUCTION = re.compile(r"\s*(?P<name>FROM|WORKDIR|COPY|ADD)\s+(?P<rest>.*\S)", re.IGNORECASE)
-_WHOLE_CONTEXT = re.compile(r"(?:--(?!from=)\S+\s+)*\./?\s+(?P<to>\S+)", re.IGNORECASE)
 _CODE_FOLDERS = frozenset({CODE_FOLDER.rstrip("/"), "$CODE_DIR", "${CODE_DIR}"})
 """As DataRobot's environments write it."""
-_ESCAPE_DIRECTIVE = re.compile(r"#\s*escape\s*=\s*(?P<with>\S)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -117,17 +114,19 @@ def custom(
     generated_files_script: bool,
     variables: Mapping[str, str],
 ) -> str:
-    """The execution environment's own Dockerfile with the steps that put the model into it.
+    """The execution environment's own Dockerfile with the steps that put the model into it, as root
+    whoever it ends as.
 
     `environment` is that Dockerfile, `wheel` the file name of the monitoring library. Raises
     ImageError where lines put after it would not mean what they say.
     """
     if not _WHEEL.fullmatch(wheel):
         raise ImageError(f"{wheel!r:.120} is no file name of the datarobot_mlops library")
-    _appendable(environment)
+    end = last_stage(environment)
     return _text(
         environment.replace("\r\n", "\n").rstrip("\n"),
-        "" if _copies_all(environment) else f"COPY . {CODE_FOLDER}",
+        "USER root" if end.user else "",
+        "" if end.copied_to & _CODE_FOLDERS else f"COPY . {CODE_FOLDER}",
         f"COPY {wheel} /tmp/{wheel}",
         f"RUN {_PIP} install /tmp/{wheel}",
         _script("install_requirements.sh") if requirements_script else "",
@@ -141,6 +140,7 @@ def custom(
         _script("install_generated_files.sh") if generated_files_script else "",
         "EXPOSE 8080",
         _GROUP_WRITABLE,
+        f"USER {end.user}" if end.user else "",
         f'ENTRYPOINT ["{CODE_FOLDER}start_server.sh"]',
         _labels(made_of),
     )
@@ -163,8 +163,9 @@ def recipe(execution_type: str, model_format: str | None) -> str:
     made_of = Provenance("key", "package", execution_type, model_format, "sha256", "base:1.0.0")
     if execution_type == "custom_inference_model":
         return custom(
-            made_of, "FROM base:1.0", wheel="datarobot_mlops-1.whl", variables={"K": "V"},
-            requirements_script=True, generated_files_script=True,
+            made_of, "FROM base:1.0\nUSER user", wheel="datarobot_mlops-1.whl",
+            variables={"K": "V"}, requirements_script=True,
+            generated_files_script=True,
         )  # fmt: skip
     if model_format == "datarobotScoringCode":
         return scoring_code(made_of, Target("multiclass", "target", ("a", "b", "c")))
@@ -250,47 +251,6 @@ def _image(text: str) -> dict[str, str | None]:
 def _is_served(made_of: Provenance) -> bool:
     """Whether the Portable Prediction Server runs it."""
     return made_of.execution_type == "dedicated" and made_of.format == "datarobot"
-
-
-def _copies_all(environment: str) -> bool:
-    """Whether the last stage of a Dockerfile copies the whole context to where the code is."""
-    here, copies = "", False
-    for line in environment.splitlines():
-        found = _INSTRUCTION.fullmatch(line)
-        if found is None:
-            continue
-        name, rest = found["name"].upper(), found["rest"]
-        if name == "FROM":
-            here, copies = "", False
-        elif name == "WORKDIR":
-            here = rest
-        elif whole := _WHOLE_CONTEXT.fullmatch(rest):
-            to = here if whole["to"] in (".", "./") else whole["to"]
-            copies = copies or to.rstrip("/") in _CODE_FOLDERS
-    return copies
-
-
-def _appendable(environment: str) -> None:
-    # Only a comment above the first instruction can be a directive.
-    top = takewhile(lambda line: line.startswith("#"), environment.lstrip("\ufeff").splitlines())
-    directives = filter(None, map(_ESCAPE_DIRECTIVE.match, top))
-    if any(directive["with"] != "\\" for directive in directives):
-        raise ImageError(
-            "the environment's Dockerfile changes the escape character",
-            hint="use the default escape character, \\",
-        )
-    spoken = [
-        line
-        for line in environment.splitlines()
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    if not any(re.match(r"\s*FROM\s", line, re.IGNORECASE) for line in spoken):
-        raise ImageError("the environment's Dockerfile has no FROM")
-    if spoken[-1].rstrip().endswith("\\"):
-        raise ImageError(
-            "the environment's Dockerfile ends within an instruction",
-            hint="remove the backslash at its end",
-        )
 
 
 def _script(name: str) -> str:
