@@ -180,23 +180,6 @@ def test_two_that_take_the_same_along_are_one(url, team, tmp_path):
     assert subjects(team) == ["Put a", "Begin"]
 
 
-def test_many_that_want_the_same_branch_to_stay_go_in_one_push(team, tmp_path):
-    with GitServer(tmp_path) as server:
-        repository = open_repository(server.url(), tmp_path / "cache")
-        stays = proposed(repository)
-
-        def deliver(name):
-            edit = put(name, b"1")
-            along = (Update(PROPOSED, stays, stays),)
-            repository.deliver("main", lambda base: dataclasses.replace(edit(base), along=along))
-
-        with gathered(tmp_path / "cache", [partial(deliver, name) for name in "abc"]):
-            server.requests.clear()
-        assert [method for method, _, _ in server.requests] == ["GET", "POST"]
-    assert sorted(subjects(team)) == ["Begin", "Put a", "Put b", "Put c"]
-    assert git(team, "rev-parse", PROPOSED) == stays
-
-
 BUILDS = "builds"
 
 
@@ -204,10 +187,8 @@ def leaning(repository, name):
     """A plan whose commit leans on one of its own on the branch `builds`."""
 
     def plan(snapshot):
-        builds = repository.snapshot(BUILDS, fetch=False)
-        made = repository.commit(builds, put(f"job-{name}", b"1")(builds))
-        before = (Update(BUILDS, builds.commit, made.id),)
-        return dataclasses.replace(put(name, b"1")(snapshot), before=before)
+        job = put(f"job-{name}", b"1")(repository.snapshot(BUILDS, fetch=False))
+        return dataclasses.replace(put(name, b"1")(snapshot), before={BUILDS: job})
 
     return plan
 
@@ -271,15 +252,48 @@ def test_a_mirror_made_anew_has_not_what_a_commit_leans_on(url, team, tmp_path):
     assert files(team, "main") == ["README.md", "a"]
 
 
-def test_several_that_move_the_same_branch_come_one_after_the_other(url, team, tmp_path):
+@pytest.mark.parametrize("leans_on", ["one of its own each", "what is there"])
+def test_several_that_lean_on_the_same_branch_go_in_one_push(team, tmp_path, leans_on):
     git(team, "branch", BUILDS, "main")
-    repository = open_repository(url, tmp_path / "cache")
-    repository.fetch()
-    works = [partial(repository.deliver, "main", leaning(repository, name)) for name in "abc"]
-    with gathered(tmp_path / "cache", works):
-        pass
-    assert files(team, BUILDS) == ["README.md", "job-a", "job-b", "job-c"]
+    with GitServer(tmp_path) as server:
+        repository = open_repository(server.url(), tmp_path / "cache")
+        repository.fetch()
+        there = {"README.md": repository.snapshot(BUILDS, fetch=False).id("README.md")}
+
+        def plan(name):
+            if leans_on == "one of its own each":
+                return leaning(repository, name)
+            edit = Edit(changes={name: b"1"}, guards={}, message=f"Put {name}", author=ME)
+            guard = Edit(changes={}, guards=there, message="", author=ME)
+            return lambda _: dataclasses.replace(edit, before={BUILDS: guard})
+
+        works = [partial(repository.deliver, "main", plan(name)) for name in "abc"]
+        with gathered(tmp_path / "cache", works):
+            server.requests.clear()
+        assert [method for method, _, _ in server.requests] == ["GET", "POST"]
+    made = ["job-a", "job-b", "job-c"] if leans_on == "one of its own each" else []
+    assert files(team, BUILDS) == ["README.md", *made]
     assert files(team, "main") == ["README.md", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("atomic", ["true", "false"])
+def test_what_a_commit_leans_on_has_gone_meanwhile(url, team, tmp_path, atomic):
+    """It was there when the commit was planned, and nothing was to be changed there."""
+    commit(team, {"job-a": b"1"}, "Job", BUILDS)
+    git(team, "config", "receive.advertiseAtomic", atomic)
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    repository.meanwhile = lambda: commit(team, {"job-a": None}, "Meanwhile", BUILDS)
+
+    def plan(snapshot):
+        there = repository.snapshot(BUILDS, fetch=False).id("job-a")
+        if there is None:
+            return leaning(repository, "a")(snapshot)
+        guard = Edit(changes={}, guards={"job-a": there}, message="", author=ME)
+        return dataclasses.replace(put("a", b"1")(snapshot), before={BUILDS: guard})
+
+    assert isinstance(repository.deliver("main", plan), Commit)
+    assert subjects(team, BUILDS) == ["Put job-a", "Meanwhile", "Job"]
+    assert files(team, "main") == ["README.md", "a"]
 
 
 def test_a_server_without_transactions_gets_the_commit_alone(url, team, tmp_path):

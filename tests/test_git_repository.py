@@ -315,6 +315,21 @@ def test_a_snapshot_reads_one_commit_whatever_happens_later(repository, team):
     assert repository.at(before.commit).files("base") == before.files("base")
 
 
+@pytest.mark.parametrize(
+    "prefix", ["a", "a-", "a.", "a/", "ab", "b", "build-é", "build-é-", "z", "é"]
+)
+def test_entries_by_prefix_are_those_that_start_with_it(repository, prefix):
+    """Git sorts a folder as if its name ended in a slash, and names by their bytes."""
+    names = ["a", "a-b/x", "a.b", "a0/x", "ab/x", "ab.c", "b/x", "build-é-1", "build-é.2", "c"]
+    edit = Edit({f"many/{name}": b"1" for name in names}, {}, "Put", ME)
+    repository.deliver("main", lambda _: edit)
+    snapshot = repository.snapshot("main", fetch=False)
+    whole = snapshot.entries("many")
+    assert len(whole) == len(names)
+    expected = {name: entry for name, entry in whole.items() if name.startswith(prefix)}
+    assert snapshot.entries("many", prefix) == expected
+
+
 def test_an_unknown_commit_is_named(repository):
     for identifier in ("f" * 40, "HEAD", "main"):
         with pytest.raises(RepositoryError, match=f"no commit '{identifier}'"):

@@ -38,6 +38,7 @@ def test_every_name_is_a_label_and_says_key_and_attempt(key, package_id, attempt
     assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)
     assert jobs.attempt([f"{name}.yaml"], key) == attempt + 1
     assert jobs.builds_of(key, [f"prod/{name}.yaml"]) == [f"prod/{name}.yaml"]
+    assert name.startswith(jobs.prefix(package_id))
 
 
 @given(

@@ -17,7 +17,7 @@ from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import build, jobs, messages
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.errors import RequestError
-from gitops_bridge.git import Commit, Edit, Snapshot, Update
+from gitops_bridge.git import Commit, Edit, Snapshot
 
 _TAG = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9._-]*-[0-9a-f]{10}(?![0-9A-Za-z])")
 
@@ -84,22 +84,23 @@ def order(shop: Workshop, wanted: Build, *, again: bool) -> str:
     return found[0]
 
 
-def beside(shop: Workshop, wanted: Build) -> Update | None:
-    """What a delivery leans on, for one push of both: that `builds` stays where a Job for the image
-    was last seen, else moves on to a commit with one. None when there is no such branch yet.
-    Raises RenderError, RepositoryError."""
+def beside(shop: Workshop, wanted: Build) -> Edit | None:
+    """What a delivery leans on, for one push of both: that the Job for the image is still where it
+    was last seen on `builds`, else the edit that writes it. None when there is no such branch yet.
+    Raises RenderError."""
     snapshot = _last_seen(shop)
     if snapshot is None:
         return None
-    _, edit = _job(shop, snapshot, wanted, again=False)
-    head = shop.repository.commit(snapshot, edit).id if edit else snapshot.commit
-    return Update(shop.config.repository.builds_branch, snapshot.commit, head)
+    path, edit = _job(shop, snapshot, wanted, again=False)
+    return edit or Edit({}, {path: snapshot.id(path)}, "", shop.author)
 
 
 def standing(shop: Workshop, wanted: Build) -> str | None:
     """The Job file that stands for an image, as the mirror has last seen `builds`."""
     snapshot = _last_seen(shop)
-    return next(iter(_same(snapshot, wanted)), None) if snapshot else None
+    if snapshot is None:
+        return None
+    return next(iter(_pushing_to(wanted.image, snapshot, _attempts(snapshot, wanted))), None)
 
 
 def _last_seen(shop: Workshop) -> Snapshot | None:
@@ -113,12 +114,12 @@ def _job(
     shop: Workshop, snapshot: Snapshot, wanted: Build, *, again: bool
 ) -> tuple[str, Edit | None]:
     """The path of the Job file for an image, and the edit that writes it where none stands."""
-    same = _same(snapshot, wanted)
+    attempts = _attempts(snapshot, wanted)
+    same = _pushing_to(wanted.image, snapshot, attempts)
     if same and not (again and _overdue(shop, snapshot, same[0])):
         return same[0], None
     own = f"{wanted.environment}/"
-    number = jobs.attempt([*same, *(path for path in _files(snapshot) if path.startswith(own))],
-                          wanted.key)  # fmt: skip
+    number = jobs.attempt({*same, *(path for path in attempts if path.startswith(own))}, wanted.key)
     manifest = jobs.job(
         builder=wanted.builder, model=wanted.model, package_id=wanted.package_id,
         key=wanted.key, attempt=number,
@@ -139,17 +140,29 @@ def _files(snapshot: Snapshot) -> list[str]:
     """The paths of all files one folder deep."""
     return [
         f"{folder}/{name}"
-        for folder, (kind, _) in snapshot.entries("").items()
-        if kind == "tree"
-        for name, (inner, _) in snapshot.entries(folder).items()
-        if inner == "blob"
+        for folder in _folders(snapshot)
+        for name, (kind, _) in snapshot.entries(folder).items()
+        if kind == "blob"
     ]
 
 
-def _same(snapshot: Snapshot, wanted: Build) -> list[str]:
-    """The files that build this image, the latest attempt first."""
-    paths = jobs.builds_of(wanted.key, _files(snapshot))
-    return [path for path in paths if _destination(snapshot, path) == str(wanted.image)]
+def _folders(snapshot: Snapshot) -> list[str]:
+    return [name for name, (kind, _) in snapshot.entries("").items() if kind == "tree"]
+
+
+def _attempts(snapshot: Snapshot, wanted: Build) -> list[str]:
+    """The files that build from this key, the latest attempt first."""
+    prefix = jobs.prefix(wanted.package_id)
+    found = [
+        f"{folder}/{name}"
+        for folder in _folders(snapshot)
+        for name in snapshot.entries(folder, prefix)
+    ]
+    return jobs.builds_of(wanted.key, found)
+
+
+def _pushing_to(image: Image, snapshot: Snapshot, paths: Iterable[str]) -> list[str]:
+    return [path for path in paths if _destination(snapshot, path) == str(image)]
 
 
 def _destination(snapshot: Snapshot, path: str) -> str | None:
@@ -173,8 +186,7 @@ def age(shop: Workshop, snapshot: Snapshot, path: str) -> float:
 def _guards(snapshot: Snapshot, wanted: Build, paths: set[str]) -> dict[str, str | None]:
     """What was looked at: the files themselves, and the first attempt's name in every folder."""
     first = jobs.job_name(key=wanted.key, package_id=wanted.package_id)
-    folders = {name for name, (kind, _) in snapshot.entries("").items() if kind == "tree"}
-    looked = paths | {f"{folder}/{first}.yaml" for folder in folders}
+    looked = paths | {f"{folder}/{first}.yaml" for folder in _folders(snapshot)}
     return {path: snapshot.id(path) for path in sorted(looked)}
 
 

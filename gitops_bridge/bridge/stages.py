@@ -32,7 +32,6 @@ from gitops_bridge.bridge.waiting import Missing
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
 from gitops_bridge.desired import record as records
-from gitops_bridge.desired.overlay import Image
 from gitops_bridge.desired.rollout import Hold
 from gitops_bridge.errors import BridgeError, ConfigError, ForgeError, RegistryError, StaleBase
 from gitops_bridge.git import Commit, Edit, Snapshot
@@ -72,7 +71,6 @@ class _Action:
         self._reviewed = reviewed(shop)
         self._look: Look | None = None
         self._snapshot: Snapshot | None = None  # of main, that was planned on last
-        self._ordered: set[Image] = set()
 
     def previewed(self) -> Outcome:
         branch = self._shop.config.repository.branch
@@ -124,20 +122,16 @@ class _Action:
         return result
 
     def _edit(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
-        """As `_answer`; what is delivered without a digest has its Job on `builds` in the same push
-        or, when that did not succeed at once, before."""
-        is_first = self._look is None
+        """As `_answer`; what is delivered without a digest has its Job on `builds` in the same
+        push, what is proposed, before."""
         result = self._answer(snapshot)
         build = self._look.build if self._look else None
         by_tag = build and self._look and self._look.image == build.image
         if not isinstance(result, (Edit, Ready)) or build is None or not by_tag:
             return result
-        if build.image in self._ordered:
-            return result
-        if is_first and isinstance(result, Edit) and (job := builds.beside(self._shop, build)):
-            return replace(result, before=(job,))
+        if isinstance(result, Edit) and (job := builds.beside(self._shop, build)):
+            return replace(result, before={self._shop.config.repository.builds_branch: job})
         builds.order(self._shop, build, again=False)
-        self._ordered.add(build.image)
         return result
 
     def _answer(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:

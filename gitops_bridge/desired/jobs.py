@@ -44,6 +44,12 @@ def job_name(*, key: str, package_id: str, attempt: int = 1) -> str:
     return f"build-{package_id}"[: _NAME_LIMIT - len(end)].rstrip("-") + end
 
 
+def prefix(package_id: str) -> str:
+    """What the names of all builds of a package begin with, whatever the attempt."""
+    longest_end = f"-{'0' * 10}-a{ATTEMPTS}"
+    return f"build-{package_id}"[: _NAME_LIMIT - len(longest_end)].rstrip("-")
+
+
 def job(
     *,
     builder: Builder,

@@ -41,17 +41,18 @@ class Edit:
     `changes`: path -> new content; None removes that file or folder, if it is there. What is
     removed goes first, so one edit can replace a folder whole. `guards`: path -> id of the tree or
     blob that was there when the edit was planned; None = nothing was there; the path "" is the
-    whole tree. `before` and `along`: branches of ours that move with the commit, or stay where they
-    are, or it does not arrive. A server that cannot promise that gets `before` first, as the commit
-    leans on it, and then the commit alone, so look afterwards whether `along` has moved.
+    whole tree. `before`: branch -> an edit of it that this one leans on, perhaps by its guards
+    alone; both arrive or neither. `along`: branches of ours that move with the commit, or stay
+    where they are, or it does not arrive. A server that cannot promise that gets `before` first and
+    then the commit alone, so look afterwards whether `along` has moved.
     """
 
     changes: Mapping[str, bytes | None]
     guards: Mapping[str, str | None]
     message: str
     author: Signature
-    before: tuple[Update, ...] = ()
     along: tuple[Update, ...] = ()
+    before: Mapping[str, Edit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ since. What moves with commits goes in the same transaction of the server.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, failures, network, queue, trees
-from gitops_bridge.git.commits import Scribe, Update
+from gitops_bridge.git.commits import Edit, Scribe, Update
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience, Result
 from gitops_bridge.git.queue import Intent, Reply, Waiting
@@ -32,15 +32,16 @@ STALE, NO_CHANGE = Reply(stale=True), Reply()
 
 @dataclass
 class Draft:
-    """What intents become on one branch: commits from `head` to `tip`, one for each of `made`, what
-    moves with them, by branch, and a reply for all of them."""
+    """What intents become on one branch: commits from `head` to `tip`, one for each of `made` (or
+    none, where one only leans on what is there), the branches those lean on, what moves along with
+    them, by branch, and a reply for all of the branch's own."""
 
     branch: str
     head: str
     tip: str
     replies: list[tuple[Waiting, Reply]] = field(default_factory=list)
     made: list[Waiting] = field(default_factory=list)
-    before: dict[str, Update] = field(default_factory=dict)
+    leans: set[str] = field(default_factory=set)
     along: dict[str, Update] = field(default_factory=dict)
     _since: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Commit -> the commits after it, by message."""
@@ -49,17 +50,13 @@ class Draft:
     def update(self) -> Update:
         return Update(self.branch, self.head, self.tip)
 
-    @property
-    def others(self) -> dict[str, Update]:
-        return {**self.before, **self.along}
-
-    def add(self, item: Waiting, commit: str) -> None:
+    def add(self, item: Waiting, edit: Edit, commit: str) -> None:
         self.tip = commit
         self.made.append(item)
-        self.before |= {update.branch: update for update in item.intent.edit.before}
-        self.along |= {update.branch: update for update in item.intent.edit.along}
+        self.leans |= edit.before.keys()
+        self.along |= {update.branch: update for update in edit.along}
         for messages in self._since.values():
-            messages.setdefault(commits.normal(item.intent.edit.message), []).append(commit)
+            messages.setdefault(commits.normal(edit.message), []).append(commit)
 
     def twin(self, repository: pygit2.Repository, intent: Intent) -> str | None:
         """A commit since the intent was planned that has its message and its content."""
@@ -108,7 +105,7 @@ class Delivery:
         alone = False
         while batch := _open(waiting)[: 1 if alone else None]:
             repository = self._mirror.open()
-            drafts = [self._draft(repository, *branch) for branch in _by_branch(batch)]
+            drafts = self._drafts(repository, batch)
             results = self._push(drafts)
             for draft in drafts:
                 result = results[draft.branch]
@@ -116,10 +113,10 @@ class Delivery:
                 if result.end is End.ACCEPTED:
                     self._accept(repository, draft)
                 elif result.end is End.DECLINED or seen[draft.branch, draft.head] > _STUBBORN:
-                    if len(draft.made) > 1:
+                    if len(batch) > 1:
                         alone = True  # so that one bad commit fails its own action only
                     else:
-                        draft.made[0].answer(Reply(problem=result.problem))
+                        batch[0].answer(Reply(problem=result.problem))
                 elif result.end is End.MOVED:
                     races.wait(restless(draft.branch))
                 elif result.problem:
@@ -129,38 +126,50 @@ class Delivery:
             if {result.end for result in results.values()} & {End.MOVED, End.UNCLEAR}:
                 self._mirror.refresh()
 
-    def _draft(self, repository: pygit2.Repository, branch: str, items: list[Waiting]) -> Draft:
-        head = self._mirror.head(branch)
-        draft = Draft(branch, head, head)
-        for item in items:
+    def _drafts(self, repository: pygit2.Repository, batch: list[Waiting]) -> list[Draft]:
+        drafts = _Drafts(self._mirror.head)
+        for item in batch:
+            intent = item.intent
             try:
-                reply = self._judge(repository, draft, item.intent)
+                reply = self._judge(repository, drafts, intent)
             except (RepositoryError, TypeError, ValueError) as error:  # this edit's own fault
-                title = item.intent.edit.message.strip().partition("\n")[0]
+                title = intent.edit.message.strip().partition("\n")[0]
                 reply = Reply(problem=RepositoryError(f"{title!r} cannot be committed: {error}"))
-            if isinstance(reply, str):
-                draft.add(item, reply)
-                reply = Reply(reply)
-            draft.replies.append((item, reply))
-        return draft
+            if not isinstance(reply, Reply):
+                for branch, (edit, commit) in reply.items():
+                    drafts[branch].add(item, edit, commit)
+                reply = Reply(drafts[intent.branch].tip)
+            drafts[intent.branch].replies.append((item, reply))
+        return list(drafts.values())
 
-    def _judge(self, repository: pygit2.Repository, draft: Draft, intent: Intent) -> Reply | str:
-        """The id of a new commit on the draft for this intent, or the reply that needs none."""
-        tip, edit = draft.tip, intent.edit
-        if twin := draft.twin(repository, intent):
+    def _judge(
+        self, repository: pygit2.Repository, drafts: _Drafts, intent: Intent
+    ) -> Reply | dict[str, tuple[Edit, str]]:
+        """New commits on the drafts for this intent, by branch, or the reply that needs none."""
+        own, edit = drafts[intent.branch], intent.edit
+        if twin := own.twin(repository, intent):
             return Reply(twin)
+        if not own.tip and not (intent.create and intent.base == ""):
+            return STALE
+        if self._moved(edit.along) or any(it.branch in own.along for it in edit.along):
+            return STALE
+        made = {}
+        for branch, part in ((intent.branch, edit), *edit.before.items()):
+            commit = self._applied(repository, drafts[branch].tip, part)
+            if commit is None:
+                return STALE
+            made[branch] = part, commit
+        return NO_CHANGE if made[intent.branch][1] == own.tip else made
+
+    def _applied(self, repository: pygit2.Repository, tip: str, edit: Edit) -> str | None:
+        """The commit that the edit makes on `tip`; `tip` where it changes nothing, None where its
+        guards do not hold."""
         root = commits.commit(repository, tip).tree if tip else None
-        gone = not tip and not (intent.create and intent.base == "")
-        if gone or any(trees.find(root, path) != there for path, there in edit.guards.items()):
-            return STALE
-        others = (*edit.before, *edit.along)
-        if self._moved(others) or any(_clashes(draft.others, item) for item in others):
-            return STALE
-        if not all(commits.exists(repository, item.new) for item in others if item.new):
-            return STALE  # the mirror was made anew since
+        if any(trees.find(root, path) != there for path, there in edit.guards.items()):
+            return None
         after = trees.edited(repository, root.id if root else None, edit.changes)
         if root is not None and after == root.id:
-            return NO_CHANGE
+            return tip
         return self._scribe.write(repository, tree=after, parent=tip, edit=edit)
 
     def _moved(self, updates: Iterable[Update]) -> bool:
@@ -170,65 +179,79 @@ class Delivery:
     def _push(self, drafts: list[Draft]) -> dict[str, Result]:
         results = {draft.branch: Result(End.ACCEPTED) for draft in drafts}
         news = [draft for draft in drafts if draft.made]
-        if alone := [draft.update for draft in news if not draft.others]:
-            results |= network.push(self._mirror.git, self._mirror.path, alone)
+        leant = {branch for draft in news for branch in draft.leans}
+        alone, bound = list[Draft](), list[Draft]()
         for draft in news:
-            if draft.others:
-                results[draft.branch] = self._push_as_one(draft)
+            tied = draft.leans or draft.along or draft.branch in leant
+            (bound if tied else alone).append(draft)
+        if alone:
+            results |= self._push_these(alone)
+        if bound:
+            results |= self._push_as_one(bound, leant)
         return results
 
-    def _push_as_one(self, draft: Draft) -> Result:
-        """Push the commits and what moves with them, all or nothing.
+    def _push_these(self, drafts: list[Draft]) -> dict[str, Result]:
+        updates = [draft.update for draft in drafts]
+        return network.push(self._mirror.git, self._mirror.path, updates)
+
+    def _push_as_one(self, drafts: list[Draft], leant: set[str]) -> dict[str, Result]:
+        """Push the commits, what they lean on and what moves along with them, all or nothing.
 
         A server without transactions, and one that refuses for good to move something along, gets
-        in turn what the commits lean on and the commits: a rollout counts more than what is cleared
-        away behind it. What is then between two pushes is for whoever planned it to look after.
+        in turn what is leant on and the rest: a rollout counts more than what is cleared away
+        behind it. What is then between two pushes is for whoever planned it to look after.
         """
-        git, path, others = self._mirror.git, self._mirror.path, draft.others
-        told = network.push(git, path, [draft.update, *others.values()], as_one=True)
-        result = told[draft.branch]
-        refused = next((name for name in others if told[name].end is End.DECLINED), None)
-        if refused and (len(draft.made) > 1 or refused in draft.before):
-            return told[refused]
-        if not refused and result.end is End.HELD:
-            return Result(End.MOVED, restless(", ".join(others)))
-        if not refused and result.end is not End.UNABLE:
-            return result
-        self._mirror.refresh()
-        if self._moved(others.values()):
-            return Result(End.MOVED, restless(", ".join(others)))
-        draft.along.clear()
-        return self._push_in_turn(draft)
+        along = {name: update for draft in drafts for name, update in draft.along.items()}
+        updates = [*(draft.update for draft in drafts), *along.values()]
+        told = network.push(self._mirror.git, self._mirror.path, updates, as_one=True)
+        results = {draft.branch: told[draft.branch] for draft in drafts}
+        ends = {result.end for result in results.values()}
+        refused = next((told[name] for name in along if told[name].end is End.DECLINED), None)
+        if refused and len({item for draft in drafts for item in draft.made}) > 1:
+            return dict.fromkeys(results, refused)
+        if not refused and End.UNABLE not in ends and ends != {End.HELD}:
+            return results
+        if refused or End.UNABLE in ends:
+            self._mirror.refresh()
+            if not self._moved(along.values()):
+                for draft in drafts:
+                    draft.along.clear()
+                return self._push_in_turn(drafts, leant)
+        return dict.fromkeys(results, Result(End.MOVED, restless(", ".join(along))))
 
-    def _push_in_turn(self, draft: Draft) -> Result:
-        for updates in filter(None, ([*draft.before.values()], [draft.update])):
-            told = network.push(self._mirror.git, self._mirror.path, updates)
-            failed = next((item for item in told.values() if item.end is not End.ACCEPTED), None)
-            if failed:
-                return failed
-        return Result(End.ACCEPTED)
+    def _push_in_turn(self, drafts: list[Draft], leant: set[str]) -> dict[str, Result]:
+        results = {draft.branch: Result(End.HELD) for draft in drafts}
+        for first in (True, False):
+            turn = [draft for draft in drafts if (draft.branch in leant) is first]
+            told = self._push_these(turn) if turn else {}
+            results |= told
+            if any(result.end is not End.ACCEPTED for result in told.values()):
+                break
+        return results
 
     def _accept(self, repository: pygit2.Repository, draft: Draft) -> None:
         moved = [draft.update] if draft.made else []
-        for update in (*moved, *draft.others.values()):
+        for update in (*moved, *draft.along.values()):
             self._mirror.saw(repository, update.branch, update.new)
         for item, reply in draft.replies:
             item.answer(reply)
 
 
-def _clashes(others: Mapping[str, Update], update: Update) -> bool:
-    """Several commits may want a branch to stay, but one only may move it."""
-    other = others.get(update.branch)
-    return other is not None and (other != update or update.old != update.new)
+class _Drafts(dict[str, Draft]):
+    """By branch; one is begun where `head` says the branch is."""
+
+    def __init__(self, head: Callable[[str], str]) -> None:
+        super().__init__()
+        self._head = head
+
+    def __missing__(self, branch: str) -> Draft:
+        head = self._head(branch)
+        self[branch] = draft = Draft(branch, head, head)
+        return draft
 
 
 def _open(waiting: list[Waiting]) -> list[Waiting]:
     return [item for item in waiting if not item.answered]
-
-
-def _by_branch(batch: list[Waiting]) -> list[tuple[str, list[Waiting]]]:
-    branches = dict.fromkeys(item.intent.branch for item in batch)
-    return [(name, [item for item in batch if item.intent.branch == name]) for name in branches]
 
 
 def restless(branch: str) -> StaleBase:

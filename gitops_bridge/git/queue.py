@@ -136,41 +136,41 @@ def _owned(path: Path) -> bool:
 
 
 def _plain(intent: Intent) -> dict[str, Any]:
-    changes = {
-        path: None if content is None else base64.b64encode(content).decode()
-        for path, content in intent.edit.changes.items()
-    }
-    edit = {
-        "changes": changes,
-        "guards": dict(intent.edit.guards),
-        "message": intent.edit.message,
-        "author": asdict(intent.edit.author),
-        "before": [asdict(update) for update in intent.edit.before],
-        "along": [asdict(update) for update in intent.edit.along],
-    }
     return {
-        "branch": intent.branch, "base": intent.base, "create": intent.create, "edit": edit
+        "branch": intent.branch, "base": intent.base, "create": intent.create,
+        "edit": _plain_edit(intent.edit),
     }  # fmt: skip
 
 
-def _intent(plain: dict[str, Any]) -> Intent:
-    edit = plain["edit"]
-    changes = {
-        path: None if content is None else base64.b64decode(content)
-        for path, content in edit["changes"].items()
+def _plain_edit(edit: Edit) -> dict[str, Any]:
+    return {
+        "changes": {
+            path: None if content is None else base64.b64encode(content).decode()
+            for path, content in edit.changes.items()
+        },
+        "guards": dict(edit.guards),
+        "message": edit.message,
+        "author": asdict(edit.author),
+        "before": {branch: _plain_edit(part) for branch, part in edit.before.items()},
+        "along": [asdict(update) for update in edit.along],
     }
-    return Intent(
-        branch=plain["branch"],
-        base=plain["base"],
-        create=plain["create"],
-        edit=Edit(
-            changes,
-            edit["guards"],
-            edit["message"],
-            Signature(**edit["author"]),
-            tuple(Update(**update) for update in edit["before"]),
-            tuple(Update(**update) for update in edit["along"]),
-        ),
+
+
+def _intent(plain: dict[str, Any]) -> Intent:
+    return Intent(plain["branch"], plain["base"], _edit(plain["edit"]), plain["create"])
+
+
+def _edit(plain: dict[str, Any]) -> Edit:
+    return Edit(
+        changes={
+            path: None if content is None else base64.b64decode(content)
+            for path, content in plain["changes"].items()
+        },
+        guards=plain["guards"],
+        message=plain["message"],
+        author=Signature(**plain["author"]),
+        before={branch: _edit(part) for branch, part in plain["before"].items()},
+        along=tuple(Update(**update) for update in plain["along"]),
     )
 
 

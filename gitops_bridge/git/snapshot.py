@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -46,9 +47,10 @@ class Snapshot:
         """Every regular file below the folder `path`, by its path from there."""
         return self._read(lambda: dict(_walk(self._object(path), "")))
 
-    def entries(self, path: str) -> dict[str, tuple[str, str]]:
-        """What lies in the folder `path`: name -> (tree, blob or commit; its id)."""
-        return self._read(lambda: _entries(self._object(path)))
+    def entries(self, path: str, prefix: str = "") -> dict[str, tuple[str, str]]:
+        """What lies in the folder `path` and starts with `prefix`: name -> (tree, blob or commit;
+        its id). With a prefix the others are not looked at, however many they are."""
+        return self._read(lambda: _entries(self._object(path), prefix))
 
     def _read(self, work: Callable[[], T]) -> T:
         """Run `work`; a mirror found damaged is replaced and asked once more."""
@@ -98,12 +100,27 @@ def _content(found: pygit2.Object | None) -> bytes | None:
     return found.data if isinstance(found, pygit2.Blob) else None
 
 
-def _entries(folder: pygit2.Object | None) -> dict[str, tuple[str, str]]:
+def _entries(folder: pygit2.Object | None, prefix: str) -> dict[str, tuple[str, str]]:
     import pygit2
 
     if not isinstance(folder, pygit2.Tree):
         return {}
-    return {str(item.name): (item.type_str, str(item.id)) for item in folder}
+    found = _from(folder, prefix.encode()) if prefix else iter(folder)
+    return {str(item.name): (item.type_str, str(item.id)) for item in found}
+
+
+def _from(folder: pygit2.Tree, prefix: bytes) -> Iterator[pygit2.Object]:
+    """By bisection: git sorts a folder by its names' bytes, a tree's as if it ended in a slash."""
+
+    def place(position: int) -> bytes:
+        item = folder[position]
+        return (item.raw_name or b"") + (b"/" if item.type_str == "tree" else b"")
+
+    for position in range(bisect_left(range(len(folder)), prefix, key=place), len(folder)):
+        item = folder[position]
+        if not (item.raw_name or b"").startswith(prefix):
+            return
+        yield item
 
 
 def _walk(folder: pygit2.Object | None, prefix: str) -> Iterator[tuple[str, bytes]]:
