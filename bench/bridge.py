@@ -7,7 +7,6 @@ their files) that the action will hand to it. Reading, hashing, looking up and p
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from bench.world import Spot, World, environ
 from gitops_bridge import agent
-from gitops_bridge.actions import Outcome, Package, Status
+from gitops_bridge.actions import Outcome, Status
 from gitops_bridge.bridge import Workshop, handle, open_workshop
 from gitops_bridge.bridge.reports import plugin_start
 
@@ -34,18 +33,10 @@ def render_beforehand(shop: Workshop, spots: Sequence[Spot], generation: int) ->
         list(pool.map(lambda spot: replace(shop, spot, generation, dry_run=True), spots))
 
 
-def replace(
-    shop: Workshop, spot: Spot, generation: int, *, dry_run: bool = False, package: bool = False
-) -> Outcome:
-    """The action as an agent sends it that names no model package: one commit, one push, and a
-    warning; with a `package` its Job is put on the branch `builds` before."""
-    request = spot.replacement(generation)
-    if package and request.model:
-        model = dataclasses.replace(request.model, package=Package(f"65d{request.model.id[3:]}"))
-        request = dataclasses.replace(request, model=model)
-    outcome = handle(shop, request, dry_run=dry_run)
-    wanted = Status.PASSING if package else Status.WARNING
-    if (not dry_run and outcome.status is not wanted) or not (dry_run or outcome.commit):
+def replace(shop: Workshop, spot: Spot, generation: int, *, dry_run: bool = False) -> Outcome:
+    """The action as an agent sends it: one push of the overlay and the model's build Job."""
+    outcome = handle(shop, spot.replacement(generation), dry_run=dry_run)
+    if outcome.status is not Status.PASSING or not (dry_run or outcome.commit):
         raise RuntimeError(f"{spot}: {outcome}")
     return outcome
 
@@ -69,9 +60,6 @@ class Resident:
 
     def turn(self, turn: int) -> float:
         return timed(self.shop, self.world.spot(turn), self.world.generation)
-
-    def turn_with_job(self, turn: int) -> None:
-        replace(self.shop, self.world.spot(turn), self.world.generation, package=True)
 
     def ready(self, turns: int) -> Resident:
         """With the renderings of that many turns remembered."""

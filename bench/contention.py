@@ -142,7 +142,7 @@ def _cold(bench: Bench, processes: int) -> str:
 
     def act(number: int) -> float:
         action = folder / f"{number}.yaml"
-        action.write_text(documents.dump(here.spot(number).document(here.generation)))
+        action.write_text(documents.dump(here.spot(number).file(here.generation, folder)))
         status = folder / f"{number}.status"
         seconds = timed(
             [

@@ -27,10 +27,6 @@ def deliver(bench: Bench) -> Iterator[Line]:
     )
     what = f"action -> pushed commit, resident, {here.overlays} overlays, beside a kept work tree"
     yield at_least("deliver", what, 4, found["peer"], found["ours"])
-    both = Resident(here, "deliver-both", bench.url)
-    found = take_turns(5, ours=both.turn_with_job)
-    said = f"{shown(found['ours'])}, rendered before and after"
-    yield reported("deliver", "the same with its Job on the branch builds, two pushes", said)
     local = Resident(here, "deliver-local", str).ready(5)
     near = peers.WorkTree(str(here.remote("deliver-near")), here.root / "deliver-near-tree")
     found = take_turns(

@@ -61,7 +61,7 @@ def process(bench: Bench) -> Iterator[Line]:
 
     def turn(name: str):  # type: ignore[no-untyped-def]
         return lambda turn: runners[name].seconds(
-            "deployment_replace_model", here.spot(turn).document(here.generation)
+            "deployment_replace_model", here.spot(turn).file(here.generation, here.root)
         )
 
     found = take_turns(rounds, **{name: turn(name) for name in runners})
@@ -131,7 +131,7 @@ def memory(bench: Bench) -> Iterator[Line]:
         peaks = []
         for here in (bench.small, bench.large):
             ours = Resident(here, f"memory-{action}", bench.url).ready(1)
-            document = here.spot(1).document(here.generation)
+            document = here.spot(1).file(here.generation, here.root)
             if action != "deployment_replace_model":
                 del document["deploymentInfo"]
             peaks.append(_peak(here.root, ours.config, action, document))

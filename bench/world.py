@@ -7,6 +7,7 @@ pure core and written by `git fast-import`. The server is smart HTTP in a proces
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,15 +16,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gitops_bridge import agent, documents
-from gitops_bridge.actions import Request
-from gitops_bridge.bridge import environments
+from gitops_bridge import documents
+from gitops_bridge.actions import Request, parse
+from gitops_bridge.bridge import builds, environments
 from gitops_bridge.bridge.checks import Folder
 from gitops_bridge.bridge.sources import Reader
-from gitops_bridge.desired import build, messages, overlay
+from gitops_bridge.desired import jobs, messages, overlay
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import COMPONENT, PEOPLES, RECORD, Change, Rollout
 from gitops_bridge.kustomize import Kustomize, find
@@ -82,6 +84,20 @@ class Spot:
     def model(self, generation: int) -> str:
         return f"65c{generation:03x}{self.number:018x}"
 
+    def package(self, generation: int) -> str:
+        return f"65d{generation:03x}{self.number:018x}"
+
+    def file(self, generation: int, folder: Path) -> dict[str, Any]:
+        """As `document`, with the model's package in a file of `folder`, as the agent writes it."""
+        package = folder / f"{self.package(generation + 1)}.json"
+        package.write_text(json.dumps(self._details(generation + 1)))
+        document = self.document(generation)
+        document["deploymentInfo"]["modelPackageDetails"] = str(package)
+        return document
+
+    def _details(self, generation: int) -> dict[str, Any]:
+        return {"id": self.package(generation)}
+
     def document(self, generation: int) -> dict[str, Any]:
         """An action file that replaces the model of `generation` by the next one."""
         return {
@@ -104,12 +120,14 @@ class Spot:
         }  # fmt: skip
 
     def replacement(self, generation: int) -> Request:
-        return agent.request("deployment_replace_model", self.document(generation))
+        package = {"modelPackageDetails": self._details(generation + 1)}
+        return parse("deployment_replace_model", self.document(generation), package)
 
     def start(self, generation: int) -> Request:
         document = self.document(generation)
         document["deploymentInfo"].pop("newModelId")
-        return agent.request("deployment_start", document)
+        package = {"modelPackageDetails": self._details(generation)}
+        return parse("deployment_start", document, package)
 
 
 def environment_id(number: int) -> str:
@@ -186,14 +204,16 @@ def _history(world: World, replaced: bool) -> Iterator[bytes]:
     shared = dict(_shared(world))
     yield _commit("Set up", 0, shared)
     generations = [*range(world.generation + 1)]
-    files = _Overlays()
+    written = _Written()
     stamp = 0
     for generation in generations:
         for number in range(world.overlays):
             stamp += 1
             spot = Spot(number)
-            message, content = files.of(spot, generation)
+            message, content = written.overlay(spot, generation)
             yield _commit(message, stamp, {f"{spot.home}/{k}": v for k, v in content.items()})
+    built = (written.job(Spot(number), world.generation) for number in range(world.overlays))
+    yield _commit("Build", stamp, dict(built), "builds")
 
 
 def _shared(world: World) -> Iterator[tuple[str, bytes]]:
@@ -205,10 +225,10 @@ def _shared(world: World) -> Iterator[tuple[str, bytes]]:
             yield f"overlays/env-{number}/environment/{path}", content
 
 
-def _commit(message: str, number: int, files: dict[str, bytes]) -> bytes:
+def _commit(message: str, number: int, files: dict[str, bytes], branch: str = "main") -> bytes:
     text = message.encode()
     lines = [
-        b"commit refs/heads/main",
+        b"commit refs/heads/%s" % branch.encode(),
         b"committer gitops-bridge <gitops-bridge@localhost> %d +0000" % (1_700_000_000 + number),
         b"data %d\n%s" % (len(text), text),
         *(
@@ -219,23 +239,22 @@ def _commit(message: str, number: int, files: dict[str, bytes]) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
-class _Overlays:
+class _Written:
     """What the bridge would have written. Made once by its own core; ids and tags are put in."""
 
     def __init__(self) -> None:
         facts = environments.facts(Reader(Folder(TOP)), "example", kustomize())
         self._builder = facts.builder
-        self._model = Spot(0xABCDEF).start(0)
+        self._was = Spot(0xABCDEF)
         self._texts = [self._made(facts.seams, generation) for generation in (0, 1)]
 
-    def _made(self, seams: overlay.Seams, generation: int) -> tuple[str, str, str, str]:
-        spot = Spot(0xABCDEF)
+    def _made(self, seams: overlay.Seams, generation: int) -> tuple[str, str, str]:
+        spot = self._was
         asked = spot.replacement(generation - 1) if generation else spot.start(0)
-        if asked.model is None:
-            raise ValueError("a start has a model")
-        image = self._image(asked.model)
+        made = self._build(spot, generation)
+        image = made.image
         text = overlay.component(
-            deployment_id=spot.id, environment_id=spot.environment_id, model=asked.model,
+            deployment_id=spot.id, environment_id=spot.environment_id, model=made.model,
             scale=asked.scale, monitoring=False, image=image, seams=seams, restarts=0,
         )  # fmt: skip
         after = records.of(asked, rollout=generation + 1, restarts=0, image=str(image))
@@ -244,38 +263,59 @@ class _Overlays:
             before = replace(after, model=replace(after.model, id=spot.model(generation - 1)))
         change = Change.REPLACE if generation else Change.START
         message = messages.commit(Rollout(change, {}, before, after), spot.id, spot.environment)
-        return message, text, records.write(after), image.tag
+        return message, text, records.write(after)
 
-    def _image(self, model: Any) -> overlay.Image:
-        package = model.package.id if model.package else model.id
-        key = build.content_key(model=model, package_id=package, builder=self._builder)
-        return build.image(builder=self._builder, package_id=package, key=key)
+    def _build(self, spot: Spot, generation: int) -> builds.Build:
+        model = spot.start(generation).model
+        if model is None:
+            raise ValueError("a start has a model")
+        return builds.wanted(spot.environment, self._builder, model)
 
-    def of(self, spot: Spot, generation: int) -> tuple[str, dict[str, bytes]]:
+    def overlay(self, spot: Spot, generation: int) -> tuple[str, dict[str, bytes]]:
         """The commit message and the overlay's files after it."""
-        was = Spot(0xABCDEF)
-        message, component, record, tag = self._texts[generation]
-        asked = replace(self._model.model, id=spot.model(generation))  # type: ignore[type-var]
-        new_tag = self._image(asked).tag
+        message, component, record = (
+            self._exchanged(text, spot, generation) for text in self._texts[generation]
+        )
+        return message, {
+            PEOPLES: overlay.seed().encode(),
+            COMPONENT: component.encode(),
+            RECORD: record.encode(),
+        }
+
+    def job(self, spot: Spot, generation: int) -> tuple[str, bytes]:
+        """The path on `builds` and the file of the Job that has built a model."""
+        was, now = self._build(self._was, generation), self._build(spot, generation)
+        text = self._job(generation).replace(was.key, now.key)
+        name = jobs.job_name(key=now.key, package_id=now.package_id)
+        return (
+            f"{spot.environment}/{name}.yaml",
+            self._exchanged(text, spot, generation).encode(),
+        )
+
+    @cache  # noqa: B019
+    def _job(self, generation: int) -> str:
+        made = self._build(self._was, generation)
+        return documents.dump(
+            jobs.job(
+                builder=made.builder, model=made.model, package_id=made.package_id, key=made.key
+            )
+        )
+
+    def _exchanged(self, text: str, spot: Spot, generation: int) -> str:
+        was = self._was
+        ages = range(generation + 1)
         exchanges = [
-            (tag, new_tag),
+            (self._build(was, generation).image.tag, self._build(spot, generation).image.tag),
             (was.id, spot.id),
             (was.environment_id, spot.environment_id),
             (f"deployment {was.number}", f"deployment {spot.number}"),
             (f" in {was.environment}", f" in {spot.environment}"),
-            *((was.model(age), spot.model(age)) for age in range(generation + 1)),
+            *((was.model(age), spot.model(age)) for age in ages),
+            *((was.package(age), spot.package(age)) for age in ages),
         ]
-
-        def exchanged(text: str) -> str:
-            for old, new in exchanges:
-                text = text.replace(old, new)
-            return text
-
-        return exchanged(message), {
-            PEOPLES: overlay.seed().encode(),
-            COMPONENT: exchanged(component).encode(),
-            RECORD: exchanged(record).encode(),
-        }
+        for old, new in exchanges:
+            text = text.replace(old, new)
+        return text
 
 
 @contextmanager
