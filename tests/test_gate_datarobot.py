@@ -71,6 +71,9 @@ def test_datarobot_that_refuses_or_does_not_know(tmp_path, host, datarobot, gate
     unknown = team.act("deployment_start", modelId="65a0000000000000000000ff")
     assert unknown.status.value == "failing"
     assert "no model package holds" in unknown.message
+    nowhere = team.act("deployment_start", id="65a0000000000000000000fe")
+    assert f"the model package of model {MODEL_A} is not known: " in nowhere.message
+    assert "404" in nowhere.message
     del team.environ["DATAROBOT_TOKEN"]
     missing = team.act("deployment_start")
     assert "datarobot.token" in missing.message

@@ -16,7 +16,7 @@ from gitops_bridge.bridge import proposals
 from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.desired import build, jobs, messages
 from gitops_bridge.desired.overlay import Image
-from gitops_bridge.errors import RequestError
+from gitops_bridge.errors import DataRobotError, RequestError
 from gitops_bridge.git import Commit, Edit, Snapshot
 
 _TAG = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9._-]*-[0-9a-f]{10}(?![0-9A-Za-z])")
@@ -62,7 +62,11 @@ def with_package(shop: Workshop, request: Request, known: Iterable[Model]) -> Re
     client = shop.datarobot(shop.config.actions.budget)
     if client is None:
         return request
-    package = Package(client.package_for(deployment.id, model.id))
+    try:
+        package = Package(client.package_for(deployment.id, model.id))
+    except DataRobotError as error:
+        error.message = f"the model package of model {model.id} is not known: {error.message}"
+        raise
     return replace(request, model=replace(model, package=package))
 
 
