@@ -13,6 +13,9 @@ from pathlib import Path
 
 import yaml
 
+from gitops_bridge import agent
+from gitops_bridge.bridge import handle, open_workshop
+
 TOP = Path(__file__).resolve().parent.parent
 ENVIRONMENT_ID = "65a000000000000000000001"
 DEPLOYMENT = "65a000000000000000000010"
@@ -60,10 +63,28 @@ def _set_up(environments: tuple[str, ...]) -> tempfile.TemporaryDirectory[str]:
     return kept
 
 
-class Team:
-    """The repository, a person's clone of it and the bridge's configuration."""
+@functools.cache
+def _seen_before(environments: tuple[str, ...]) -> tempfile.TemporaryDirectory[str]:
+    """A team whose first actions have been carried out once: kustomize need not render them for
+    every other team anew, as on a host that has seen them before."""
+    kept = tempfile.TemporaryDirectory()
+    team = Team(Path(kept.name), environments, new_host=True)
+    for action, info in (
+        ("deployment_start", {}),
+        ("deployment_replace_model", {"newModelId": MODEL_B}),
+    ):
+        request = agent.read_request(action, action_file(team.folder, **info))
+        handle(open_workshop(agent.read_config(team.config), os.environ), request)
+    return kept
 
-    def __init__(self, folder: Path, environments: tuple[str, ...] = ("prod",)) -> None:
+
+class Team:
+    """The repository, a person's clone of it and the bridge's configuration. On a new host nothing
+    was rendered before."""
+
+    def __init__(
+        self, folder: Path, environments: tuple[str, ...] = ("prod",), *, new_host: bool = False
+    ) -> None:
         self.folder = folder
         self.remote = folder / "remote.git"
         self.clone = folder / "clone"
@@ -73,6 +94,9 @@ class Team:
         config.write_text(config.read_text().replace(made, str(folder)))
         self.config = folder / "gitops-bridge.yaml"
         self.write_config(environments)
+        if not new_host:
+            rendered = Path(_seen_before(environments).name) / "cache" / "rendered"
+            shutil.copytree(rendered, folder / "cache" / "rendered")
 
     def write_config(self, environments: tuple[str, ...] = ("prod",), **repository: object) -> None:
         config = {

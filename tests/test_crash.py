@@ -12,7 +12,12 @@ import pytest
 import yaml
 
 from tests.servers.git_http import GitServer
-from tests.team import action_file, git
+from tests.team import Team, action_file, git
+
+
+@pytest.fixture
+def team(tmp_path):
+    return Team(tmp_path, new_host=True)
 
 
 def life(deployment):

@@ -14,11 +14,16 @@ import yaml
 
 from gitops_bridge import agent
 from gitops_bridge.errors import RequestError
-from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, PACKAGE, action_file, git
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, PACKAGE, Team, action_file, git
 
 SCALED = {"minReplicas": "2", "maxReplicas": "4"}
 URL = f"https://predictions.example.com/deployments/{DEPLOYMENT}/predictions"
 BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def team(tmp_path):
+    return Team(tmp_path, new_host=True)
 
 
 def ours(team, action, config, *flags):

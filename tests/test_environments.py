@@ -2,8 +2,15 @@
 
 import json
 
+import pytest
+
 from tests.cli import act
-from tests.team import DEPLOYMENT, MODEL_B
+from tests.team import DEPLOYMENT, MODEL_B, Team
+
+
+@pytest.fixture
+def team(tmp_path):
+    return Team(tmp_path, new_host=True)
 
 
 def note(team):

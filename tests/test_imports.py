@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.team import DEPLOYMENT, MODEL_B, action_file
+from tests.team import DEPLOYMENT, MODEL_B, Team, action_file
 
 PROBE = """
 import sys
@@ -30,6 +30,11 @@ ROLLOUTS = {
     "deployment_relaunch": {},
     "deployment_stop": {},
 }
+
+
+@pytest.fixture
+def team(tmp_path):
+    return Team(tmp_path, new_host=True)
 
 
 def loaded(team, *arguments):
