@@ -18,7 +18,7 @@ from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import RECORD, Known
 from gitops_bridge.errors import RepositoryError
-from gitops_bridge.git import Edit
+from gitops_bridge.git import Edit, Update
 
 
 def keep(shop: Workshop, environment: str, request: Request, found: Known, commit: str) -> None:
@@ -45,7 +45,7 @@ def keep(shop: Workshop, environment: str, request: Request, found: Known, commi
         notes.put(repository, Note.ANSWERED, environment, deployment, note.id)
 
 
-def forget(shop: Workshop, environment: str, deployment: str) -> None:
-    """Remove the note, if there is one: something newer was delivered."""
-    with suppress(RepositoryError):
-        notes.drop(shop.repository, Note.ANSWERED, environment, deployment)
+def forgotten(shop: Workshop, environment: str, deployment: str) -> tuple[Update, ...]:
+    """What a delivery moves along: the note goes, if there is one. Where a server keeps it, `known`
+    sees that the delivery is newer."""
+    return notes.removals(shop.repository, Note.ANSWERED, environment, deployment)

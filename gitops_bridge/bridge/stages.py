@@ -149,7 +149,9 @@ class _Action:
             return Missing(snapshot, look.decision, look)
         if self._reviewed(look.decision):
             return Ready(snapshot, look.decision, look)
-        return replace(look.decision.edit, along=proposals.withdrawn(self._shop, look.waiting))
+        old = heard.forgotten(self._shop, self._environment.name, self._deployment)
+        along = (*proposals.withdrawn(self._shop, look.waiting), *old)
+        return replace(look.decision.edit, along=along)
 
     def _found(self) -> Proposal | None:
         return proposals.find(self._shop, self._environment.name, self._deployment)
@@ -213,12 +215,10 @@ class _Action:
             raise StaleBase(f"{found.branch} reached {main} while it was withdrawn", retry=True)
 
     def _remember(self, result: Commit | Hold | _Unchanged | None) -> None:
-        """That this action was answered without a commit; or no longer that another one was."""
-        found = self._look.known if self._look else None
-        if found and isinstance(result, _Unchanged):
-            heard.keep(self._shop, self._environment.name, self._request, found, result.commit)
-        if isinstance(result, Commit):
-            heard.forget(self._shop, self._environment.name, self._deployment)
+        """That this action was answered without a commit."""
+        if self._look and isinstance(result, _Unchanged):
+            found, where = self._look.known, self._environment.name
+            heard.keep(self._shop, where, self._request, found, result.commit)
 
     def _proposed(self, missing: Missing) -> Proposal:
         """The standing proposal of this action, else a new one with the Job that builds for it."""
