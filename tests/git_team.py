@@ -166,14 +166,15 @@ def interrupted(repository):
 
 class Meanwhile:
     """For what has a `shop`: its `interrupt` happens once in the next action, before the push to
-    main or to a proposal."""
+    main or to a proposal; its `afterwards` after a delivery to main."""
 
-    interrupt = None
+    interrupt = afterwards = None
 
     def shop(self):
         shop = super().shop()
-        interrupted(shop.repository).meanwhile = self.interrupt
-        self.interrupt = None
+        repository = interrupted(shop.repository)
+        repository.meanwhile, repository.afterwards = self.interrupt, self.afterwards
+        self.interrupt = self.afterwards = None
         return shop
 
 

@@ -5,25 +5,31 @@
         site.merge(1, "squash")                 # what people do at the provider
 
 The provider's branches are those of the real repository, and its merges are made there with git.
-Time passes only by sleeping.
+Time passes only by sleeping. `everywhere` makes a fixture that has a site at each provider.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
+import shutil
 import subprocess
-from collections.abc import ItemsView, Iterator, MutableMapping
+import tempfile
+from collections.abc import Callable, ItemsView, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
 from gitops_bridge.bridge import Workshop, handle, open_workshop
 from gitops_bridge.errors import BridgeError
+from gitops_bridge.forge import Location, connect
 from tests.servers.forges.base import ForgeServer, Pull, Reply, Request
+from tests.servers.forges.contract import PROVIDERS, Clock
 from tests.servers.git_http import GitServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, Team, action_file, git
 
@@ -75,10 +81,27 @@ class Branches(MutableMapping[str, str]):
         return self._refs().items()
 
 
+def everywhere(*features: str) -> Callable[..., Any]:
+    """A fixture that runs once for each provider that has these of `Forge.features`."""
+
+    def has_them(kind: type[ForgeServer]) -> bool:
+        location, clock = Location(kind.provider, "", "http://localhost", kind.project), Clock()
+        forge = connect(location, lambda: "", clock=clock, sleep=clock.sleep)
+        return forge.features >= set(features)
+
+    params = [kind for kind in PROVIDERS if has_them(kind)]
+    return pytest.fixture(params=params, ids=lambda kind: kind.provider)
+
+
 def live(kind: type[ForgeServer]) -> type[ForgeServer]:
-    """The stand-in whose open pull requests are where their branches are."""
+    """The stand-in whose open pull requests are where their branches are, and end with them where
+    the provider does that."""
 
     class Live(kind):  # type: ignore[valid-type, misc]
+        heads: dict[str, str] = {}  # noqa: RUF012
+        land: Callable[[Pull, str], str]
+        """Merges it in the repository, one of the three ways; the commit."""
+
         def answer(self, request: Request) -> Reply | None:
             if self.head_lag <= 0:
                 self.follow()
@@ -89,14 +112,29 @@ def live(kind: type[ForgeServer]) -> type[ForgeServer]:
             self.follow()
             super().decline(number, **how)
 
+        def merge(self, number: int, by: str = "ann", how: str = "merge") -> str:
+            self.follow()
+            commit = self.land(self.pulls[number], how)
+            super().merge(number, by, how)
+            self.pulls[number].commit = commit
+            return commit
+
         def follow(self) -> None:
-            heads = dict(self.branches.items())
+            before, self.heads = self.heads, dict(self.branches.items())
             for pull in self.pulls.values():
-                head = heads.get(pull.branch)
-                if pull.state == "open" and head and head != pull.head:
+                if pull.state != "open" or pull.fork:
+                    continue
+                head = self.heads.get(pull.branch)
+                if head and head != pull.head:
                     self.move(pull, head)
+                elif head is None and pull.branch in before and self.closes_with_branch:
+                    super().decline(pull.number, by="bridge")
 
     return Live
+
+
+_SERVING: dict[str, tuple[tempfile.TemporaryDirectory[str], dict[int, Pull], float]] = {}
+"""What `Proposing.serving` led to: repository, pull requests and time, by what it began with."""
 
 
 class Proposing:
@@ -115,12 +153,13 @@ class Proposing:
         **sections: object,
     ) -> None:
         self.team = team or Team(folder, environments)
-        self.folder = folder
+        self.folder, self._rule = folder, ""
         if team is None:
             git(self.team.remote, "branch", "builds", "main")
         if protected:
             self.rule(_PROTECTION)
         self.forge = live(kind)(Branches(self.team.remote))
+        self.forge.land = self._land
         served = folder / self.forge.remote
         served.parent.mkdir(parents=True)
         served.symlink_to(self.team.remote)
@@ -148,6 +187,7 @@ class Proposing:
 
     def rule(self, script: str) -> None:
         """A rule of the server for every ref that is pushed: an `update` hook."""
+        self._rule = script
         hook = self.team.remote / "hooks" / "update"
         hook.write_text(script)
         hook.chmod(0o755)
@@ -208,30 +248,54 @@ class Proposing:
         return self.act("deployment_status", **info)
 
     def serving(self, **info: object) -> None:
-        """Model A is on main, merged."""
-        self.start(**info)
-        self.merge(max(self.forge.pulls))
-        self.status()
+        """Model A is on main, merged. The way there is gone once; sites that begin alike have from
+        it what another machine would find."""
+        assert not self.forge.pulls
+        config = self.team.config.read_text()
+        for own in (self.git.url(""), self.forge.url, str(self.folder)):
+            config = config.replace(own, "")
+        begin = repr((self.forge.provider, self.branches, config, self._rule, self.now, info))
+        if begin not in _SERVING:
+            self.start(**info)
+            self.merge(max(self.forge.pulls))
+            self.status()
+            kept = tempfile.TemporaryDirectory()
+            shutil.copytree(self.team.remote, kept.name, dirs_exist_ok=True)
+            _SERVING[begin] = kept, copy.deepcopy(self.forge.pulls), self.now
+            shutil.rmtree(self.folder / "cache")
+            return
+        kept, pulls, self.now = _SERVING[begin]
+        shutil.copytree(kept.name, self.team.remote, dirs_exist_ok=True)
+        for number, pull in copy.deepcopy(pulls).items():
+            self.forge.pulls[number] = pull
+            self.forge.touch(pull)
 
     # what people do
 
     def merge(self, number: int, how: str = "merge", by: str = "ann") -> str:
         """Merge at the provider: a merge, a squash or a rebase, made with git in the repository."""
-        pull = self.forge.pulls[number]
+        return self.forge.merge(number, by, how)
+
+    def _land(self, pull: Pull, how: str) -> str:
         self._sync()
         clone, head = self.team.clone, f"origin/{pull.branch}"
         if how == "squash":
             git(clone, "merge", "--quiet", "--squash", head)
-            message = f"{pull.title} (#{number})\n\n{pull.body}"
+            message = f"{pull.title} (#{pull.number})\n\n{pull.body}"
             git(clone, "commit", "--quiet", "--cleanup=verbatim", "--message", message)
         elif how == "rebase":
             git(clone, "cherry-pick", f"HEAD..{head}")
         else:
             git(clone, "merge", "--quiet", "--no-ff", "--no-edit", head)
         self.team.push()
-        pull.state, pull.by, pull.commit = "merged", by, self.team.head()
-        self.forge.touch(pull)
         return self.team.head()
+
+    def reopen(self, number: int) -> None:
+        """Open one again that was closed, with its branch put back where that is gone."""
+        pull = self.forge.pulls[number]
+        self.forge.branches[pull.branch] = pull.head
+        pull.state, pull.by = "open", None
+        self.forge.touch(pull)
 
     def push_to_branch(self, path: str, content: str, branch: str = BRANCH) -> str:
         """Somebody pushes a commit of their own to a proposal's branch."""
@@ -244,6 +308,12 @@ class Proposing:
         git(self.team.clone, "push", "--quiet", "origin", f"HEAD:{branch}")
         git(self.team.clone, "checkout", "--quiet", "-B", "main", "origin/main")
         return commit
+
+    def revert(self) -> None:
+        """Somebody reverts the newest commit of main."""
+        self._sync()
+        git(self.team.clone, "revert", "--no-edit", "HEAD")
+        self.team.push()
 
     def commit_to_main(self, path: str, content: str | None, message: str = "By hand") -> str:
         self._sync()
@@ -272,6 +342,11 @@ class Proposing:
         (pull,) = self.forge.pulls.values()
         return pull
 
+    def drafted(self) -> bool:
+        """Whether the one pull request is a draft, as the provider's API says."""
+        (pull,) = self.shop().forge().recent("gitops-bridge/")
+        return pull.draft
+
     def on_main(self, deployment: str = DEPLOYMENT, environment: str = "prod") -> dict[str, Any]:
         """The record on main; {} when there is none."""
         path = f"main:overlays/{environment}/{deployment}/model/record.yaml"
@@ -286,11 +361,6 @@ class GatedSite(Proposing):
 
     def file(self, package: str | None = None, **info: object) -> Path:
         return self.team.file(package, **info)  # type: ignore[attr-defined, no-any-return]
-
-    def drafted(self) -> bool:
-        """Whether the one pull request is a draft, as the provider's API says."""
-        (pull,) = self.shop().forge().recent("gitops-bridge/")
-        return pull.draft
 
 
 def noted(site: Proposing) -> dict[str, str]:

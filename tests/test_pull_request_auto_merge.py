@@ -1,19 +1,99 @@
-"""What was handed to a provider's auto-merge is taken back when somebody pushes to the branch."""
+"""Auto-merge, at every provider that has it: it takes what was proposed and nothing else."""
 
 import pytest
 
-from tests.proposing import BRANCH, Proposing
-from tests.servers.forges.bitbucket_cloud import BitbucketCloudServer
-from tests.servers.forges.contract import SERVERS
-from tests.team import DEPLOYMENT, MODEL_B
+from gitops_bridge.actions import State, Status
+from tests.proposing import BRANCH, Proposing, everywhere
+from tests.servers.forges.github import GitHubServer
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B
 
-PROVIDERS = [kind for kind in SERVERS if not issubclass(kind, BitbucketCloudServer)]
+AUTO = {"auto_merge": True}
 
 
-@pytest.fixture(params=PROVIDERS, ids=lambda kind: kind.provider)
+@everywhere("auto-merge")
 def site(request, tmp_path):
-    with Proposing(tmp_path, request.param, pull_request={"auto_merge": True}) as site:
+    with Proposing(tmp_path, request.param, pull_request=AUTO) as site:
         yield site
+
+
+@everywhere()
+def anywhere(request, tmp_path):
+    with Proposing(tmp_path, request.param, pull_request=AUTO) as site:
+        yield site
+
+
+@pytest.fixture
+def one(tmp_path):
+    with Proposing(tmp_path, GitHubServer, pull_request=AUTO) as site:
+        yield site
+
+
+def test_a_newer_head_is_handed_over_anew(site):
+    assert "waiting for pull request 1" in site.start().message
+    first = site.branches[BRANCH]
+    assert site.only().auto_merge == first
+    site.start(MODEL_B)
+    once = site.forge.provider == "gitea"  # schedules it once, for whatever comes
+    assert site.only().auto_merge == (first if once else site.branches[BRANCH])
+    assert site.branches[BRANCH] != first
+
+
+def test_merged_within_the_budget_is_delivered_at_once(one):
+    original = one.sleep
+
+    def sleep(seconds):
+        original(seconds)
+        if one.only().state == "open":
+            one.merge(1, "squash")
+
+    one.sleep = sleep
+    outcome = one.start()
+    assert "nothing to do: Git holds this already" in outcome.message
+    assert one.on_main()["model"] == MODEL_A
+
+
+def test_closed_within_the_budget_it_fails_at_once(one):
+    one.serving()
+    original = one.sleep
+
+    def sleep(seconds):
+        original(seconds)
+        if one.forge.pulls[2].state == "open":
+            one.forge.decline(2, comment="The AUC fell")
+
+    one.sleep = sleep
+    outcome = one.replace()
+    assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+    assert outcome.old_model_in_use is True
+    assert "was rejected by ann" in outcome.message
+    assert "The AUC fell" in outcome.message
+
+
+def test_with_nothing_left_to_wait_for_it_is_merged_at_once(site):
+    site.forge.checks_pending = False
+    assert "nothing to do: Git holds this already" in site.start().message
+    assert site.only().state == "merged"
+    assert site.on_main()["model"] == MODEL_A
+    assert BRANCH not in site.branches
+
+
+def test_where_it_cannot_be_that_is_told_and_people_merge(anywhere):
+    """Not there, not allowed here, or not yet: providers tell these apart as far as they do."""
+    anywhere.forge.auto_merge_allowed = False
+    outcome = anywhere.start()
+    assert outcome.status is Status.WARNING
+    assert "waiting for pull request 1" in outcome.message
+    assert ("it has to be merged by hand: " in outcome.message) != (
+        "auto-merge is not set yet: " in outcome.message
+    )
+    assert (anywhere.only().state, anywhere.only().auto_merge) == ("open", None)
+    anywhere.merge(1)
+    assert f"Git wants model {MODEL_A}" in anywhere.status().message
+
+
+def test_the_setting_that_allows_it_is_named(one):
+    one.forge.auto_merge_allowed = False
+    assert "Allow auto-merge" in one.start().message
 
 
 def test_only_what_was_proposed_merges_by_itself(site):

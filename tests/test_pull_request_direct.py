@@ -3,47 +3,54 @@ merge in the same moment."""
 
 import pytest
 
-from tests.git_team import interrupted
-from tests.proposing import BRANCH, Proposing
+from tests.git_team import Meanwhile
+from tests.proposing import BRANCH, Proposing, everywhere
 from tests.servers.forges.github import GitHubServer
-from tests.servers.forges.gitlab import GitLabServer
 from tests.team import MODEL_A
 
 MODEL_C = "65a000000000000000000022"
+MODELS_ONLY = {"default": "pull-request", "scale": "push", "stop": "push"}
+"""Other models are reviewed, other settings are not."""
 
 
-class Site(Proposing):
-    """`interrupt` happens once in the next action, before its push to main or to a branch;
-    `afterwards` after a delivery to main."""
-
-    interrupt = afterwards = None
-
-    def shop(self):
-        shop = super().shop()
-        interrupted(shop.repository).meanwhile = self.interrupt
-        shop.repository.afterwards = self.afterwards
-        self.interrupt = self.afterwards = None
-        return shop
+class Site(Meanwhile, Proposing):
+    pass
 
 
-@pytest.fixture(params=[GitHubServer, GitLabServer], ids=["github", "gitlab"])
-def site(request, tmp_path):
-    """Other models are reviewed, other settings are not."""
-    delivery = {"default": "pull-request", "scale": "push", "stop": "push"}
-    with Site(tmp_path, request.param, protected=False, delivery=delivery) as site:
+@pytest.fixture
+def site(tmp_path):
+    with Site(tmp_path, GitHubServer, protected=False, delivery=MODELS_ONLY) as site:
         yield site
 
 
-def test_it_ends_the_review_and_says_why(site):
-    site.serving()
-    site.replace()
-    scaled = site.start(keyValueConfig={"replicas": "3"})
+@everywhere()
+def reviewed(request, tmp_path):
+    with Proposing(tmp_path, request.param, protected=False, delivery=MODELS_ONLY) as site:
+        site.serving()
+        site.replace()
+        yield site
+
+
+def test_it_ends_the_review_and_says_why(reviewed):
+    scaled = reviewed.start(keyValueConfig={"replicas": "3"})
     assert scaled.message.startswith("committed ")
-    assert site.team.log()[0] == "Scale churn to 3 replicas in prod"
-    assert site.on_main()["model"] == MODEL_A
-    assert site.forge.pulls[2].state == "closed"
-    assert any("not needed any more" in text for text in comments(site, 2))
-    assert BRANCH not in site.branches
+    assert reviewed.team.log()[0] == "Scale churn to 3 replicas in prod"
+    assert reviewed.on_main()["model"] == MODEL_A
+    pull = reviewed.forge.pulls[2]
+    assert pull.state == "closed"
+    assert "not needed any more" in pull.comments[-1][1]
+    assert BRANCH not in reviewed.branches
+
+
+def test_a_provider_that_is_down_keeps_no_delivery_back(reviewed):
+    """The next look ends the review."""
+    reviewed.forge.fail(503, times=99)
+    assert reviewed.act("deployment_stop").message.startswith("committed ")
+    reviewed.forge.calm()
+    assert "waiting for" not in reviewed.status().message
+    assert reviewed.forge.pulls[2].state == "closed"
+    assert BRANCH not in reviewed.branches
+    assert reviewed.on_main() == {}
 
 
 def test_somebody_pushes_to_the_branch_meanwhile(site):
@@ -80,7 +87,3 @@ def test_what_is_proposed_right_behind_a_delivery_is_not_taken_for_superseded(si
     said = site.status().message
     assert f"model {MODEL_C}: waiting for pull request 2" in said
     assert site.forge.pulls[2].state == "open"
-
-
-def comments(site, number):
-    return [str(item) for item in site.forge.pulls[number].comments]

@@ -80,15 +80,11 @@ class TestCommands:
         assert MODEL_A in site.forge.pulls[3].body
 
     def test_release_of_a_hold_is_proposed_and_recognised_when_squashed(self, site):
-        from tests.team import git
-
         site.serving()
         site.replace()
         site.merge(2, "squash")
         site.status()
-        site._sync()
-        git(site.team.clone, "revert", "--no-edit", "HEAD")
-        site.team.push()
+        site.revert()
         assert "held: " in site.replace().message
         finished = bridge(site, "release", DEPLOYMENT)
         assert finished.stdout.startswith("waiting for pull request 3: ")

@@ -161,6 +161,8 @@ class AzureDevOpsServer(ForgeServer):
             if pull.draft or not self.auto_merge_allowed:
                 raise Refused(400, "auto-complete cannot be set")
             pull.auto_merge = pull.head
+            if not self.checks_pending:
+                self.merge(pull.number, by="bridge")
         return Reply(200, self.shape(pull))
 
     def add_label(self, request: Request, number: str) -> Reply:
