@@ -93,6 +93,22 @@ class TestProviderFails:
         )
         assert BRANCH not in site.branches
 
+    def test_down_behind_somebody_else_s_push(self, one):
+        """What is asked then waits as it does when the provider is there to tell them."""
+        one.serving()
+        one.replace()
+        one.push_to_branch("theirs", "1")
+        one.forge.fail(503, times=99)
+        outcome = one.replace(new=MODEL_C)
+        assert (outcome.status, outcome.state) == (Status.WARNING, State.REPLACING_MODEL)
+        assert "the pull request waits for the provider" in outcome.message
+        one.forge.calm()
+        assert "Jane Doe pushed" in one.status().message
+        one.forge.decline(2)
+        one.status()
+        assert "waiting for pull request 3" in one.status().message
+        assert MODEL_C in one.forge.pulls[3].body
+
     def test_asked_to_slow_down_it_waits_or_comes_again(self, site):
         site.forge.fail(429, headers={"Retry-After": "7"}, when=posts)
         assert "waiting for pull request 1" in site.start().message

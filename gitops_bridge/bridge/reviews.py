@@ -53,6 +53,16 @@ class Review:
 def submit(shop: Workshop, environment: Environment, deployment: str, ready: Ready) -> Review:
     """Have the change reviewed. Raises StaleBase when somebody else is at it, ForgeError when the
     provider refuses for good."""
+    try:
+        return _submitted(shop, environment, deployment, ready)
+    except ForgeError as error:
+        if not error.retry:
+            raise
+        found = proposals.find(shop, environment.name, deployment)
+        return Review(found, said=(f"the pull request waits for the provider: {error}",))
+
+
+def _submitted(shop: Workshop, environment: Environment, deployment: str, ready: Ready) -> Review:
     found = proposals.find(shop, environment.name, deployment)
     rejection = find_rejection(shop, environment.name, deployment)
     if rejection and _stands(shop, rejection, found, ready):
@@ -63,24 +73,18 @@ def submit(shop: Workshop, environment: Environment, deployment: str, ready: Rea
         review = left_alone(shop, found)
         if review.proposal:
             return review
-        return submit(shop, environment, deployment, ready)  # theirs has just been closed
+        return _submitted(shop, environment, deployment, ready)  # theirs has just been closed
     is_new = found is None
-    try:
-        if found is None or found.queued or not _holds(shop, found, ready):
-            # what people closed is not proposed again only because main has moved
-            if found and covers(shop, found, ready) and (over := ended(shop, found)):
-                return over
-            found = _proposed(shop, environment.name, deployment, ready, found)
-        notes.put(shop.repository, Note.PROPOSED, environment.name, deployment, found.commit)
-        proposals.dequeue(shop, found)
-        if rejection:
-            notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
-        return _shown(shop, environment, found, ready, is_new)
-    except ForgeError as error:
-        if not error.retry:
-            raise
-        found = proposals.find(shop, environment.name, deployment)
-        return Review(found, said=(f"the pull request waits for the provider: {error}",))
+    if found is None or found.queued or not _holds(shop, found, ready):
+        # what people closed is not proposed again only because main has moved
+        if found and covers(shop, found, ready) and (over := ended(shop, found)):
+            return over
+        found = _proposed(shop, environment.name, deployment, ready, found)
+    notes.put(shop.repository, Note.PROPOSED, environment.name, deployment, found.commit)
+    proposals.dequeue(shop, found)
+    if rejection:
+        notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
+    return _shown(shop, environment, found, ready, is_new)
 
 
 def _stands(shop: Workshop, rejection: Rejection, found: Proposal | None, ready: Ready) -> bool:
