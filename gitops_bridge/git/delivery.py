@@ -209,7 +209,8 @@ class Delivery:
         refused = next((told[name] for name in along if told[name].end is End.DECLINED), None)
         if refused and len({item for draft in drafts for item in draft.made}) > 1:
             return dict.fromkeys(results, refused)
-        if not refused and End.UNABLE not in ends and ends != {End.HELD}:
+        is_held = ends - {End.ACCEPTED} == {End.HELD}  # accepted is what was there already
+        if not refused and End.UNABLE not in ends and not is_held:
             return results
         if refused or End.UNABLE in ends:
             self._mirror.refresh()
