@@ -276,6 +276,30 @@ def test_several_that_lean_on_the_same_branch_go_in_one_push(team, tmp_path, lea
     assert files(team, "main") == ["README.md", "a", "b", "c"]
 
 
+@pytest.mark.parametrize("lean", ["on what is there", "on its own"])
+def test_what_moves_along_with_a_commit_that_leans_has_moved(url, team, tmp_path, lean):
+    """Only the branch that moves along is at fault, and nothing arrives anywhere."""
+    git(team, "branch", BUILDS, "main")
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    other = open_repository(url, tmp_path / "other")
+    waits = proposed(repository)
+    repository.fetch()
+    there = repository.snapshot(BUILDS, fetch=False).id("README.md")
+    guard = Edit(changes={}, guards={"README.md": there}, message="", author=ME)
+
+    def plan(snapshot):
+        edit = delivery(repository)(snapshot)
+        if edit == "gone":
+            return edit
+        if lean == "on what is there":
+            return dataclasses.replace(edit, before={BUILDS: guard})
+        return dataclasses.replace(edit, before=leaning(repository, "a")(snapshot).before)
+
+    repository.meanwhile = lambda: other.delete_branch(PROPOSED, waits)
+    assert repository.deliver("main", plan) == "gone"
+    assert subjects(team) == subjects(team, BUILDS) == ["Begin"]
+
+
 @pytest.mark.parametrize("atomic", ["true", "false"])
 def test_what_a_commit_leans_on_has_gone_meanwhile(url, team, tmp_path, atomic):
     """It was there when the commit was planned, and nothing was to be changed there."""

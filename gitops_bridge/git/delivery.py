@@ -117,13 +117,15 @@ class Delivery:
                         alone = True  # so that one bad commit fails its own action only
                     else:
                         batch[0].answer(Reply(problem=result.problem))
-                elif result.end is End.MOVED:
-                    races.wait(restless(draft.branch))
-                elif result.problem:
-                    faults.wait(result.problem)
             if any(draft.made and results[draft.branch].end is End.ACCEPTED for draft in drafts):
                 self._mirror.extend_graph()
-            if {result.end for result in results.values()} & {End.MOVED, End.UNCLEAR}:
+            problems = {result.end: result.problem for result in results.values()}
+            if unclear := problems.get(End.UNCLEAR):
+                faults.wait(unclear)
+            elif problems.keys() & {End.MOVED, End.HELD}:
+                left = [name for name, result in results.items() if result.end is not End.ACCEPTED]
+                races.wait(restless(", ".join(left)))
+            if problems.keys() & {End.MOVED, End.UNCLEAR}:
                 self._mirror.refresh()
 
     def _drafts(self, repository: pygit2.Repository, batch: list[Waiting]) -> list[Draft]:
