@@ -7,6 +7,7 @@ their files) that the action will hand to it. Reading, hashing, looking up and p
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from bench.world import Spot, World, environ
 from gitops_bridge import agent
-from gitops_bridge.actions import Outcome, Status
+from gitops_bridge.actions import Outcome, Package, Status
 from gitops_bridge.bridge import Workshop, handle, open_workshop
 from gitops_bridge.bridge.reports import plugin_start
 
@@ -33,9 +34,16 @@ def render_beforehand(shop: Workshop, spots: Sequence[Spot], generation: int) ->
         list(pool.map(lambda spot: replace(shop, spot, generation, dry_run=True), spots))
 
 
-def replace(shop: Workshop, spot: Spot, generation: int, *, dry_run: bool = False) -> Outcome:
-    """The action as an agent sends it: one push of the overlay and the model's build Job."""
-    outcome = handle(shop, spot.replacement(generation), dry_run=dry_run)
+def replace(
+    shop: Workshop, spot: Spot, generation: int, *, dry_run: bool = False, unbuilt: bool = False
+) -> Outcome:
+    """The action as an agent sends it, with a model that was built for somebody before: one commit,
+    as the peers make it. An `unbuilt` model brings its Job, on the branch `builds`."""
+    request = spot.replacement(generation)
+    if unbuilt and request.model:
+        model = dataclasses.replace(request.model, package=Package(f"65e{request.model.id[3:]}"))
+        request = dataclasses.replace(request, model=model)
+    outcome = handle(shop, request, dry_run=dry_run)
     if outcome.status is not Status.PASSING or not (dry_run or outcome.commit):
         raise RuntimeError(f"{spot}: {outcome}")
     return outcome
@@ -60,6 +68,13 @@ class Resident:
 
     def turn(self, turn: int) -> float:
         return timed(self.shop, self.world.spot(turn), self.world.generation)
+
+    def unbuilt_turn(self, turn: int) -> float:
+        spot, generation = self.world.spot(turn), self.world.generation
+        replace(self.shop, spot, generation, dry_run=True, unbuilt=True)
+        began = time.perf_counter()
+        replace(self.shop, spot, generation, unbuilt=True)
+        return time.perf_counter() - began
 
     def ready(self, turns: int) -> Resident:
         """With the renderings of that many turns remembered."""

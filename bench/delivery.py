@@ -27,6 +27,9 @@ def deliver(bench: Bench) -> Iterator[Line]:
     )
     what = f"action -> pushed commit, resident, {here.overlays} overlays, beside a kept work tree"
     yield at_least("deliver", what, 4, found["peer"], found["ours"])
+    found = take_turns(5, ours=Resident(here, "deliver-unbuilt", bench.url).unbuilt_turn)
+    what = "the same with a model's Job on the branch builds, one push"
+    yield reported("deliver", what, shown(found["ours"]))
     local = Resident(here, "deliver-local", str).ready(5)
     near = peers.WorkTree(str(here.remote("deliver-near")), here.root / "deliver-near-tree")
     found = take_turns(

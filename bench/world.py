@@ -212,8 +212,18 @@ def _history(world: World, replaced: bool) -> Iterator[bytes]:
             spot = Spot(number)
             message, content = written.overlay(spot, generation)
             yield _commit(message, stamp, {f"{spot.home}/{k}": v for k, v in content.items()})
-    built = (written.job(Spot(number), world.generation) for number in range(world.overlays))
+    built = (
+        written.job(Spot(number), generation)
+        for number in range(world.overlays)
+        for generation in range(world.generation, world.generation + 1 + _ahead(world))
+    )
     yield _commit("Build", stamp, dict(built), "builds")
+
+
+def _ahead(world: World) -> int:
+    """How many generations of models were built already beyond those that serve: one, and where
+    there are few deployments, whose models are replaced again and again, more."""
+    return max(1, 60 // world.overlays)
 
 
 def _shared(world: World) -> Iterator[tuple[str, bytes]]:
