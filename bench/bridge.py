@@ -1,4 +1,4 @@
-"""Ours, as a resident process has it: one Workshop whose mirror is warm, and actions for it.
+"""Ours, as a resident process has it: one Context whose mirror is warm, and actions for it.
 
 "Render excluded" means that the kustomize processes are left out and nothing else: each measured
 action is run dry beforehand, so that the renderer has remembered the very trees (by the hash of all
@@ -16,26 +16,26 @@ from pathlib import Path
 from bench.world import Spot, World, environ
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome, Package, Status
-from gitops_bridge.bridge import Workshop, handle, open_workshop
-from gitops_bridge.bridge.reports import plugin_start
+from gitops_bridge.controller import Context, handle, open_context
+from gitops_bridge.controller.reports import plugin_start
 
 
-def workshop(config: Path) -> Workshop:
+def context(config: Path) -> Context:
     """Opened, mirrored, packed and with every environment's rendering remembered."""
-    shop = open_workshop(agent.read_config(config), environ(config.parent))
-    plugin_start(shop)
-    shop.repository.maintain()
-    return shop
+    ctx = open_context(agent.read_config(config), environ(config.parent))
+    plugin_start(ctx)
+    ctx.repository.maintain()
+    return ctx
 
 
-def render_beforehand(shop: Workshop, spots: Sequence[Spot], generation: int) -> None:
+def render_beforehand(ctx: Context, spots: Sequence[Spot], generation: int) -> None:
     """Remember what the actions on `spots` will render, before and after."""
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda spot: replace(shop, spot, generation, dry_run=True), spots))
+        list(pool.map(lambda spot: replace(ctx, spot, generation, dry_run=True), spots))
 
 
 def replace(
-    shop: Workshop, spot: Spot, generation: int, *, dry_run: bool = False, unbuilt: bool = False
+    ctx: Context, spot: Spot, generation: int, *, dry_run: bool = False, unbuilt: bool = False
 ) -> Outcome:
     """The action as an agent sends it, with a model that was built for somebody before: one commit,
     as the peers make it. An `unbuilt` model brings its Job, on the branch `builds`."""
@@ -43,20 +43,20 @@ def replace(
     if unbuilt and request.model:
         model = dataclasses.replace(request.model, package=Package(f"65e{request.model.id[3:]}"))
         request = dataclasses.replace(request, model=model)
-    outcome = handle(shop, request, dry_run=dry_run)
+    outcome = handle(ctx, request, dry_run=dry_run)
     if outcome.status is not Status.PASSING or not (dry_run or outcome.commit):
         raise RuntimeError(f"{spot}: {outcome}")
     return outcome
 
 
-def timed(shop: Workshop, spot: Spot, generation: int) -> float:
+def timed(ctx: Context, spot: Spot, generation: int) -> float:
     began = time.perf_counter()
-    replace(shop, spot, generation)
+    replace(ctx, spot, generation)
     return time.perf_counter() - began
 
 
 class Resident:
-    """A workshop of its own on a copy of the world's repository."""
+    """A context of its own on a copy of the world's repository."""
 
     def __init__(
         self, world: World, name: str, url_of: Callable[[Path], str], **actions: int
@@ -64,20 +64,20 @@ class Resident:
         self.world = world
         self.remote = world.remote(name)
         self.config = world.config(name, url_of(self.remote), **actions)
-        self.shop = workshop(self.config)
+        self.ctx = context(self.config)
 
     def turn(self, turn: int) -> float:
-        return timed(self.shop, self.world.spot(turn), self.world.generation)
+        return timed(self.ctx, self.world.spot(turn), self.world.generation)
 
     def unbuilt_turn(self, turn: int) -> float:
         spot, generation = self.world.spot(turn), self.world.generation
-        replace(self.shop, spot, generation, dry_run=True, unbuilt=True)
+        replace(self.ctx, spot, generation, dry_run=True, unbuilt=True)
         began = time.perf_counter()
-        replace(self.shop, spot, generation, unbuilt=True)
+        replace(self.ctx, spot, generation, unbuilt=True)
         return time.perf_counter() - began
 
     def ready(self, turns: int) -> Resident:
         """With the renderings of that many turns remembered."""
         spots = [self.world.spot(turn) for turn in range(turns + 1)]
-        render_beforehand(self.shop, spots, self.world.generation)
+        render_beforehand(self.ctx, spots, self.world.generation)
         return self

@@ -82,9 +82,9 @@ def scale(bench: Bench) -> Iterator[Line]:
 
     def turn_of_few(turn: int) -> float:
         spot, generation = bench.small.spot(turn % size), turn // size
-        replace(few.shop, spot, generation, dry_run=True)
+        replace(few.ctx, spot, generation, dry_run=True)
         began = time.perf_counter()
-        replace(few.shop, spot, generation)
+        replace(few.ctx, spot, generation)
         return time.perf_counter() - began
 
     found = take_turns(rounds, many=many.turn, few=turn_of_few)
@@ -126,12 +126,12 @@ def batch(bench: Bench) -> Iterator[Line]:
 
 def _released_at_once(ours: Resident, spots: list[world.Spot], age: int) -> tuple[float, float]:
     """Seconds from the moment the mirror is free to the last answer; and from the first action."""
-    mirror = ours.shop.repository._mirror
+    mirror = ours.ctx.repository._mirror
     queue = mirror.folder / "queue"
     began = time.perf_counter()
     with ThreadPoolExecutor(len(spots)) as pool:
         with mirror.lock():
-            waiting = [pool.submit(replace, ours.shop, spot, age) for spot in spots]
+            waiting = [pool.submit(replace, ours.ctx, spot, age) for spot in spots]
             while not queue.is_dir() or len(list(queue.glob("*.intent"))) < len(spots):
                 if any(item.done() for item in waiting):
                     raise RuntimeError("an action did not wait")

@@ -96,7 +96,7 @@ def status(bench: Bench) -> Iterator[Line]:
         document["deploymentInfo"].pop("newModelId")
         test.seconds("deployment_start", document)
     mine = Runner(here.root, OURS, ours.config)
-    seen = ours.shop.repository._mirror.folder / "fetched"
+    seen = ours.ctx.repository._mirror.folder / "fetched"
 
     def stale(_: int) -> float:
         seen.unlink(missing_ok=True)

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.bridge import Resident, workshop
+from bench.bridge import Resident, context
 from bench.harness import Bench, Line, at_least, at_most, reported, shown, take_turns
 from bench.world import PER_ENVIRONMENT, Spot, environ
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
-from gitops_bridge.bridge import Workshop, handle, people
+from gitops_bridge.controller import Context, handle, people
 
 _MODEL = re.compile(rb'^model: "?([^"\n]+)"?$', re.MULTILINE)
 
@@ -25,14 +25,14 @@ def listing(bench: Bench) -> Iterator[Line]:
     ours = Resident(here, "list-ours", bench.url, status_age=3600)
 
     def first(_: int) -> float:
-        shop = workshop(ours.config)
+        ctx = context(ours.config)
         began = time.perf_counter()
-        count = _listed(shop)
+        count = _listed(ctx)
         return _checked(time.perf_counter() - began, count, here.overlays)
 
     def again(_: int) -> float:
         began = time.perf_counter()
-        count = _listed(ours.shop)
+        count = _listed(ours.ctx)
         return _checked(time.perf_counter() - began, count, here.overlays)
 
     def peer(_: int) -> float:
@@ -42,10 +42,10 @@ def listing(bench: Bench) -> Iterator[Line]:
 
     def answered(_: int) -> float:
         began = time.perf_counter()
-        count = sum(len(outcome.deployments or {}) for outcome in _answers(ours.shop))
+        count = sum(len(outcome.deployments or {}) for outcome in _answers(ours.ctx))
         return _checked(time.perf_counter() - began, count, here.overlays)
 
-    _listed(ours.shop)
+    _listed(ours.ctx)
     found = take_turns(rounds, first=first, again=again, answered=answered, peer=peer)
     what = f"{here.overlays} deployments with their models, first time, beside ls-tree + cat-file"
     yield at_most("list", what, 3, found["peer"], found["first"])
@@ -54,18 +54,18 @@ def listing(bench: Bench) -> Iterator[Line]:
     yield reported("list", "  as whole answers to deployment_list, nothing changed", said)
 
 
-def _listed(shop: Workshop) -> int:
+def _listed(ctx: Context) -> int:
     """How many deployments have a model."""
-    glance = shop.repository.glance(shop.config.repository.branch, fetch=False)
-    found = (shop.listing.models(glance, item.name) for item in shop.config.environments)
+    tree_reader = ctx.repository.tree_reader(ctx.config.repository.branch, fetch=False)
+    found = (ctx.listing.models(tree_reader, item.name) for item in ctx.config.environments)
     return sum(isinstance(model, str) for models in found for model in models.values())
 
 
-def _answers(shop: Workshop) -> Iterator[Outcome]:
-    for number in range(len(shop.config.environments)):
+def _answers(ctx: Context) -> Iterator[Outcome]:
+    for number in range(len(ctx.config.environments)):
         document = Spot(number * PER_ENVIRONMENT).document(1)
         del document["deploymentInfo"]
-        yield handle(shop, agent.request("deployment_list", document))
+        yield handle(ctx, agent.request("deployment_list", document))
 
 
 def _checked(seconds: float, count: int, wanted: int) -> float:
@@ -107,11 +107,11 @@ def history(bench: Bench) -> Iterator[Line]:
 
     def mine(turn: int) -> float:
         began = time.perf_counter()
-        ours.shop.repository.fetch()
+        ours.ctx.repository.fetch()
         fetches.append(time.perf_counter() - began)
-        snapshot = ours.shop.repository.snapshot("main", fetch=False)
+        snapshot = ours.ctx.repository.snapshot("main", fetch=False)
         began = time.perf_counter()
-        told = list(people.entries(ours.shop.repository, snapshot.commit, here.spot(turn).home))
+        told = list(people.entries(ours.ctx.repository, snapshot.commit, here.spot(turn).home))
         return _checked(time.perf_counter() - began, len(told), here.generation + 1)
 
     def peer(turn: int) -> None:

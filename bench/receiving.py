@@ -9,11 +9,11 @@ import pygit2
 
 from bench.world import World, environ, git
 from gitops_bridge.git import Signature
-from gitops_bridge.git.commits import Edit, Scribe
+from gitops_bridge.git.commits import CommitWriter, Edit
 from gitops_bridge.git.trees import edited
 
 _ME = Signature("bench", "bench@localhost")
-_SCRIBE = Scribe(_ME, time.time, None)
+_SCRIBE = CommitWriter(_ME, time.time, None)
 
 
 class Received:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from bench.harness import Bench, Line, at_least, at_most, shown, take_turns, timed
 from bench.world import PYTHON, TOP, environ, git, kustomize
-from gitops_bridge.bridge.checks import Folder
-from gitops_bridge.bridge.sources import Reader
+from gitops_bridge.controller.checks import Folder
+from gitops_bridge.controller.sources import Reader
 
 JOB = """
 import sys, time

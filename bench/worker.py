@@ -35,11 +35,11 @@ def main() -> None:
 
 
 def _ours(told: dict[str, Any]) -> Callable[[Spot], int]:
-    shop = bridge.workshop(Path(told["config"]))
-    bridge.replace(shop, Spot(told["spots"][0]), told["generation"], dry_run=True)  # loads the code
+    ctx = bridge.context(Path(told["config"]))
+    bridge.replace(ctx, Spot(told["spots"][0]), told["generation"], dry_run=True)  # loads the code
 
     def act(spot: Spot) -> int:
-        bridge.replace(shop, spot, told["generation"])
+        bridge.replace(ctx, spot, told["generation"])
         return 0
 
     return act

@@ -90,13 +90,13 @@ class GitOpsPlugin(BosunPluginBase):  # type: ignore[misc]
         return self.run_action(action.value, self._deployment_info)
 
     def _handle(self, action: str) -> Outcome:
-        from gitops_bridge.bridge import handle, open_workshop
+        from gitops_bridge.controller import handle, open_context
 
         request = agent.request(action, self._document())
         if not self._private_config_file:
             raise ConfigError("--private-config is missing", hint="the path of gitops-bridge.yaml")
         config = agent.read_config(Path(self._private_config_file))
-        return handle(open_workshop(config, os.environ), request, dry_run=bool(self._dry_run))
+        return handle(open_context(config, os.environ), request, dry_run=bool(self._dry_run))
 
     def _document(self) -> dict[str, Any]:
         """The action file as the runner handed it over, section by section."""

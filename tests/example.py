@@ -14,9 +14,9 @@ from gitops_bridge.actions import (
     Request,
     Scale,
 )
-from gitops_bridge.bridge import builds, environments
-from gitops_bridge.bridge.checks import Folder
-from gitops_bridge.bridge.sources import Reader
+from gitops_bridge.controller import builds, environments
+from gitops_bridge.controller.checks import Folder
+from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import overlay
 from gitops_bridge.desired.rollout import Known, Rollout, decide
 from gitops_bridge.kustomize import find

@@ -10,7 +10,7 @@ import os
 import yaml
 
 from gitops_bridge import agent
-from gitops_bridge.bridge import handle, open_workshop
+from gitops_bridge.controller import handle, open_context
 from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.client import MANIFESTS, Registry
 from gitops_bridge.registry.credentials import Credential, keychain
@@ -86,10 +86,10 @@ class Gated(Team):
 
     # -- the bridge
 
-    def shop(self):
+    def ctx(self):
         config = agent.read_config(self.config)
         clock = self.clock
-        return open_workshop(config, self.environ, clock=clock, monotonic=clock, sleep=clock.sleep)
+        return open_context(config, self.environ, clock=clock, monotonic=clock, sleep=clock.sleep)
 
     def file(self, package=None, **info):
         if package:
@@ -104,7 +104,7 @@ class Gated(Team):
         from gitops_bridge.errors import BridgeError
 
         try:
-            return handle(self.shop(), agent.read_request(action, self.file(package, **info)))
+            return handle(self.ctx(), agent.read_request(action, self.file(package, **info)))
         except BridgeError as error:
             return agent.failure(error, action)
 

@@ -165,17 +165,17 @@ def interrupted(repository):
 
 
 class Meanwhile:
-    """For what has a `shop`: its `interrupt` happens once in the next action, before the push to
+    """For what has a `ctx`: its `interrupt` happens once in the next action, before the push to
     main or to a proposal; its `afterwards` after a delivery to main."""
 
     interrupt = afterwards = None
 
-    def shop(self):
-        shop = super().shop()
-        repository = interrupted(shop.repository)
+    def ctx(self):
+        ctx = super().ctx()
+        repository = interrupted(ctx.repository)
         repository.meanwhile, repository.afterwards = self.interrupt, self.afterwards
         self.interrupt = self.afterwards = None
-        return shop
+        return ctx
 
 
 def put(path, content, message=None):

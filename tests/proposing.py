@@ -25,7 +25,7 @@ import yaml
 
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
-from gitops_bridge.bridge import Workshop, handle, open_workshop
+from gitops_bridge.controller import Context, handle, open_context
 from gitops_bridge.errors import BridgeError
 from gitops_bridge.forge import Location, connect
 from tests.servers.forges.base import ForgeServer, Pull, Reply, Request
@@ -219,10 +219,10 @@ class Proposing:
     def clock(self) -> float:
         return self.now
 
-    def shop(self) -> Workshop:
+    def ctx(self) -> Context:
         """As a new process opens it."""
         config = agent.read_config(self.team.config)
-        return open_workshop(
+        return open_context(
             config, self.environ, clock=self.clock, monotonic=self.clock, sleep=self.sleep
         )
 
@@ -231,7 +231,7 @@ class Proposing:
         self.now += 1
         try:
             request = agent.read_request(action, self.file(**info))
-            return handle(self.shop(), request)
+            return handle(self.ctx(), request)
         except BridgeError as error:
             return agent.failure(error, action)
 
@@ -344,7 +344,7 @@ class Proposing:
 
     def drafted(self) -> bool:
         """Whether the one pull request is a draft, as the provider's API says."""
-        (pull,) = self.shop().forge().recent("gitops-bridge/")
+        (pull,) = self.ctx().forge().recent("gitops-bridge/")
         return pull.draft
 
     def on_main(self, deployment: str = DEPLOYMENT, environment: str = "prod") -> dict[str, Any]:

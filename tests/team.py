@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from gitops_bridge import agent
-from gitops_bridge.bridge import handle, open_workshop
+from gitops_bridge.controller import handle, open_context
 
 TOP = Path(__file__).resolve().parent.parent
 ENVIRONMENT_ID = "65a000000000000000000001"
@@ -74,7 +74,7 @@ def _seen_before(environments: tuple[str, ...]) -> tempfile.TemporaryDirectory[s
         ("deployment_replace_model", {"newModelId": MODEL_B}),
     ):
         request = agent.read_request(action, action_file(team.folder, **info))
-        handle(open_workshop(agent.read_config(team.config), os.environ), request)
+        handle(open_context(agent.read_config(team.config), os.environ), request)
     return kept
 
 

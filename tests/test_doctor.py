@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from gitops_bridge.bridge import doctor
+from gitops_bridge.controller import doctor
 from tests.proposing import BRANCHES_AND_TAGS, PASSWORD, Proposing
 from tests.servers.datarobot_monitoring import MonitoredDataRobot
 from tests.servers.forges.bitbucket_cloud import BitbucketCloudServer
@@ -24,7 +24,7 @@ def site(request, tmp_path):
 
 
 def examined(site):
-    return {finding.check: finding for finding in doctor.examine(site.shop())}
+    return {finding.check: finding for finding in doctor.examine(site.ctx())}
 
 
 def red(findings):

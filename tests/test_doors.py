@@ -353,7 +353,7 @@ sys.meta_path.insert(0, Teller())
 
 
 @pytest.mark.parametrize(
-    "module", ["gitops_bridge.cli", "click", "gitops_bridge.cli.run", "gitops_bridge.bridge"]
+    "module", ["gitops_bridge.cli", "click", "gitops_bridge.cli.run", "gitops_bridge.controller"]
 )
 def test_sigterm_while_our_runner_loads_still_gets_a_status(team, monkeypatch, module):
     """Python runs a module `sitecustomize` before anything else."""

@@ -1,6 +1,6 @@
 """The worked example is what an action writes, and passes the check a team's own CI runs."""
 
-from gitops_bridge.bridge.checks import check
+from gitops_bridge.controller.checks import check
 from gitops_bridge.kustomize import find
 from tests import example
 from tests.team import TOP

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from gitops_bridge import agent
-from gitops_bridge.bridge import handle
+from gitops_bridge.controller import handle
 from tests.gated import (
     BRANCH,
     HOME,
@@ -171,7 +171,7 @@ def test_one_job_for_all_deployments_and_environments_that_share_a_registry(tmp_
     team.act("deployment_start", PACKAGE_A, id=OTHER)
     other = team.file(PACKAGE_A, id="65a000000000000000000012")
     other.write_text(other.read_text().replace(ENVIRONMENT_ID, f"{ENVIRONMENT_ID[:-1]}2"))
-    handle(team.shop(), agent.read_request("deployment_start", other))
+    handle(team.ctx(), agent.read_request("deployment_start", other))
     assert len(team.jobs()) == 1
     assert len([name for name in team.refs() if name.startswith("gitops-bridge/")]) == 3
     team.built()

@@ -3,7 +3,7 @@
 import pytest
 
 from gitops_bridge import agent
-from gitops_bridge.bridge import handle
+from gitops_bridge.controller import handle
 from gitops_bridge.git import Repository
 from tests.gated import PACKAGE_A, PACKAGE_B, Gated
 from tests.team import MODEL_B, git
@@ -38,28 +38,28 @@ class Mortal(Repository):
 class Mortals(Gated):
     lives = 10**9
 
-    def shop(self):
-        shop = super().shop()
-        shop.repository.__class__ = Mortal
-        shop.repository.lives = self.lives
-        return shop
+    def ctx(self):
+        ctx = super().ctx()
+        ctx.repository.__class__ = Mortal
+        ctx.repository.lives = self.lives
+        return ctx
 
 
 def start(team):
-    return lambda: handle(team.shop(), agent.read_request("deployment_start", team.file(PACKAGE_A)))
+    return lambda: handle(team.ctx(), agent.read_request("deployment_start", team.file(PACKAGE_A)))
 
 
 def replace(team):
     file = team.file(PACKAGE_B, newModelId=MODEL_B)
-    return lambda: handle(team.shop(), agent.read_request("deployment_replace_model", file))
+    return lambda: handle(team.ctx(), agent.read_request("deployment_replace_model", file))
 
 
 def status(team):
-    return lambda: handle(team.shop(), agent.read_request("deployment_status", team.file()))
+    return lambda: handle(team.ctx(), agent.read_request("deployment_status", team.file()))
 
 
 def stop(team):
-    return lambda: handle(team.shop(), agent.read_request("deployment_stop", team.file()))
+    return lambda: handle(team.ctx(), agent.read_request("deployment_stop", team.file()))
 
 
 def built(team):

@@ -22,8 +22,10 @@ print("\\n".join(sorted(sys.modules)), file=sys.stderr)
 SLOW = {"kubernetes", "requests", "urllib3", "boto3", "google", "jwt", "ruamel", "jinja2"}
 ROOMS = {f"gitops_bridge.{name}" for name in ("forge", "registry", "datarobot", "images",
                                                "scaffold", "rest", "bosun")}  # fmt: skip
-PLANNING = {f"gitops_bridge.bridge.{name}" for name in ("rollouts", "stages", "waiting", "builds")}
-WRITING = {"gitops_bridge.bridge.texts", "gitops_bridge.desired.pull_request"}
+PLANNING = {
+    f"gitops_bridge.controller.{name}" for name in ("rollouts", "stages", "waiting", "builds")
+}
+WRITING = {"gitops_bridge.controller.texts", "gitops_bridge.desired.pull_request"}
 REPORTS = ["pe_status", "deployment_status", "deployment_list"]
 ROLLOUTS = {
     "deployment_replace_model": {"newModelId": MODEL_B},

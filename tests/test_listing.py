@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops_bridge.bridge.listing import Listing
+from gitops_bridge.controller.listing import Listing
 from gitops_bridge.errors import BridgeError, ConfigError
 from tests.cli import act
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
@@ -11,10 +11,10 @@ OTHER = "65a000000000000000000011"
 
 
 class Reading:
-    """A glance that notes what it was asked for."""
+    """A tree_reader that notes what it was asked for."""
 
-    def __init__(self, glance):
-        self._glance, self.commit, self.asked = glance, glance.commit, []
+    def __init__(self, tree_reader):
+        self._glance, self.commit, self.asked = tree_reader, tree_reader.commit, []
 
     def folders(self, path):
         self.asked.append(path)
@@ -29,10 +29,10 @@ class Reading:
 def look(team):
     """A fresh look at the branch, as often as asked."""
     from gitops_bridge import agent
-    from gitops_bridge.bridge import open_workshop
+    from gitops_bridge.controller import open_context
 
-    shop = open_workshop(agent.read_config(team.config), {"PATH": "/usr/bin:/bin"})
-    return lambda: Reading(shop.repository.glance("main", fetch=True))
+    ctx = open_context(agent.read_config(team.config), {"PATH": "/usr/bin:/bin"})
+    return lambda: Reading(ctx.repository.tree_reader("main", fetch=True))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gitops_bridge import agent
-from gitops_bridge.bridge import handle
+from gitops_bridge.controller import handle
 from gitops_bridge.rest import Rest
 from tests.proposing import BRANCH, Proposing
 from tests.servers.forges.contract import PROVIDERS
@@ -104,7 +104,7 @@ def test_what_people_did_since_the_last_look_stays(site):
     site.start(MODEL_B, name="Churn of customers")
     assert MODEL_B in pull.body
     assert "Churn of customers" in pull.title
-    assert not site.shop().forge().look(1).draft
+    assert not site.ctx().forge().look(1).draft
     assert pull.reviewers == ["ann", "bob"]
     assert pull.labels[-1:] == ["theirs"] or {"theirs", "eu", "risk"} <= set(pull.labels)
 
@@ -149,7 +149,7 @@ def test_killed_between_labels_and_text_an_update_is_made_whole(site, monkeypatc
     with monkeypatch.context() as patched, contextlib.suppress(Killed):
         patched.setattr(Rest, "request", request)
         site.start(MODEL_B)
-    pulls = site.shop().pulls()
+    pulls = site.ctx().pulls()
     with pulls.listing("gitops-bridge/"):
         assert pulls.look(BRANCH).is_at(site.branches[BRANCH])
     site.start(MODEL_B)
@@ -281,7 +281,7 @@ def test_fifty_are_looked_at_with_lists(tmp_path):
         document["peInfo"]["deployments"] = ids
         path = site.folder / "all.yaml"
         path.write_text(yaml.safe_dump(document))
-        outcome = handle(site.shop(), agent.read_request("pe_status", path))
+        outcome = handle(site.ctx(), agent.read_request("pe_status", path))
         calls = counted(site)
         assert len(calls) <= 6, calls  # two lists; who closed one, and why
         assert sum(call.endswith("/pulls") for call in calls) == 2

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gitops_bridge.actions import State, Status
-from gitops_bridge.bridge import doctor, reconciling
+from gitops_bridge.controller import doctor, reconciling
 from tests.proposing import BRANCH, PASSWORD, Proposing, everywhere, noted
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
 
@@ -36,7 +36,7 @@ class TestProposed:
         first = site.branches[BRANCH]
         assert pull.head == first
         assert "Start churn in prod" in pull.title
-        assert outcome.dashboard_url == site.shop().forge().look(1).url
+        assert outcome.dashboard_url == site.ctx().forge().look(1).url
         assert f"waiting for pull request 1: {outcome.dashboard_url}" in outcome.message
         assert site.team.log() == ["Set up"]
 
@@ -56,7 +56,7 @@ class TestProposed:
         }  # fmt: skip
         with Proposing(tmp_path, kind, pull_request=wanted) as site:
             assert site.start().status is Status.PASSING
-            features = site.shop().forge().features
+            features = site.ctx().forge().features
             pull = site.only()
             labels = ["models", "env/prod", "change/start"]
             assert pull.labels == (labels if "labels" in features else [])
@@ -69,7 +69,7 @@ class TestProposed:
         site.serving()
         site.replace()
         body = site.forge.pulls[2].body
-        assert len(body) <= site.shop().forge().limits.body
+        assert len(body) <= site.ctx().forge().limits.body
         assert body.startswith("**Render ✅**")
         assert f"| model id | `{MODEL_A}` | `{MODEL_B}` |" in body
         assert "Changes the image and " in body
@@ -81,7 +81,7 @@ class TestProposed:
 
     def test_the_doctor_finds_it_healthy(self, site):
         before = site.branches
-        findings = list(doctor.examine(site.shop()))
+        findings = list(doctor.examine(site.ctx()))
         assert [found for found in findings if found.ok is False] == []
         named = [found.check for found in findings if found.check.startswith(site.forge.provider)]
         assert f"{site.forge.provider}: propose pull requests" in named
@@ -284,7 +284,7 @@ def test_several_are_looked_at_by_lists(kind, tmp_path):
         text = site.forge.pulls[4].body
         site.forge.log.clear()
         said = {
-            step.deployment: step.said for step in reconciling.reconcile(site.shop(), None, None)
+            step.deployment: step.said for step in reconciling.reconcile(site.ctx(), None, None)
         }
         assert "superseded" in said[merged]
         assert site.on_main(merged)["model"] == MODEL_A

@@ -5,8 +5,8 @@ the repository. Every provider's whole flow stands in test_pull_request_everywhe
 import pytest
 
 from gitops_bridge.actions import State, Status
-from gitops_bridge.bridge import notes
-from gitops_bridge.bridge.notes import Note
+from gitops_bridge.controller import notes
+from gitops_bridge.controller.notes import Note
 from tests.proposing import BRANCH, Proposing, noted
 from tests.servers.forges.github import GitHubServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
@@ -65,11 +65,11 @@ class TestProposing:
 
     def test_a_dry_run_proposes_nothing(self, site):
         from gitops_bridge import agent
-        from gitops_bridge.bridge import handle
+        from gitops_bridge.controller import handle
         from tests.team import action_file
 
         request = agent.read_request("deployment_start", action_file(site.folder))
-        outcome = handle(site.shop(), request, dry_run=True)
+        outcome = handle(site.ctx(), request, dry_run=True)
         assert outcome.message == "dry run, would propose: Start churn in prod"
         assert site.forge.pulls == {}
 
@@ -194,32 +194,32 @@ class TestRejected:
         assert "rejected" not in status.message
 
     def test_a_person_may_have_it_proposed_again(self, closed):
-        from gitops_bridge.bridge import reconciling
+        from gitops_bridge.controller import reconciling
 
         closed.status()
-        progress = reconciling.release(closed.shop(), DEPLOYMENT, None)
+        progress = reconciling.release(closed.ctx(), DEPLOYMENT, None)
         assert progress.review.url.endswith("/3")
         assert list(noted(closed)) == ["proposed"]
-        assert reconciling.release(closed.shop(), DEPLOYMENT, None) is None
+        assert reconciling.release(closed.ctx(), DEPLOYMENT, None) is None
         assert closed.forge.pulls[3].state == "open"
 
     def test_a_rollback_that_was_rejected_may_be_proposed_again(self, closed):
-        from gitops_bridge.bridge import people, reconciling
+        from gitops_bridge.controller import people, reconciling
         from gitops_bridge.git import Signature
 
         closed.replace(new=MODEL_C)
         closed.merge(3)
         closed.status()
-        shop = closed.shop()
-        plan = people.rollback(shop, DEPLOYMENT, None, None, Signature("Ann", "ann@example.com"))
-        people.carried_out(shop, plan)
+        ctx = closed.ctx()
+        plan = people.rollback(ctx, DEPLOYMENT, None, None, Signature("Ann", "ann@example.com"))
+        people.carried_out(ctx, plan)
         closed.forge.decline(4)
         closed.status()
-        assert reconciling.release(closed.shop(), DEPLOYMENT, None).review.url.endswith("/5")
+        assert reconciling.release(closed.ctx(), DEPLOYMENT, None).review.url.endswith("/5")
         assert closed.forge.pulls[5].title.startswith("Roll back churn in prod")
 
     def test_a_crash_after_the_note_is_taken_up(self, closed):
-        shop = closed.shop()
+        ctx = closed.ctx()
         before = closed.branches[BRANCH]
         closed.status()
         git(closed.team.remote, "update-ref", f"refs/heads/{BRANCH}", before)
@@ -227,7 +227,7 @@ class TestRejected:
         assert "was rejected by ann" in closed.replace().message
         assert BRANCH not in closed.branches
         assert list(noted(closed)) == ["rejected"]
-        assert shop.config.delivery.proposes
+        assert ctx.config.delivery.proposes
 
 
 class TestBaseMoved:
@@ -368,7 +368,7 @@ class TestAskedMeanwhile:
         assert "waiting for pull request 3" in statuses(taken)
 
     def test_a_person_s_rollback_is(self, site):
-        from gitops_bridge.bridge import people
+        from gitops_bridge.controller import people
         from gitops_bridge.git import Signature
 
         site.serving()
@@ -377,9 +377,9 @@ class TestAskedMeanwhile:
         site.status()
         site.replace(old=MODEL_B, new=MODEL_C)
         site.push_to_branch("theirs", "1")
-        shop = site.shop()
-        plan = people.rollback(shop, DEPLOYMENT, None, None, Signature("Ann", "ann@example.com"))
-        people.carried_out(shop, plan)
+        ctx = site.ctx()
+        plan = people.rollback(ctx, DEPLOYMENT, None, None, Signature("Ann", "ann@example.com"))
+        people.carried_out(ctx, plan)
         site.forge.decline(3)
         assert "waiting for pull request 4" in statuses(site)
         assert "Roll back churn" in site.forge.pulls[4].title
@@ -459,17 +459,17 @@ class TestPolicy:
                 assert f"importance/{importance.lower()}" in str(site.forge.pulls) or not pulls
 
     def test_a_rollback_is_proposed_and_stays_a_person_s_decision(self, site):
-        from gitops_bridge.bridge import people
+        from gitops_bridge.controller import people
         from gitops_bridge.git import Signature
 
         site.serving()
         site.replace()
         site.merge(2, "squash")
         site.status()
-        shop = site.shop()
+        ctx = site.ctx()
         by = Signature("Ann Example", "ann@example.com")
-        plan = people.rollback(shop, DEPLOYMENT, None, None, by)
-        review = people.carried_out(shop, plan)
+        plan = people.rollback(ctx, DEPLOYMENT, None, None, by)
+        review = people.carried_out(ctx, plan)
         assert review.url.endswith("/3")
         assert "Roll back churn" in site.forge.pulls[3].title
         assert "waiting for pull request 3" in site.status().message

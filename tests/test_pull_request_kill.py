@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from gitops_bridge.bridge import reconciling
+from gitops_bridge.controller import reconciling
 from tests.git_team import wrap_git
 from tests.proposing import BRANCH, Proposing, noted
 from tests.servers.forges.github import GitHubServer
@@ -102,7 +102,7 @@ def test_what_was_rejected_and_is_asked_for_again(site, nth):
     site.forge.decline(2, comment="not yet")
     site.status()
     site.killed(nth, "after", "release", DEPLOYMENT, "--config", site.team.config)
-    reconciling.release(site.shop(), DEPLOYMENT, None)
+    reconciling.release(site.ctx(), DEPLOYMENT, None)
     assert "waiting for pull request 3" in site.status().message
     assert "Scale churn to 3 replicas" in newest_title(site)
     assert list(noted(site)) == ["proposed"]

@@ -14,8 +14,8 @@ import yaml
 
 from gitops_bridge import agent
 from gitops_bridge.actions import State, Status
-from gitops_bridge.bridge import handle, notes, open_workshop
-from gitops_bridge.bridge.notes import Note
+from gitops_bridge.controller import handle, notes, open_context
+from gitops_bridge.controller.notes import Note
 from tests.proposing import BRANCH, PASSWORD, Proposing, everywhere
 from tests.servers.forges.github import GitHubServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
@@ -242,8 +242,8 @@ class TestAtOnce:
             config["repository"]["cache"] = str(site.folder / f"cache-{number}")
             path = site.folder / f"config-{number}.yaml"
             path.write_text(yaml.safe_dump(config))
-            shop = open_workshop(agent.read_config(path), site.environ)
-            return handle(shop, agent.read_request("deployment_start", files[number]))
+            ctx = open_context(agent.read_config(path), site.environ)
+            return handle(ctx, agent.read_request("deployment_start", files[number]))
 
         files = [action_file(site.folder) for _ in range(3)]
         with ThreadPoolExecutor(3) as pool:

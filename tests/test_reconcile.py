@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from gitops_bridge.bridge import builds, people, reconciling
+from gitops_bridge.controller import builds, people, reconciling
 from gitops_bridge.errors import RegistryError, RequestError
 from tests.gated import BRANCH, HOME, PACKAGE_A, PACKAGE_B, Gated
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
@@ -46,7 +46,7 @@ def bridge(team, *arguments):
 
 
 def steps(team, deployment=None, environment=None):
-    return list(reconciling.reconcile(team.shop(), deployment, environment))
+    return list(reconciling.reconcile(team.ctx(), deployment, environment))
 
 
 # -- the verb
@@ -146,12 +146,12 @@ def test_jobs_go_that_nothing_names_but_the_last_of_an_environment(gated):
     rollouts(gated, 5)
     gated.clock.now += 10_000
     main = gated.at()
-    commit = builds.collect(gated.shop())
+    commit = builds.collect(gated.ctx())
     assert commit.id == gated.at("builds")
     assert packages(gated) == PACKAGES[3:5]
     assert gated.at() == main
     assert "Remove 3 builds nothing needs" in commit.message
-    assert builds.collect(gated.shop()) is None
+    assert builds.collect(gated.ctx()) is None
 
 
 def test_what_an_overlay_or_a_proposal_names_stays(gated):
@@ -163,7 +163,7 @@ def test_what_an_overlay_or_a_proposal_names_stays(gated):
     gated.clock.now += 10_000
     replace(gated, PACKAGES[4], MODELS[4])
     gated.clock.now += 100
-    assert builds.collect(gated.shop()) is not None
+    assert builds.collect(gated.ctx()) is not None
     assert packages(gated) == [PACKAGES[2], PACKAGES[4], PACKAGES[5]]
 
 
@@ -173,15 +173,15 @@ def test_young_jobs_stay_though_nothing_names_them(gated):
     gated.act("deployment_start", PACKAGES[0], modelId=MODELS[0])
     gated.act("deployment_start", PACKAGES[1], modelId=MODELS[1])
     gated.act("deployment_stop")
-    assert builds.collect(gated.shop()) is None
+    assert builds.collect(gated.ctx()) is None
     gated.clock.now += 10_000
-    assert builds.collect(gated.shop()) is not None
+    assert builds.collect(gated.ctx()) is not None
     assert packages(gated) == [PACKAGES[1]]
 
 
 def test_no_builds_branch_is_no_garbage(gated):
     git(gated.remote, "branch", "-D", "builds")
-    assert builds.collect(gated.shop()) is None
+    assert builds.collect(gated.ctx()) is None
 
 
 def test_an_action_never_collects(gated):
@@ -206,9 +206,9 @@ def replaced(serving):
 
 
 def roll_back(team):
-    shop = team.shop()
-    plan = people.rollback(shop, DEPLOYMENT, None, None, shop.author)
-    return people.carried_out(shop, plan)
+    ctx = team.ctx()
+    plan = people.rollback(ctx, DEPLOYMENT, None, None, ctx.author)
+    return people.carried_out(ctx, plan)
 
 
 def digest_of(team, branch="main"):
@@ -252,9 +252,9 @@ def test_a_rollback_to_an_image_that_is_gone_offers_to_build_it(replaced):
     assert "--rebuild" in caught.value.hint
     assert replaced.at() == main
     replaced.clock.now += 10_000
-    path = people.rebuild(replaced.shop(), DEPLOYMENT, None, None)
+    path = people.rebuild(replaced.ctx(), DEPLOYMENT, None, None)
     assert path.endswith("-a2.yaml")
-    assert people.rebuild(replaced.shop(), DEPLOYMENT, None, None) == path
+    assert people.rebuild(replaced.ctx(), DEPLOYMENT, None, None) == path
     replaced.built(path)
     roll_back(replaced)
     assert replaced.record()["model"] == MODEL_A
@@ -278,7 +278,7 @@ def test_a_rebuild_that_would_be_another_image_says_so(replaced):
     replaced.commit("A newer prediction server")
     replaced.push()
     with pytest.raises(RequestError, match="cannot be built again"):
-        people.rebuild(replaced.shop(), DEPLOYMENT, None, None)
+        people.rebuild(replaced.ctx(), DEPLOYMENT, None, None)
 
 
 def test_the_verb_rollback_rebuilds(replaced):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gitops_bridge.bridge import notes
-from gitops_bridge.bridge.notes import Note
+from gitops_bridge.controller import notes
+from gitops_bridge.controller.notes import Note
 from tests.cli import act, bridge
 from tests.proposing import BRANCH, Proposing
 from tests.servers.forges.github import GitHubServer

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from gitops_bridge.bridge import checks
 from gitops_bridge.cli import EXIT_PROBLEM, options
+from gitops_bridge.controller import checks
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.kustomize import find
 

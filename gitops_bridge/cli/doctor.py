@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from gitops_bridge import agent
-from gitops_bridge.bridge import open_workshop
-from gitops_bridge.bridge.doctor import Finding, examine
 from gitops_bridge.cli import EXIT_PROBLEM, options
+from gitops_bridge.controller import open_context
+from gitops_bridge.controller.doctor import Finding, examine
 from gitops_bridge.errors import BridgeError
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
@@ -46,12 +46,12 @@ def doctor(config_file: Path, output: str) -> None:
 
 def _findings(config_file: Path) -> Iterator[Finding]:
     try:
-        shop = open_workshop(agent.read_config(config_file), os.environ)
+        ctx = open_context(agent.read_config(config_file), os.environ)
     except BridgeError as error:
         yield Finding("configuration", False, error.message, error.hint)
         return
     yield Finding("configuration", True, str(config_file))
-    yield from examine(shop)
+    yield from examine(ctx)
 
 
 def _show(finding: Finding) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from gitops_bridge.bridge import people
 from gitops_bridge.cli import options
+from gitops_bridge.controller import people
 from gitops_bridge.desired.messages import clean, replicas
 
 
@@ -26,7 +26,7 @@ def history(
 
     Marked with * is what a person decided: a commit of theirs, or a rollback.
     """
-    entries = list(people.history(options.workshop(config_file), deployment, environment))[:limit]
+    entries = list(people.history(options.context(config_file), deployment, environment))[:limit]
     if output == "json":
         click.echo(json.dumps([_as_data(entry) for entry in entries], indent=2))
         return

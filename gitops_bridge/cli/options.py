@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from gitops_bridge import agent
-from gitops_bridge.bridge import Workshop, open_workshop
-from gitops_bridge.bridge.answers import review_said
-from gitops_bridge.bridge.proposals import Proposal
-from gitops_bridge.bridge.reviews import Review
+from gitops_bridge.controller import Context, open_context
+from gitops_bridge.controller.answers import review_said
+from gitops_bridge.controller.proposals import Proposal
+from gitops_bridge.controller.reviews import Review
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Commit, Signature
 
@@ -61,10 +61,10 @@ def person() -> Decorator:
     )
 
 
-def signature(author: str | None, shop: Workshop) -> Signature:
+def signature(author: str | None, ctx: Context) -> Signature:
     """The person named on the command line. Raises ConfigError when it is no name and address."""
     if author is None:
-        return shop.author
+        return ctx.author
     name, _, address = author.partition("<")
     email = address.removesuffix(">")
     if not name.strip() or not email or not author.endswith(">") or {"\n", "<"} & {*name, *email}:
@@ -88,5 +88,5 @@ def report(result: Commit | Review | Proposal, output: str) -> None:
     click.echo(json.dumps(data, indent=2) if output == "json" else text)
 
 
-def workshop(config_file: Path) -> Workshop:
-    return open_workshop(agent.read_config(config_file), os.environ)
+def context(config_file: Path) -> Context:
+    return open_context(agent.read_config(config_file), os.environ)

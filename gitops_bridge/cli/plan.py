@@ -10,10 +10,10 @@ import click
 
 from gitops_bridge import agent
 from gitops_bridge.actions import NEEDS_MODEL, Action
-from gitops_bridge.bridge import Workshop, impact
-from gitops_bridge.bridge.known import folder
-from gitops_bridge.bridge.rollouts import Planned, planner
 from gitops_bridge.cli import EXIT_PROBLEM, options, show
+from gitops_bridge.controller import Context, impact
+from gitops_bridge.controller.known import folder
+from gitops_bridge.controller.rollouts import Planned, planner
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.effect import manifest_diff
 from gitops_bridge.desired.rollout import Hold
@@ -41,19 +41,19 @@ def plan(what: Path, action: str | None, config_file: Path, output: str) -> None
       gitops-bridge plan --action deployment_start action.yaml
       gitops-bridge plan overlays/prod/environment
     """
-    shop = options.workshop(config_file)
+    ctx = options.context(config_file)
     if what.is_dir():
-        _show_impact(shop, what, output)
+        _show_impact(ctx, what, output)
     else:
-        _show_action(shop, what, action, output)
+        _show_action(ctx, what, action, output)
 
 
-def _show_action(shop: Workshop, path: Path, action: str | None, output: str) -> None:
+def _show_action(ctx: Context, path: Path, action: str | None, output: str) -> None:
     request = agent.read_request(action or _guessed(path), path)
     identifier = request.deployment.id if request.deployment else ""
-    environment = shop.config.environment(request.environment_id)
-    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
-    decision = planner(shop, request, environment)(snapshot).decision
+    environment = ctx.config.environment(request.environment_id)
+    snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
+    decision = planner(ctx, request, environment)(snapshot).decision
     if decision is None:
         _say(output, {"change": None}, f"nothing to do: Git holds this, as of {snapshot.commit}")
         return
@@ -94,9 +94,9 @@ def _guessed(path: Path) -> str:
     )
 
 
-def _show_impact(shop: Workshop, edited: Path, output: str) -> None:
-    environment = impact.environment_of(shop, edited)
-    found = list(impact.impacts(shop, environment, edited))
+def _show_impact(ctx: Context, edited: Path, output: str) -> None:
+    environment = impact.environment_of(ctx, edited)
+    found = list(impact.impacts(ctx, environment, edited))
     problems = sum(item.problem is not None for item in found)
     if output == "json":
         click.echo(json.dumps([vars(item) for item in found], indent=2))

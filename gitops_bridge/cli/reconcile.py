@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from gitops_bridge.bridge import builds, reconciling
 from gitops_bridge.cli import EXIT_PROBLEM, options
+from gitops_bridge.controller import builds, reconciling
 
 
 @click.command()
@@ -26,10 +26,10 @@ def reconcile(
     looks as well; run this from a timer where the agent asks seldom. Exits 1 when a build has
     failed or could not be looked at.
     """
-    shop = options.workshop(config_file)
-    steps = list(reconciling.reconcile(shop, deployment, environment))
-    collected = builds.collect(shop) if deployment is None else None
-    shop.repository.maintain()
+    ctx = options.context(config_file)
+    steps = list(reconciling.reconcile(ctx, deployment, environment))
+    collected = builds.collect(ctx) if deployment is None else None
+    ctx.repository.maintain()
     if output == "json":
         data = {"deployments": [vars(step) for step in steps],
                 "collected": collected.id if collected else None}  # fmt: skip

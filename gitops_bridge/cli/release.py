@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from gitops_bridge.bridge import people, reconciling
 from gitops_bridge.cli import options
+from gitops_bridge.controller import people, reconciling
 
 
 @click.command()
@@ -23,11 +23,11 @@ def release(deployment: str, environment: str | None, config_file: Path, output:
     proposed once more. A rollout that waits for its image while a person changes the deployment is
     held too, and goes over that change once released.
     """
-    shop = options.workshop(config_file)
-    waited = reconciling.release(shop, deployment, environment)
+    ctx = options.context(config_file)
+    waited = reconciling.release(ctx, deployment, environment)
     result = (waited.commit or waited.review or waited.proposal) if waited else None
     if result is not None:
         options.report(result, output)
         return
-    plan = people.release(shop, deployment, environment)
-    options.report(people.carried_out(shop, plan), output)
+    plan = people.release(ctx, deployment, environment)
+    options.report(people.carried_out(ctx, plan), output)

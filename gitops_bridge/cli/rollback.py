@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from gitops_bridge.bridge import people
 from gitops_bridge.cli import options
+from gitops_bridge.controller import people
 
 
 @click.command()
@@ -40,10 +40,10 @@ def rollback(
       gitops-bridge rollback 65a000000000000000000010
       gitops-bridge rollback 65a000000000000000000010 --to 4f1c2d9   (from gitops-bridge history)
     """
-    shop = options.workshop(config_file)
+    ctx = options.context(config_file)
     if rebuild:
-        path = people.rebuild(shop, deployment, environment, to)
+        path = people.rebuild(ctx, deployment, environment, to)
         click.echo(json.dumps({"job": path}) if output == "json" else f"{path} builds it")
         return
-    plan = people.rollback(shop, deployment, environment, to, options.signature(author, shop))
-    options.report(people.carried_out(shop, plan), output)
+    plan = people.rollback(ctx, deployment, environment, to, options.signature(author, ctx))
+    options.report(people.carried_out(ctx, plan), output)

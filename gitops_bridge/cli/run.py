@@ -114,11 +114,11 @@ def _handled(
 ) -> Outcome:
     if config is None or action is None or status_file is None:
         raise RequestError("--config, --action and --status-file are required")
-    from gitops_bridge.bridge import handle, open_workshop
+    from gitops_bridge.controller import handle, open_context
 
     request = agent.read_request(action, config)
-    shop = open_workshop(agent.read_config(private_config), os.environ)
-    return handle(shop, request, dry_run=dry_run)
+    ctx = open_context(agent.read_config(private_config), os.environ)
+    return handle(ctx, request, dry_run=dry_run)
 
 
 def _write(path: Path, outcome: Outcome, action: str | None, *, started: float) -> None:

@@ -6,21 +6,21 @@ the `git` program; pygit2 is imported with the first use of a repository, not wi
 
 from gitops_bridge.git.checkout import removed
 from gitops_bridge.git.commits import Commit, Edit, Sign, Signature, Update
-from gitops_bridge.git.glance import Glance
 from gitops_bridge.git.remote import Remote
 from gitops_bridge.git.repository import Repository
 from gitops_bridge.git.signing import gpg_signer, ssh_signer
 from gitops_bridge.git.snapshot import Snapshot
+from gitops_bridge.git.tree_reader import TreeReader
 
 __all__ = [
     "Commit",
     "Edit",
-    "Glance",
     "Remote",
     "Repository",
     "Sign",
     "Signature",
     "Snapshot",
+    "TreeReader",
     "Update",
     "gpg_signer",
     "removed",

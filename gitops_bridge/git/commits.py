@@ -1,6 +1,6 @@
-"""The values that travel: Signature, Edit, Update, Commit; and the Scribe, who writes commits.
+"""The values that travel (Signature, Edit, Update, Commit) and the CommitWriter, which writes commits.
 
-An Edit and a parent become a commit object here, for `delivery` (which pushes it) and `repository`.
+An Edit and a parent become a commit object here.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def read(repository: pygit2.Repository, identifier: str) -> Commit:
 
 
 @dataclass(frozen=True)
-class Scribe:
+class CommitWriter:
     """Who writes commits, by which clock (seconds since the epoch), and what signs them."""
 
     committer: Signature

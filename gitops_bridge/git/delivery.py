@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, failures, network, queue, trees
-from gitops_bridge.git.commits import Edit, Scribe, Update
+from gitops_bridge.git.commits import CommitWriter, Edit, Update
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience, Result
 from gitops_bridge.git.queue import Intent, Reply, Waiting
@@ -70,7 +70,7 @@ class Draft:
 
 
 class Delivery:
-    def __init__(self, mirror: Mirror, scribe: Scribe) -> None:
+    def __init__(self, mirror: Mirror, scribe: CommitWriter) -> None:
         self._mirror = mirror
         self._scribe = scribe
         self._folder = mirror.folder / "queue"

@@ -7,8 +7,7 @@
         fetched         when the last fetch began, so that those who waited for it share it
         queue/          see `queue`
 
-`repository`, `delivery`, `snapshot`, `glance` and `history` work on it, from many processes and
-threads.
+Many processes and threads work on it at once.
 """
 
 from __future__ import annotations

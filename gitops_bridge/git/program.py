@@ -1,8 +1,7 @@
 """Runs the `git` program: a known environment, a time limit, and what it says without secrets.
 
-`mirror`, `network`, `glance` and `history` call `Git`; `signing` calls `execute`. Nothing of the
-caller's environment but PATH reaches git, so that no configuration, hook, helper or GIT_* variable
-of a person interferes.
+Nothing of the caller's environment but PATH reaches git, so that no configuration, hook, helper or
+GIT_* variable of a person interferes.
 """
 
 from __future__ import annotations

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, history, network, trees
-from gitops_bridge.git.commits import Commit, Edit, Scribe, Sign, Signature, Update
+from gitops_bridge.git.commits import Commit, CommitWriter, Edit, Sign, Signature, Update
 from gitops_bridge.git.delivery import Delivery, restless
-from gitops_bridge.git.glance import Glance
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience
 from gitops_bridge.git.queue import Intent
 from gitops_bridge.git.remote import Remote, where
 from gitops_bridge.git.snapshot import Snapshot
+from gitops_bridge.git.tree_reader import TreeReader
 
 if TYPE_CHECKING:
     import pygit2
@@ -47,7 +47,7 @@ class Repository:
     ) -> None:
         self._mirror = Mirror(remote, cache, log)
         self.committer = committer
-        self._scribe = Scribe(committer, clock, sign)
+        self._scribe = CommitWriter(committer, clock, sign)
         self._delivery = Delivery(self._mirror, self._scribe)
 
     # -- reading
@@ -61,9 +61,9 @@ class Repository:
         ago."""
         return Snapshot(self._mirror, self._head(branch, fetch=fetch, max_age=max_age), branch)
 
-    def glance(self, branch: str, *, fetch: bool, max_age: float = 0.0) -> Glance:
+    def tree_reader(self, branch: str, *, fetch: bool, max_age: float = 0.0) -> TreeReader:
         """As `snapshot`, for those who only report."""
-        return Glance(self._mirror, self._head(branch, fetch=fetch, max_age=max_age))
+        return TreeReader(self._mirror, self._head(branch, fetch=fetch, max_age=max_age))
 
     def _head(self, branch: str, *, fetch: bool, create: bool = False, max_age: float = 0.0) -> str:
         for look, age in ((fetch, max_age), (True, 0.0)):

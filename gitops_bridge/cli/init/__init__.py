@@ -17,11 +17,11 @@ import click
 from click.core import ParameterSource
 
 from gitops_bridge import __version__
-from gitops_bridge.bridge import Workshop, open_workshop
 from gitops_bridge.cli import options
 from gitops_bridge.cli.init import asking, flags, showing
 from gitops_bridge.cli.init.proving import Effect, prove
 from gitops_bridge.config import Config, Repository, Secret
+from gitops_bridge.controller import Context, open_context
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Edit, Remote, Snapshot
 from gitops_bridge.kustomize import write_tree
@@ -103,22 +103,22 @@ def init(
     if directory is not None:
         _write(directory, *answer(), output=output)
         return
-    shop = open_workshop(
+    ctx = open_context(
         Config(_repository(repository_url, branch, builds_branch, rest), ()), os.environ
     )
-    snapshot = _snapshot(shop, chosen=_chosen("branch"))
+    snapshot = _snapshot(ctx, chosen=_chosen("branch"))
     occasion = _occasion(manifest(snapshot), answer, upgrade=upgrade, asked=bool(environments))
     plan = occasion.plan(snapshot)
     if output == "text":
         showing.imported(occasion.findings)
         showing.plan(plan)
-    effect = _prove(shop, plan, snapshot, whole=upgrade)
+    effect = _prove(ctx, plan, snapshot, whole=upgrade)
     if output == "text":
         showing.effect(effect)
     commits: dict[str, str | None] = {}
     if not dry_run:
         _confirm(plan, yes=yes, ask=ask)
-        commits = _deliver(shop, occasion)
+        commits = _deliver(ctx, occasion)
     steps = next_steps(occasion.answers) if occasion.answers and plan.changes else []
     if output == "json":
         showing.as_json(plan, occasion.findings, steps, commits, effect)
@@ -165,15 +165,15 @@ def _chosen(parameter: str) -> bool:
     return source is not ParameterSource.DEFAULT
 
 
-def _snapshot(shop: Workshop, *, chosen: bool) -> Snapshot:
+def _snapshot(ctx: Context, *, chosen: bool) -> Snapshot:
     """The branch as it is now, which may not be there yet. Raises ConfigError when the team works
     on another one and nobody has `chosen` this one: it would grow beside theirs, from nothing."""
-    found = shop.repository.deliver(
-        shop.config.repository.branch, lambda snapshot: snapshot, create=True
+    found = ctx.repository.deliver(
+        ctx.config.repository.branch, lambda snapshot: snapshot, create=True
     )
     assert isinstance(found, Snapshot)  # noqa: S101 - deliver gives back what the plan gave
-    settings = shop.config.repository
-    others = sorted(shop.repository.branches(fetch=False).keys() - {settings.builds_branch})
+    settings = ctx.config.repository
+    others = sorted(ctx.repository.branches(fetch=False).keys() - {settings.builds_branch})
     if not found.commit and others and not chosen:
         raise ConfigError(
             f"{settings.url} has no branch {settings.branch!r}, but {', '.join(others[:5])}",
@@ -219,7 +219,7 @@ def _occasion(
     )
 
 
-def _prove(shop: Workshop, plan: Plan, snapshot: Snapshot, *, whole: bool) -> Effect:
+def _prove(ctx: Context, plan: Plan, snapshot: Snapshot, *, whole: bool) -> Effect:
     """What the plan does, proven: to the environments, and with `whole` to every deployment."""
     if not plan.changes:
         return Effect(0, (), ())
@@ -235,7 +235,7 @@ def _prove(shop: Workshop, plan: Plan, snapshot: Snapshot, *, whole: bool) -> Ef
     after: dict[str, bytes | None] = {**before}
     after |= {change.path: change.after for change in plan.changes}
     return prove(
-        before, {path: text for path, text in after.items() if text is not None}, shop.kustomize
+        before, {path: text for path, text in after.items() if text is not None}, ctx.kustomize
     )
 
 
@@ -252,38 +252,36 @@ def _confirm(plan: Plan, *, yes: bool, ask: bool) -> None:
     click.confirm(f"Change {len(changed)} existing files?", abort=True)
 
 
-def _deliver(shop: Workshop, occasion: _Occasion) -> dict[str, str | None]:
+def _deliver(ctx: Context, occasion: _Occasion) -> dict[str, str | None]:
     """The ids of the new commits by branch; None where there was nothing to do.
 
     The main branch comes first: some servers take the first one pushed for the default.
     """
-    settings = shop.config.repository
+    settings = ctx.config.repository
 
     def main(snapshot: Snapshot) -> Edit | None:
         plan = occasion.plan(snapshot)
         changes = {change.path: change.after for change in plan.changes}
-        return _edit(shop, snapshot, changes, occasion.message) if changes else None
+        return _edit(ctx, snapshot, changes, occasion.message) if changes else None
 
     def builds(snapshot: Snapshot) -> Edit | None:
         if snapshot.commit:
             return None
-        return _edit(shop, snapshot, files.builds_branch(settings.branch), "Open the builds branch")
+        return _edit(ctx, snapshot, files.builds_branch(settings.branch), "Open the builds branch")
 
     delivered = {
-        settings.branch: shop.repository.deliver(settings.branch, main, create=True),
-        settings.builds_branch: shop.repository.deliver(
-            settings.builds_branch, builds, create=True
-        ),
+        settings.branch: ctx.repository.deliver(settings.branch, main, create=True),
+        settings.builds_branch: ctx.repository.deliver(settings.builds_branch, builds, create=True),
     }
     return {branch: commit.id if commit else None for branch, commit in delivered.items()}
 
 
 def _edit(
-    shop: Workshop, snapshot: Snapshot, changes: Mapping[str, bytes | None], message: str
+    ctx: Context, snapshot: Snapshot, changes: Mapping[str, bytes | None], message: str
 ) -> Edit:
     text = f"{message}\n\nWritten by gitops-bridge init {__version__}.\n"
     guards = {path: snapshot.id(path) for path in changes}
-    return Edit(changes=changes, guards=guards, message=text, author=shop.author)
+    return Edit(changes=changes, guards=guards, message=text, author=ctx.author)
 
 
 def _write(directory: Path, answers: Answers, findings: Sequence[Finding], *, output: str) -> None:

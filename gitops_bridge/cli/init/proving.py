@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_bridge.bridge import checks, impact
-from gitops_bridge.bridge.sources import Reader
+from gitops_bridge.controller import checks, impact
+from gitops_bridge.controller.sources import Reader
 from gitops_bridge.errors import RenderError
 from gitops_bridge.kustomize import Kustomize, write_tree
 

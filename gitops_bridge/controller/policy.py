@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gitops_bridge.bridge.rollouts import Look, Planned
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Mode
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.rollouts import Look, Planned
 from gitops_bridge.errors import DataRobotError
 from gitops_bridge.git import Snapshot
 
@@ -27,17 +27,17 @@ class Ready:
     look: Look
 
 
-def reviewed(shop: Workshop) -> Callable[[Planned], bool]:
+def reviewed(ctx: Context) -> Callable[[Planned], bool]:
     """Whether a planned change goes by pull request, for changes of one deployment. DataRobot is
     asked at most once, and only when the policy wants to know how important that is."""
     importance: list[str | None] = []
 
     def wanted(planned: Planned) -> bool:
-        delivery = shop.config.delivery
+        delivery = ctx.config.delivery
         if not delivery.proposes:
             return False
         if delivery.by_importance and not importance:
-            importance.append(_importance(shop, planned.home.rpartition("/")[2]))
+            importance.append(_importance(ctx, planned.home.rpartition("/")[2]))
         known = next(iter(importance), None)
         modes = {delivery.mode(kind.value, known) for kind in planned.rollout.kinds}
         return Mode.PULL_REQUEST in modes
@@ -45,9 +45,9 @@ def reviewed(shop: Workshop) -> Callable[[Planned], bool]:
     return wanted
 
 
-def _importance(shop: Workshop, deployment: str) -> str | None:
+def _importance(ctx: Context, deployment: str) -> str | None:
     try:
-        client = shop.datarobot(PATIENCE)
+        client = ctx.datarobot(PATIENCE)
         return client.importance(deployment) if client else None
     except DataRobotError:
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-from gitops_bridge.bridge import notes
-from gitops_bridge.bridge.notes import Note
+from gitops_bridge.controller import notes
+from gitops_bridge.controller.notes import Note
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.history import Seen, told
 from gitops_bridge.desired.messages import ACTION

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from gitops_bridge import documents
 from gitops_bridge.actions import Model, Package, Request
-from gitops_bridge.bridge import proposals
-from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.controller import proposals
+from gitops_bridge.controller.context import Context
 from gitops_bridge.desired import build, jobs, messages
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.errors import DataRobotError, RequestError
@@ -50,7 +50,7 @@ def wanted(environment: str, builder: build.Builder, model: Model) -> Build:
     return Build(environment, builder, model, package, key, image)
 
 
-def with_package(shop: Workshop, request: Request, known: Iterable[Model]) -> Request:
+def with_package(ctx: Context, request: Request, known: Iterable[Model]) -> Request:
     """The request with its model's package: its own, else the one that `known` models of this
     deployment name, else DataRobot's answer where it is configured. Raises DataRobotError."""
     model, deployment = request.model, request.deployment
@@ -59,7 +59,7 @@ def with_package(shop: Workshop, request: Request, known: Iterable[Model]) -> Re
     for other in known:
         if other.package and other.id == model.id:
             return replace(request, model=replace(model, package=other.package))
-    client = shop.datarobot(shop.config.actions.budget)
+    client = ctx.datarobot(ctx.config.actions.budget)
     if client is None:
         return request
     try:
@@ -70,7 +70,7 @@ def with_package(shop: Workshop, request: Request, known: Iterable[Model]) -> Re
     return replace(request, model=replace(model, package=package))
 
 
-def order(shop: Workshop, wanted: Build, *, again: bool) -> str:
+def order(ctx: Context, wanted: Build, *, again: bool) -> str:
     """Have the image built: the path of the Job file that stands for it on `builds`.
 
     A file of any environment that pushes to the same place is enough. With `again`, one that is
@@ -80,47 +80,47 @@ def order(shop: Workshop, wanted: Build, *, again: bool) -> str:
     found: list[str] = []
 
     def edit(snapshot: Snapshot) -> Edit | None:
-        path, written = _job(shop, snapshot, wanted, again=again)
+        path, written = _job(ctx, snapshot, wanted, again=again)
         found[:] = [path]
         return written
 
-    shop.repository.deliver(shop.config.repository.builds_branch, edit, create=True)
+    ctx.repository.deliver(ctx.config.repository.builds_branch, edit, create=True)
     return found[0]
 
 
-def beside(shop: Workshop, wanted: Build) -> Edit | None:
+def beside(ctx: Context, wanted: Build) -> Edit | None:
     """What a delivery leans on, for one push of both: that the Job for the image is still where it
     was last seen on `builds`, else the edit that writes it. None when there is no such branch yet.
     Raises RenderError."""
-    snapshot = _last_seen(shop)
+    snapshot = _last_seen(ctx)
     if snapshot is None:
         return None
-    path, edit = _job(shop, snapshot, wanted, again=False)
-    return edit or Edit({}, {path: snapshot.id(path)}, "", shop.author)
+    path, edit = _job(ctx, snapshot, wanted, again=False)
+    return edit or Edit({}, {path: snapshot.id(path)}, "", ctx.author)
 
 
-def standing(shop: Workshop, wanted: Build) -> str | None:
+def standing(ctx: Context, wanted: Build) -> str | None:
     """The Job file that stands for an image, as the mirror has last seen `builds`."""
-    snapshot = _last_seen(shop)
+    snapshot = _last_seen(ctx)
     if snapshot is None:
         return None
     return next(iter(_pushing_to(wanted.image, snapshot, _attempts(snapshot, wanted))), None)
 
 
-def _last_seen(shop: Workshop) -> Snapshot | None:
-    branch = shop.config.repository.builds_branch
-    if shop.repository.branch(branch) is None:
+def _last_seen(ctx: Context) -> Snapshot | None:
+    branch = ctx.config.repository.builds_branch
+    if ctx.repository.branch(branch) is None:
         return None
-    return shop.repository.snapshot(branch, fetch=False)
+    return ctx.repository.snapshot(branch, fetch=False)
 
 
 def _job(
-    shop: Workshop, snapshot: Snapshot, wanted: Build, *, again: bool
+    ctx: Context, snapshot: Snapshot, wanted: Build, *, again: bool
 ) -> tuple[str, Edit | None]:
     """The path of the Job file for an image, and the edit that writes it where none stands."""
     attempts = _attempts(snapshot, wanted)
     same = _pushing_to(wanted.image, snapshot, attempts)
-    if same and not (again and _overdue(shop, snapshot, same[0])):
+    if same and not (again and _overdue(ctx, snapshot, same[0])):
         return same[0], None
     own = f"{wanted.environment}/"
     number = jobs.attempt({*same, *(path for path in attempts if path.startswith(own))}, wanted.key)
@@ -135,8 +135,8 @@ def _job(
     return path, Edit(
         changes={**dict.fromkeys(same), path: documents.dump(manifest).encode()},
         guards=_guards(snapshot, wanted, {path, *same}),
-        message=shop.message(message, shop.author),
-        author=shop.author,
+        message=ctx.message(message, ctx.author),
+        author=ctx.author,
     )
 
 
@@ -177,14 +177,14 @@ def _destination(snapshot: Snapshot, path: str) -> str | None:
     return jobs.destination(manifest) if isinstance(manifest, Mapping) else None
 
 
-def _overdue(shop: Workshop, snapshot: Snapshot, path: str) -> bool:
-    return age(shop, snapshot, path) > shop.config.build.deadline
+def _overdue(ctx: Context, snapshot: Snapshot, path: str) -> bool:
+    return age(ctx, snapshot, path) > ctx.config.build.deadline
 
 
-def age(shop: Workshop, snapshot: Snapshot, path: str) -> float:
+def age(ctx: Context, snapshot: Snapshot, path: str) -> float:
     """Seconds since the file at `path` was written."""
-    (written,) = shop.repository.log(snapshot.commit, path, limit=1)
-    return shop.clock() - written.time
+    (written,) = ctx.repository.log(snapshot.commit, path, limit=1)
+    return ctx.clock() - written.time
 
 
 def _guards(snapshot: Snapshot, wanted: Build, paths: set[str]) -> dict[str, str | None]:
@@ -194,59 +194,59 @@ def _guards(snapshot: Snapshot, wanted: Build, paths: set[str]) -> dict[str, str
     return {path: snapshot.id(path) for path in sorted(looked)}
 
 
-def collect(shop: Workshop) -> Commit | None:
+def collect(ctx: Context) -> Commit | None:
     """Remove the Jobs that nothing needs any more, in one commit of its own; None if there is none.
 
     What an overlay on main or a proposal names stays, the last of each environment, and whatever
     is younger than a build may take.
     """
-    branch = shop.config.repository.builds_branch
-    shop.repository.fetch()
-    if shop.repository.branch(branch) is None:
+    branch = ctx.config.repository.builds_branch
+    ctx.repository.fetch()
+    if ctx.repository.branch(branch) is None:
         return None
 
     def edit(snapshot: Snapshot) -> Edit | None:
-        ages = _ages(shop, snapshot)
+        ages = _ages(ctx, snapshot)
         oldest_first = sorted(ages, key=lambda path: (-ages[path], path))
         gone = [
             path
-            for path in jobs.garbage(oldest_first, _named(shop), shop.config.build.keep)
-            if ages[path] > shop.config.build.deadline
+            for path in jobs.garbage(oldest_first, _named(ctx), ctx.config.build.keep)
+            if ages[path] > ctx.config.build.deadline
         ]
         if not gone:
             return None
         return Edit(
             changes=dict.fromkeys(gone),
             guards={path: snapshot.id(path) for path in gone},
-            message=shop.message(messages.collected(gone), shop.author),
-            author=shop.author,
+            message=ctx.message(messages.collected(gone), ctx.author),
+            author=ctx.author,
         )
 
-    result = shop.repository.deliver(branch, edit)
+    result = ctx.repository.deliver(branch, edit)
     return result if isinstance(result, Commit) else None
 
 
-def _ages(shop: Workshop, snapshot: Snapshot) -> dict[str, float]:
+def _ages(ctx: Context, snapshot: Snapshot) -> dict[str, float]:
     """Seconds since each file of the branch was written, from one walk through its history."""
     missing = set(_files(snapshot))
     found: dict[str, float] = {}
-    for commit in shop.repository.log(snapshot.commit):
+    for commit in ctx.repository.log(snapshot.commit):
         if not missing:
             break
-        for path in missing.intersection(shop.repository.changed(commit.id)):
-            found[path] = shop.clock() - commit.time
+        for path in missing.intersection(ctx.repository.changed(commit.id)):
+            found[path] = ctx.clock() - commit.time
             missing.discard(path)
     return found
 
 
-def _named(shop: Workshop) -> list[Image]:
+def _named(ctx: Context) -> list[Image]:
     """Every tag of ours that an overlay on main or on a proposal's branch names anywhere, also
     where a person wrote it: too many only keep a file longer."""
-    main = shop.repository.snapshot(shop.config.repository.branch, fetch=False)
+    main = ctx.repository.snapshot(ctx.config.repository.branch, fetch=False)
     sources = [(main, f"overlays/{name}") for name in main.entries("overlays")]
-    for proposal in proposals.all_of(shop):
+    for proposal in proposals.all_of(ctx):
         home = f"overlays/{proposal.environment}/{proposal.deployment}"
-        sources.append((shop.repository.at(proposal.commit), home))
+        sources.append((ctx.repository.at(proposal.commit), home))
     tags = {
         tag.decode()
         for snapshot, folder in sources

@@ -36,36 +36,36 @@ RECORD = "model/record.yaml"
 
 
 def test_a_glance_reads_what_a_snapshot_reads(repository):
-    glance = repository.glance("main", fetch=True)
+    tree_reader = repository.tree_reader("main", fetch=True)
     snapshot = repository.snapshot("main", fetch=False)
-    folders = glance.folders("overlays/prod")
-    assert glance.commit == snapshot.commit
+    folders = tree_reader.folders("overlays/prod")
+    assert tree_reader.commit == snapshot.commit
     assert folders == {name: snapshot.id(f"overlays/prod/{name}") for name in ("a", "ä b")}
-    assert glance.read(folders.values(), RECORD) == {folders["a"]: b"1\n"}
-    assert glance.read([folders["ä b"]], "x\ty") == {folders["ä b"]: b"no line feed"}
+    assert tree_reader.read(folders.values(), RECORD) == {folders["a"]: b"1\n"}
+    assert tree_reader.read([folders["ä b"]], "x\ty") == {folders["ä b"]: b"no line feed"}
 
 
 def test_what_is_not_there_is_nothing(repository):
-    glance = repository.glance("main", fetch=True)
-    assert glance.folders("overlays/nowhere") == {}
-    assert glance.folders("overlays/production") == {}
-    assert glance.read([], RECORD) == {}
+    tree_reader = repository.tree_reader("main", fetch=True)
+    assert tree_reader.folders("overlays/nowhere") == {}
+    assert tree_reader.folders("overlays/production") == {}
+    assert tree_reader.read([], RECORD) == {}
 
 
 def test_a_glance_stays_at_its_commit(repository):
-    glance = repository.glance("main", fetch=True)
+    tree_reader = repository.tree_reader("main", fetch=True)
     repository.deliver("main", put("overlays/prod/a/model/record.yaml", b"2\n"))
-    folder = glance.folders("overlays/prod")["a"]
-    assert glance.read([folder], RECORD) == {folder: b"1\n"}
+    folder = tree_reader.folders("overlays/prod")["a"]
+    assert tree_reader.read([folder], RECORD) == {folder: b"1\n"}
 
 
 @pytest.mark.parametrize("path", ["../etc", "a//b", "overlays/.git/x", "a\0b"])
 def test_a_path_that_leaves_the_tree_is_refused(repository, path):
-    glance = repository.glance("main", fetch=True)
+    tree_reader = repository.tree_reader("main", fetch=True)
     with pytest.raises(RepositoryError, match="no path inside"):
-        glance.folders(path)
+        tree_reader.folders(path)
     with pytest.raises(RepositoryError, match="no path inside"):
-        glance.read(["f" * 40], path)
+        tree_reader.read(["f" * 40], path)
 
 
 def lose_everything(mirror):
@@ -89,13 +89,15 @@ def lose(mirror, what):
 
 @pytest.mark.parametrize("damage", [lose_everything, lose_record, lose_folder, shutil.rmtree])
 def test_damage_is_healed_and_never_taken_for_absence(repository, mirror, damage):
-    glance = repository.glance("main", fetch=False)
-    folder = glance.folders("overlays/prod")["a"]
+    tree_reader = repository.tree_reader("main", fetch=False)
+    folder = tree_reader.folders("overlays/prod")["a"]
     damage(mirror)
-    assert glance.read([folder], RECORD) == {folder: b"1\n"}
+    assert tree_reader.read([folder], RECORD) == {folder: b"1\n"}
     damage(mirror)
-    assert list(glance.folders("overlays")) == ["prod", "production"]
-    assert glance.read(glance.folders("overlays/prod").values(), RECORD) == {folder: b"1\n"}
+    assert list(tree_reader.folders("overlays")) == ["prod", "production"]
+    assert tree_reader.read(tree_reader.folders("overlays/prod").values(), RECORD) == {
+        folder: b"1\n"
+    }
 
 
 def test_refs_are_read_as_git_reads_them(mirror, team):

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from gitops_bridge.bridge import environments, notes
-from gitops_bridge.bridge.sources import Reader
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Gate
+from gitops_bridge.controller import environments, notes
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import pull_request
 from gitops_bridge.errors import BridgeError, PushRejected, RepositoryError, StaleBase
 from gitops_bridge.git import Snapshot
@@ -34,25 +34,25 @@ class Finding:
     cure: str | None = None
 
 
-def examine(shop: Workshop) -> Iterator[Finding]:
+def examine(ctx: Context) -> Iterator[Finding]:
     """Everything the configuration makes a rollout need, in the order a rollout would."""
-    yield from _tried("kustomize", lambda: f"version {shop.kustomize.version()}")
-    yield from _tried("signing", partial(_signed, shop))
+    yield from _tried("kustomize", lambda: f"version {ctx.kustomize.version()}")
+    yield from _tried("signing", partial(_signed, ctx))
     snapshot: Snapshot | None = None
     try:
-        snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+        snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
     except BridgeError as error:
         yield _bad("repository", error)
     if snapshot is not None:
         yield Finding("repository", True, f"{snapshot.branch} is at {snapshot.commit[:12]}")
-        yield from _initialised(shop, snapshot)
-    yield from _rendered(shop, snapshot)
-    yield from _pushes(shop, snapshot)
-    if shop.config.delivery.proposes:
-        yield from _proposals(shop, snapshot)
-    yield from _registries(shop, snapshot)
-    if shop.config.datarobot:
-        yield from _tried("DataRobot", partial(_datarobot, shop))
+        yield from _initialised(ctx, snapshot)
+    yield from _rendered(ctx, snapshot)
+    yield from _pushes(ctx, snapshot)
+    if ctx.config.delivery.proposes:
+        yield from _proposals(ctx, snapshot)
+    yield from _registries(ctx, snapshot)
+    if ctx.config.datarobot:
+        yield from _tried("DataRobot", partial(_datarobot, ctx))
 
 
 def _tried(check: str, look: Callable[[], str | None]) -> Iterator[Finding]:
@@ -70,62 +70,62 @@ def _bad(check: str, error: BridgeError) -> Finding:
     return Finding(check, False, error.message, error.hint)
 
 
-def _signed(shop: Workshop) -> str | None:
-    if shop.sign is None or shop.config.signing is None:
+def _signed(ctx: Context) -> str | None:
+    if ctx.sign is None or ctx.config.signing is None:
         return None
-    shop.sign(b"gitops-bridge doctor\n")
-    return f"{shop.config.signing.format.value} signs with {shop.config.signing.key}"
+    ctx.sign(b"gitops-bridge doctor\n")
+    return f"{ctx.config.signing.format.value} signs with {ctx.config.signing.key}"
 
 
-def _initialised(shop: Workshop, snapshot: Snapshot) -> Iterator[Finding]:
-    settings = shop.config.repository
+def _initialised(ctx: Context, snapshot: Snapshot) -> Iterator[Finding]:
+    settings = ctx.config.repository
     missing = [name for name in ("base", "overlays") if snapshot.id(name) is None]
-    if not shop.repository.branches(settings.builds_branch, fetch=False):
+    if not ctx.repository.branches(settings.builds_branch, fetch=False):
         missing.append(f"branch {settings.builds_branch}")
     said = f"{', '.join(missing)} missing" if missing else "base, overlays and builds are there"
     yield Finding("initialised", not missing, said, "gitops-bridge init" if missing else None)
 
 
-def _rendered(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
-    for environment in shop.config.environments:
+def _rendered(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
+    for environment in ctx.config.environments:
         check = f"environment {environment.name}"
         if snapshot is None:
             yield Finding(check, None, _UNREAD)
             continue
-        yield from _tried(check, partial(_renders, shop, snapshot, environment.name))
+        yield from _tried(check, partial(_renders, ctx, snapshot, environment.name))
 
 
-def _renders(shop: Workshop, snapshot: Snapshot, environment: str) -> str:
-    facts = environments.facts(Reader(snapshot), environment, shop.kustomize)
+def _renders(ctx: Context, snapshot: Snapshot, environment: str) -> str:
+    facts = environments.facts(Reader(snapshot), environment, ctx.kustomize)
     return f"renders; images go to {facts.builder.image_repository}"
 
 
-def _pushes(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
-    settings, delivery = shop.config.repository, shop.config.delivery
+def _pushes(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
+    settings, delivery = ctx.config.repository, ctx.config.delivery
     for branch in (*([settings.branch] if delivery.pushes else []), settings.builds_branch):
         check = f"push to {branch}"
-        if snapshot is None or shop.repository.branch(branch) is None:
+        if snapshot is None or ctx.repository.branch(branch) is None:
             said = _UNREAD if snapshot is None else "not looked at, because it is not there"
             yield Finding(check, None, said)
             continue
-        yield from _tried(check, partial(_let_in, shop, branch))
+        yield from _tried(check, partial(_let_in, ctx, branch))
 
 
-def _let_in(shop: Workshop, branch: str) -> str:
-    shop.repository.rehearse(branch)
+def _let_in(ctx: Context, branch: str) -> str:
+    ctx.repository.rehearse(branch)
     return "the server lets us in to write; its rules for this branch are asked at a real push only"
 
 
-def _proposals(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
+def _proposals(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
     check = "push of proposal branches"
     if snapshot is None:
         yield Finding(check, None, _UNREAD)
     else:
-        yield from _tried(check, partial(_scratched, shop, snapshot, SCRATCH[0]))
-        yield from _tried("push of notes", partial(_noted, shop, snapshot))
+        yield from _tried(check, partial(_scratched, ctx, snapshot, SCRATCH[0]))
+        yield from _tried("push of notes", partial(_noted, ctx, snapshot))
         yield from _tried("template", partial(_template, snapshot))
     try:
-        forge = shop.forge()
+        forge = ctx.forge()
         rights = forge.rights()
     except BridgeError as error:
         yield _bad("pull requests", error)
@@ -134,7 +134,7 @@ def _proposals(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
         said = {True: "granted", False: "not granted", None: "only trying would tell"}
         cure = None if right.granted else right.cure
         yield Finding(f"{forge.provider}: {right.what}", right.granted, said[right.granted], cure)
-    wanted = shop.config.pull_request
+    wanted = ctx.config.pull_request
     for feature in ("draft", "auto-merge", "labels", "reviewers", "assignees"):
         key = feature.replace("-", "_")
         if getattr(wanted, key) and feature not in forge.features:
@@ -144,16 +144,16 @@ def _proposals(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _scratched(shop: Workshop, snapshot: Snapshot, ref: str) -> str:
-    commit = shop.repository.commit_of(snapshot.commit)
-    left_over = shop.repository.branch(ref)
+def _scratched(ctx: Context, snapshot: Snapshot, ref: str) -> str:
+    commit = ctx.repository.commit_of(snapshot.commit)
+    left_over = ctx.repository.branch(ref)
     if left_over:
-        shop.repository.delete_branch(ref, left_over)
+        ctx.repository.delete_branch(ref, left_over)
     try:
-        shop.repository.replace_branch(ref, commit, None)
-        shop.repository.fetch()
-        shown = shop.repository.branch(ref)
-        shop.repository.delete_branch(ref, commit.id)
+        ctx.repository.replace_branch(ref, commit, None)
+        ctx.repository.fetch()
+        shown = ctx.repository.branch(ref)
+        ctx.repository.delete_branch(ref, commit.id)
     except StaleBase:
         return f"another doctor is at {ref} just now"
     if shown is None:
@@ -164,12 +164,12 @@ def _scratched(shop: Workshop, snapshot: Snapshot, ref: str) -> str:
     return f"{ref} was made and removed again"
 
 
-def _noted(shop: Workshop, snapshot: Snapshot) -> str:
+def _noted(ctx: Context, snapshot: Snapshot) -> str:
     """A server that refuses other refs gets branches, see `notes`."""
     try:
-        return _scratched(shop, snapshot, SCRATCH[1])
+        return _scratched(ctx, snapshot, SCRATCH[1])
     except PushRejected as refusal:
-        if shop.repository.branch(SCRATCH[1]):  # taken, but not removed again
+        if ctx.repository.branch(SCRATCH[1]):  # taken, but not removed again
             raise
         return f"kept as branches {notes.PLAIN}…, because {refusal.message}"
 
@@ -182,27 +182,27 @@ def _template(snapshot: Snapshot) -> str | None:
     return f"{pull_request.TEMPLATE} renders"
 
 
-def _registries(shop: Workshop, snapshot: Snapshot | None) -> Iterator[Finding]:
-    if shop.config.build.gate is not Gate.REGISTRY or snapshot is None:
+def _registries(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
+    if ctx.config.build.gate is not Gate.REGISTRY or snapshot is None:
         return
     repositories = set()
-    for environment in shop.config.environments:
+    for environment in ctx.config.environments:
         try:
-            facts = environments.facts(Reader(snapshot), environment.name, shop.kustomize)
+            facts = environments.facts(Reader(snapshot), environment.name, ctx.kustomize)
         except BridgeError:
             continue  # told above
         repositories.add(facts.builder.image_repository)
     for repository in sorted(repositories):
-        yield from _tried(f"registry {repository}", partial(_shows, shop, repository))
+        yield from _tried(f"registry {repository}", partial(_shows, ctx, repository))
 
 
-def _shows(shop: Workshop, repository: str) -> str:
-    shop.registry(repository.split("/", 1)[0]).digest(f"{repository}:gitops-bridge-doctor")
+def _shows(ctx: Context, repository: str) -> str:
+    ctx.registry(repository.split("/", 1)[0]).digest(f"{repository}:gitops-bridge-doctor")
     return "can be read"
 
 
-def _datarobot(shop: Workshop) -> str:
-    api = shop.datarobot(20.0)
+def _datarobot(ctx: Context) -> str:
+    api = ctx.datarobot(20.0)
     if api is None:
         return "not configured"
     version = api.version()

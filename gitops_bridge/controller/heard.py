@@ -10,10 +10,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gitops_bridge.actions import Request
-from gitops_bridge.bridge import notes
-from gitops_bridge.bridge.known import folder
-from gitops_bridge.bridge.notes import Note
-from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.controller import notes
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.known import folder
+from gitops_bridge.controller.notes import Note
 from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import RECORD, Known
@@ -21,7 +21,7 @@ from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git import Edit, Update
 
 
-def keep(shop: Workshop, environment: str, request: Request, found: Known, commit: str) -> None:
+def keep(ctx: Context, environment: str, request: Request, found: Known, commit: str) -> None:
     """Note that `request` was answered by what main holds at `commit`, unless that is known. Best
     effort: an answer is not worth less where a server takes no note."""
     if request.deployment is None or found.last is None:
@@ -37,15 +37,15 @@ def keep(shop: Workshop, environment: str, request: Request, found: Known, commi
         changes={path: records.write(record).encode()} if record else {},
         guards={},
         message=messages.answered(request.action.value, deployment, environment),
-        author=shop.author,
+        author=ctx.author,
     )
-    repository = shop.repository
+    repository = ctx.repository
     with suppress(RepositoryError):
         note = repository.commit(repository.at(commit), edit)
         notes.put(repository, Note.ANSWERED, environment, deployment, note.id)
 
 
-def forgotten(shop: Workshop, environment: str, deployment: str) -> tuple[Update, ...]:
+def forgotten(ctx: Context, environment: str, deployment: str) -> tuple[Update, ...]:
     """What a delivery moves along: the note goes, if there is one. Where a server keeps it, `known`
     sees that the delivery is newer."""
-    return notes.removals(shop.repository, Note.ANSWERED, environment, deployment)
+    return notes.removals(ctx.repository, Note.ANSWERED, environment, deployment)

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gitops_bridge.actions import Action, Deployment, Request
-from gitops_bridge.bridge import notes
-from gitops_bridge.bridge.known import folder
-from gitops_bridge.bridge.notes import Note
-from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.controller import notes
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.known import folder
+from gitops_bridge.controller.notes import Note
 from gitops_bridge.desired import messages
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.record import Record
@@ -28,7 +28,7 @@ from gitops_bridge.errors import RenderError, StaleBase
 from gitops_bridge.git import Commit, Edit, Snapshot, Update
 
 if TYPE_CHECKING:
-    from gitops_bridge.bridge.reviews import Review
+    from gitops_bridge.controller.reviews import Review
 
 PREFIX = "gitops-bridge/"
 
@@ -123,58 +123,56 @@ def branch(environment: str, deployment: str) -> str:
     return f"{PREFIX}{environment}/{deployment}"
 
 
-def find(shop: Workshop, environment: str, deployment: str) -> Proposal | None:
+def find(ctx: Context, environment: str, deployment: str) -> Proposal | None:
     """The proposal for a deployment as the mirror has last seen it: the one that is queued as soon
     as the branch is as we left it or gone, else the one on the branch or under review."""
-    there = shop.repository.branch(branch(environment, deployment))
+    there = ctx.repository.branch(branch(environment, deployment))
     proposed, queued = (
-        notes.find(shop.repository, note, environment, deployment)
+        notes.find(ctx.repository, note, environment, deployment)
         for note in (Note.PROPOSED, Note.QUEUED)
     )
     is_next = queued not in (None, there) and there in (None, proposed)
     commit = queued if is_next else there or proposed
     if commit is None:
         return None
-    found = read(shop, environment, deployment, commit)
+    found = read(ctx, environment, deployment, commit)
     return replace(found, there=there, queued=is_next)
 
 
-def all_of(shop: Workshop, environment: str | None = None) -> list[Proposal]:
+def all_of(ctx: Context, environment: str | None = None) -> list[Proposal]:
     """The proposals, of one environment or of all, as the mirror has last seen them."""
     prefix = PREFIX if environment is None else f"{PREFIX}{environment}/"
-    branches = shop.repository.branches(prefix, fetch=False)
+    branches = ctx.repository.branches(prefix, fetch=False)
     found = {tuple(name.removeprefix(PREFIX).split("/")) for name in branches}
-    for name in [environment] if environment else [item.name for item in shop.config.environments]:
+    for name in [environment] if environment else [item.name for item in ctx.config.environments]:
         for note in (Note.PROPOSED, Note.QUEUED):
-            found |= {(name, item) for item in notes.all_of(shop.repository, note, name)}
+            found |= {(name, item) for item in notes.all_of(ctx.repository, note, name)}
     named = sorted(where for where in found if len(where) == 2)
-    return [item for where in named if (item := find(shop, *where))]
+    return [item for where in named if (item := find(ctx, *where))]
 
 
-def overdue(shop: Workshop, proposal: Proposal) -> bool:
+def overdue(ctx: Context, proposal: Proposal) -> bool:
     """Whether a build for it would have ended by now."""
-    return shop.clock() - proposal.time > shop.config.build.deadline
+    return ctx.clock() - proposal.time > ctx.config.build.deadline
 
 
-def holds(
-    shop: Workshop, proposal: Proposal, snapshot: Snapshot, files: Mapping[str, bytes]
-) -> bool:
+def holds(ctx: Context, proposal: Proposal, snapshot: Snapshot, files: Mapping[str, bytes]) -> bool:
     """Whether it is the change to these very files, on a main whose folder is as it was for it."""
     home = folder(proposal.environment, proposal.deployment)
     return (
         proposal.failed is None
-        and shop.repository.at(proposal.base).id(home) == snapshot.id(home)
-        and shop.repository.at(proposal.commit).files(home) == dict(files)
+        and ctx.repository.at(proposal.base).id(home) == snapshot.id(home)
+        and ctx.repository.at(proposal.commit).files(home) == dict(files)
     )
 
 
-def since(shop: Workshop, proposal: Proposal, touch: Touch) -> bool:
+def since(ctx: Context, proposal: Proposal, touch: Touch) -> bool:
     """Whether main got a commit only after the proposal was planned."""
-    return shop.repository.resolve(touch.commit, proposal.base) is None
+    return ctx.repository.resolve(touch.commit, proposal.base) is None
 
 
 def propose(
-    shop: Workshop,
+    ctx: Context,
     snapshot: Snapshot,
     edit: Edit,
     environment: str,
@@ -185,98 +183,98 @@ def propose(
 
     Raises StaleBase when the branch is no longer at `replaces` (None: not there).
     """
-    commit = shop.repository.commit(snapshot, edit)
+    commit = ctx.repository.commit(snapshot, edit)
     there = replaces.there if replaces else None
-    return put(shop, replace(read(shop, environment, deployment, commit.id), there=there))
+    return put(ctx, replace(read(ctx, environment, deployment, commit.id), there=there))
 
 
-def put(shop: Workshop, proposal: Proposal) -> Proposal:
+def put(ctx: Context, proposal: Proposal) -> Proposal:
     """Move the branch to the proposal, after which nothing is queued. Raises StaleBase when it is
     not where it was seen.
 
     What was queued before is replaced there first: no crash brings something older back.
     """
     where = proposal.environment, proposal.deployment
-    if notes.find(shop.repository, Note.QUEUED, *where):
-        notes.put(shop.repository, Note.QUEUED, *where, proposal.commit)
-    wanted = shop.repository.commit_of(proposal.commit)
-    shop.repository.replace_branch(proposal.branch, wanted, proposal.there)
-    dequeue(shop, proposal)
+    if notes.find(ctx.repository, Note.QUEUED, *where):
+        notes.put(ctx.repository, Note.QUEUED, *where, proposal.commit)
+    wanted = ctx.repository.commit_of(proposal.commit)
+    ctx.repository.replace_branch(proposal.branch, wanted, proposal.there)
+    dequeue(ctx, proposal)
     return replace(proposal, there=proposal.commit, queued=False)
 
 
 def queue(
-    shop: Workshop, snapshot: Snapshot, edit: Edit, environment: str, deployment: str
+    ctx: Context, snapshot: Snapshot, edit: Edit, environment: str, deployment: str
 ) -> Proposal:
     """Keep `edit`, planned on main at `snapshot`, until the deployment's branch is ours to write.
     What was queued before is superseded by it."""
-    commit = shop.repository.commit(snapshot, edit)
-    notes.put(shop.repository, Note.QUEUED, environment, deployment, commit.id)
-    there = shop.repository.branch(branch(environment, deployment))
-    return replace(read(shop, environment, deployment, commit.id), there=there, queued=True)
+    commit = ctx.repository.commit(snapshot, edit)
+    notes.put(ctx.repository, Note.QUEUED, environment, deployment, commit.id)
+    there = ctx.repository.branch(branch(environment, deployment))
+    return replace(read(ctx, environment, deployment, commit.id), there=there, queued=True)
 
 
-def dequeue(shop: Workshop, proposal: Proposal) -> None:
+def dequeue(ctx: Context, proposal: Proposal) -> None:
     """Nothing is queued any more if that is this very proposal. Raises StaleBase."""
     where = proposal.environment, proposal.deployment
-    if notes.find(shop.repository, Note.QUEUED, *where) == proposal.commit:
-        notes.drop(shop.repository, Note.QUEUED, *where)
+    if notes.find(ctx.repository, Note.QUEUED, *where) == proposal.commit:
+        notes.drop(ctx.repository, Note.QUEUED, *where)
 
 
-def supersede(shop: Workshop, environment: str, deployment: str, delivered: Commit) -> None:
+def supersede(ctx: Context, environment: str, deployment: str, delivered: Commit) -> None:
     """Drop what is queued, unless it was asked after that delivery. Raises StaleBase."""
-    queued = notes.find(shop.repository, Note.QUEUED, environment, deployment)
-    if queued and shop.repository.resolve(delivered.id, queued) is None:
-        notes.drop(shop.repository, Note.QUEUED, environment, deployment)
+    queued = notes.find(ctx.repository, Note.QUEUED, environment, deployment)
+    if queued and ctx.repository.resolve(delivered.id, queued) is None:
+        notes.drop(ctx.repository, Note.QUEUED, environment, deployment)
 
 
-def give_up(shop: Workshop, proposal: Proposal, reason: str) -> Proposal:
+def give_up(ctx: Context, proposal: Proposal, reason: str) -> Proposal:
     """Note on the branch that the build has failed; its files stay as they are.
 
     Raises StaleBase when the branch has moved.
     """
     name = proposal.record.name if proposal.record else proposal.deployment
     message = messages.build_failed(name, proposal.environment, reason)
-    edit = Edit({}, {}, shop.message(message, shop.author), shop.author)
-    commit = shop.repository.commit(shop.repository.at(proposal.commit), edit)
-    given_up = read(shop, proposal.environment, proposal.deployment, commit.id)
-    return put(shop, replace(given_up, there=proposal.there))
+    edit = Edit({}, {}, ctx.message(message, ctx.author), ctx.author)
+    commit = ctx.repository.commit(ctx.repository.at(proposal.commit), edit)
+    given_up = read(ctx, proposal.environment, proposal.deployment, commit.id)
+    return put(ctx, replace(given_up, there=proposal.there))
 
 
-def withdraw(shop: Workshop, proposal: Proposal) -> None:
+def withdraw(ctx: Context, proposal: Proposal) -> None:
     """Delete the branch: its rollout was delivered or superseded. Raises StaleBase."""
-    require_unmoved(shop, proposal)
-    if proposal.there and shop.repository.branch(proposal.branch):
-        shop.repository.delete_branch(proposal.branch, proposal.there)
-    dequeue(shop, proposal)
+    require_unmoved(ctx, proposal)
+    if proposal.there and ctx.repository.branch(proposal.branch):
+        ctx.repository.delete_branch(proposal.branch, proposal.there)
+    dequeue(ctx, proposal)
 
 
-def require_unmoved(shop: Workshop, proposal: Proposal) -> None:
+def require_unmoved(ctx: Context, proposal: Proposal) -> None:
     """Raises StaleBase when the branch is neither where it was seen nor gone."""
-    if shop.repository.branch(proposal.branch) not in (None, proposal.there):
+    if ctx.repository.branch(proposal.branch) not in (None, proposal.there):
         raise StaleBase(f"{proposal.branch} has moved", retry=True)
 
 
-def withdrawn(shop: Workshop, proposal: Proposal | None) -> tuple[Update, ...]:
+def withdrawn(ctx: Context, proposal: Proposal | None) -> tuple[Update, ...]:
     """What a delivery moves along, so that nothing older is proposed behind it: what is queued goes
     and so does the branch. While that is under review it has but to be where it was: it goes after
     its pull request was told."""
     if proposal is None:
         return ()
     where = proposal.environment, proposal.deployment
-    queued = notes.removals(shop.repository, Note.QUEUED, *where)
+    queued = notes.removals(ctx.repository, Note.QUEUED, *where)
     if proposal.there is None:
         return queued
-    under_review = notes.find(shop.repository, Note.PROPOSED, *where) is not None
+    under_review = notes.find(ctx.repository, Note.PROPOSED, *where) is not None
     after = proposal.there if under_review else ""
     return (Update(proposal.branch, proposal.there, after), *queued)
 
 
-def read(shop: Workshop, environment: str, deployment: str, head: str) -> Proposal:
+def read(ctx: Context, environment: str, deployment: str, head: str) -> Proposal:
     """The proposal whose branch is, or was, at the commit `head`."""
-    top = shop.repository.commit_of(head)
+    top = ctx.repository.commit_of(head)
     failed = top.trailers.get(messages.BUILD_FAILED)
-    proposed = _parent(shop, top) if failed else top
+    proposed = _parent(ctx, top) if failed else top
     return Proposal(
         environment=environment,
         deployment=deployment,
@@ -285,19 +283,19 @@ def read(shop: Workshop, environment: str, deployment: str, head: str) -> Propos
         time=proposed.time,
         author=proposed.author.name,
         email=proposed.author.email,
-        record=_record(shop, head, f"{folder(environment, deployment)}/{RECORD}"),
+        record=_record(ctx, head, f"{folder(environment, deployment)}/{RECORD}"),
         failed=failed,
         trailers=proposed.trailers,
         there=head,
     )
 
 
-def _parent(shop: Workshop, commit: Commit) -> Commit:
-    return shop.repository.commit_of(commit.parents[0]) if commit.parents else commit
+def _parent(ctx: Context, commit: Commit) -> Commit:
+    return ctx.repository.commit_of(commit.parents[0]) if commit.parents else commit
 
 
-def _record(shop: Workshop, commit: str, path: str) -> Record | None:
-    content = shop.repository.at(commit).read(path)
+def _record(ctx: Context, commit: str, path: str) -> Record | None:
+    content = ctx.repository.at(commit).read(path)
     try:
         return records.read(content, path) if content is not None else None
     except RenderError:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitops_bridge.bridge import answers, notes, proposals, rejections
-from gitops_bridge.bridge.notes import Note
-from gitops_bridge.bridge.proposals import Progress, Proposal
-from gitops_bridge.bridge.waiting import look, queue_again, renewed, together
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
+from gitops_bridge.controller import answers, notes, proposals, rejections
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.notes import Note
+from gitops_bridge.controller.proposals import Progress, Proposal
+from gitops_bridge.controller.waiting import look, queue_again, renewed, together
 from gitops_bridge.desired import messages
 from gitops_bridge.errors import BridgeError, RequestError
 
@@ -26,61 +26,61 @@ class Step:
     is_problem: bool = False
 
 
-def reconcile(shop: Workshop, deployment: str | None, environment: str | None) -> Iterator[Step]:
+def reconcile(ctx: Context, deployment: str | None, environment: str | None) -> Iterator[Step]:
     """Look at the rollouts that wait, all or those of a deployment or environment. Raises
     RequestError for an environment that is not configured."""
-    by_name = {item.name: item for item in shop.config.environments}
+    by_name = {item.name: item for item in ctx.config.environments}
     if environment is not None and environment not in by_name:
         known = ", ".join(by_name)
         raise RequestError(f"there is no environment {environment!r}", hint=f"one of {known}")
-    shop.repository.fetch()
+    ctx.repository.fetch()
     for name in [environment] if environment else sorted(by_name):
         waiting = [
             proposal
-            for proposal in proposals.all_of(shop, name)
+            for proposal in proposals.all_of(ctx, name)
             if deployment in (None, proposal.deployment)
         ]
-        with together(shop, by_name[name], waiting):
+        with together(ctx, by_name[name], waiting):
             for proposal in waiting:
-                yield _step(shop, by_name[name], proposal)
+                yield _step(ctx, by_name[name], proposal)
 
 
-def release(shop: Workshop, deployment: str, environment: str | None) -> Progress | None:
+def release(ctx: Context, deployment: str, environment: str | None) -> Progress | None:
     """What people have rejected, proposed once more, or a rollout that waited and that a person's
     change holds back, put on top of that change; None when there is neither. Raises BridgeError."""
-    shop.repository.fetch()
-    for where in shop.config.environments:
+    ctx.repository.fetch()
+    for where in ctx.config.environments:
         if environment not in (None, where.name):
             continue
-        is_asked_again = _reconsidered(shop, where, deployment)
-        proposal = proposals.find(shop, where.name, deployment)
+        is_asked_again = _reconsidered(ctx, where, deployment)
+        proposal = proposals.find(ctx, where.name, deployment)
         if proposal is None:
             continue
-        progress = look(shop, where, proposal)
+        progress = look(ctx, where, proposal)
         if progress.hold:
-            return look(shop, where, renewed(shop, where, proposal))
+            return look(ctx, where, renewed(ctx, where, proposal))
         if progress.commit or is_asked_again:
             return progress
     return None
 
 
-def _reconsidered(shop: Workshop, environment: Environment, deployment: str) -> bool:
+def _reconsidered(ctx: Context, environment: Environment, deployment: str) -> bool:
     """Whether people had rejected something. It is queued again, unless something waits already,
     before its rejection is forgotten."""
-    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=False)
-    rejection = rejections.standing(shop, snapshot, environment.name, deployment)
+    snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=False)
+    rejection = rejections.standing(ctx, snapshot, environment.name, deployment)
     if rejection is None:
         return False
-    if proposals.find(shop, environment.name, deployment) is None:
-        queue_again(shop, environment, rejection.proposal)
-    notes.drop(shop.repository, Note.REJECTED, environment.name, deployment)
+    if proposals.find(ctx, environment.name, deployment) is None:
+        queue_again(ctx, environment, rejection.proposal)
+    notes.drop(ctx.repository, Note.REJECTED, environment.name, deployment)
     return True
 
 
-def _step(shop: Workshop, environment: Environment, proposal: Proposal) -> Step:
+def _step(ctx: Context, environment: Environment, proposal: Proposal) -> Step:
     where = (proposal.environment, proposal.deployment)
     try:
-        progress = look(shop, environment, proposal)
+        progress = look(ctx, environment, proposal)
     except BridgeError as error:
         return Step(*where, str(error), is_problem=True)
     left = progress.proposal

@@ -10,43 +10,43 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitops_bridge.actions import Action, Outcome, Request, State, Status
-from gitops_bridge.bridge import answers, notes, proposals
-from gitops_bridge.bridge.answers import UNSEEN
-from gitops_bridge.bridge.known import folder
-from gitops_bridge.bridge.listing import Wanted
-from gitops_bridge.bridge.notes import Note
-from gitops_bridge.bridge.proposals import Progress, Proposal
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
+from gitops_bridge.controller import answers, notes, proposals
+from gitops_bridge.controller.answers import UNSEEN
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.known import folder
+from gitops_bridge.controller.listing import Wanted
+from gitops_bridge.controller.notes import Note
+from gitops_bridge.controller.proposals import Progress, Proposal
 from gitops_bridge.desired import messages
 from gitops_bridge.errors import BridgeError
-from gitops_bridge.git import Glance
+from gitops_bridge.git import TreeReader
 
 if TYPE_CHECKING:
-    from gitops_bridge.bridge.reviews import Review
+    from gitops_bridge.controller.reviews import Review
 
 
-def answer(shop: Workshop, request: Request, environment: Environment) -> Outcome:
+def answer(ctx: Context, request: Request, environment: Environment) -> Outcome:
     """What an action wants to know that changes nothing. Raises BridgeError."""
     if request.action is Action.PLUGIN_START:
-        return plugin_start(shop)
+        return plugin_start(ctx)
     if request.action is Action.DEPLOYMENT_LIST:
-        return deployment_list(shop, environment)
+        return deployment_list(ctx, environment)
     if request.action is Action.PE_STATUS:
-        return pe_status(shop, request, environment)
-    return deployment_status(shop, request, environment)
+        return pe_status(ctx, request, environment)
+    return deployment_status(ctx, request, environment)
 
 
-def plugin_start(shop: Workshop) -> Outcome:
+def plugin_start(ctx: Context) -> Outcome:
     """Whether the first rollout would find what it needs: repository, folders, renderer."""
-    from gitops_bridge.bridge import environments  # late: only this answer renders
-    from gitops_bridge.bridge.sources import Reader
+    from gitops_bridge.controller import environments  # late: only this answer renders
+    from gitops_bridge.controller.sources import Reader
 
-    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
     reader = Reader(snapshot)
-    for environment in shop.config.environments:
-        environments.facts(reader, environment.name, shop.kustomize)
-    names = ", ".join(item.name for item in shop.config.environments)
+    for environment in ctx.config.environments:
+        environments.facts(reader, environment.name, ctx.kustomize)
+    names = ", ".join(item.name for item in ctx.config.environments)
     return Outcome(
         Status.PASSING,
         message=f"{snapshot.branch} at {snapshot.commit[:12]}; environments: {names}",
@@ -54,26 +54,26 @@ def plugin_start(shop: Workshop) -> Outcome:
     )
 
 
-def deployment_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
-    seen = _recent(shop)
+def deployment_status(ctx: Context, request: Request, environment: Environment) -> Outcome:
+    seen = _recent(ctx)
     identifier = request.deployment.id if request.deployment else ""
-    waiting = proposals.find(shop, environment.name, identifier)
-    progress = _looked_at(shop, environment, [waiting] if waiting else [])
-    seen = _after(shop, progress) or seen
-    models = shop.listing.models(seen, environment.name, [identifier])
+    waiting = proposals.find(ctx, environment.name, identifier)
+    progress = _looked_at(ctx, environment, [waiting] if waiting else [])
+    seen = _after(ctx, progress) or seen
+    models = ctx.listing.models(seen, environment.name, [identifier])
     main = _delivered(seen.commit, models.get(identifier))
     found = _with_waiting(main, identifier, progress.get(identifier))
-    return _with_rejection(shop, seen, environment, identifier, found)
+    return _with_rejection(ctx, seen, environment, identifier, found)
 
 
-def pe_status(shop: Workshop, request: Request, environment: Environment) -> Outcome:
+def pe_status(ctx: Context, request: Request, environment: Environment) -> Outcome:
     """The environment, and every deployment that DataRobot or Git knows in it."""
-    seen = _recent(shop)
-    waiting = proposals.all_of(shop, environment.name)
-    progress = _looked_at(shop, environment, waiting)
-    seen = _after(shop, progress) or seen
-    models = shop.listing.models(seen, environment.name, request.known_deployments)
-    rejected = notes.all_of(shop.repository, Note.REJECTED, environment.name)
+    seen = _recent(ctx)
+    waiting = proposals.all_of(ctx, environment.name)
+    progress = _looked_at(ctx, environment, waiting)
+    seen = _after(ctx, progress) or seen
+    models = ctx.listing.models(seen, environment.name, request.known_deployments)
+    rejected = notes.all_of(ctx.repository, Note.REJECTED, environment.name)
     listed = {
         identifier: _with_waiting(
             _delivered(seen.commit, models.get(identifier)), identifier, progress.get(identifier)
@@ -81,10 +81,8 @@ def pe_status(shop: Workshop, request: Request, environment: Environment) -> Out
         for identifier in dict.fromkeys(request.known_deployments)
     }
     for identifier in listed.keys() & rejected.keys():
-        listed[identifier] = _with_rejection(
-            shop, seen, environment, identifier, listed[identifier]
-        )
-    orphans = sorted(shop.listing.deployments(seen, environment.name).keys() - listed.keys())
+        listed[identifier] = _with_rejection(ctx, seen, environment, identifier, listed[identifier])
+    orphans = sorted(ctx.listing.deployments(seen, environment.name).keys() - listed.keys())
     said = f"Git at {seen.commit[:12]}; {UNSEEN}"
     if orphans and request.known_deployments:
         shown = ", ".join(orphans[:5]) + (", …" if len(orphans) > 5 else "")
@@ -97,11 +95,11 @@ def pe_status(shop: Workshop, request: Request, environment: Environment) -> Out
     return Outcome(Status.PASSING, message=said, commit=seen.commit, deployments=listed)
 
 
-def deployment_list(shop: Workshop, environment: Environment) -> Outcome:
+def deployment_list(ctx: Context, environment: Environment) -> Outcome:
     """What main holds and what waits to get there; no rollout takes a step."""
-    seen = _recent(shop)
-    models = shop.listing.models(seen, environment.name)
-    waiting = {item.deployment: item for item in proposals.all_of(shop, environment.name)}
+    seen = _recent(ctx)
+    models = ctx.listing.models(seen, environment.name)
+    waiting = {item.deployment: item for item in proposals.all_of(ctx, environment.name)}
     listed = {
         identifier: _with_waiting(
             _delivered(seen.commit, models.get(identifier)),
@@ -114,17 +112,17 @@ def deployment_list(shop: Workshop, environment: Environment) -> Outcome:
 
 
 def _with_rejection(
-    shop: Workshop, seen: Glance, environment: Environment, identifier: str, found: Outcome
+    ctx: Context, seen: TreeReader, environment: Environment, identifier: str, found: Outcome
 ) -> Outcome:
     """What people have turned down, beside what serves."""
-    if notes.find(shop.repository, Note.REJECTED, environment.name, identifier) is None:
+    if notes.find(ctx.repository, Note.REJECTED, environment.name, identifier) is None:
         return found
-    if proposals.find(shop, environment.name, identifier):
+    if proposals.find(ctx, environment.name, identifier):
         return found
-    from gitops_bridge.bridge import rejections  # late: there mostly is none
+    from gitops_bridge.controller import rejections  # late: there mostly is none
 
-    snapshot = shop.repository.at(seen.commit)
-    rejection = rejections.standing(shop, snapshot, environment.name, identifier)
+    snapshot = ctx.repository.at(seen.commit)
+    rejection = rejections.standing(ctx, snapshot, environment.name, identifier)
     if rejection is None:
         return found
     said = f"{rejection} ({answers.rejection_cure(identifier)})"
@@ -135,36 +133,38 @@ def _with_rejection(
 
 
 def _looked_at(
-    shop: Workshop, environment: Environment, waiting: Sequence[Proposal]
+    ctx: Context, environment: Environment, waiting: Sequence[Proposal]
 ) -> dict[str, Progress | BridgeError]:
     """Each waiting rollout a step further, within the time an action may take."""
     if not waiting:
         return {}
-    from gitops_bridge.bridge import waiting as steps  # late: one may need everything there is
+    from gitops_bridge.controller import waiting as steps  # late: one may need everything there is
 
-    until = shop.monotonic() + shop.config.actions.budget
+    until = ctx.monotonic() + ctx.config.actions.budget
     found: dict[str, Progress | BridgeError] = {}
-    with steps.together(shop, environment, waiting):
+    with steps.together(ctx, environment, waiting):
         for proposal in waiting:
-            if shop.monotonic() >= until:
+            if ctx.monotonic() >= until:
                 found[proposal.deployment] = Progress(proposal)
                 continue
             try:
-                found[proposal.deployment] = steps.look(shop, environment, proposal)
+                found[proposal.deployment] = steps.look(ctx, environment, proposal)
             except BridgeError as error:
                 found[proposal.deployment] = error
     return found
 
 
-def _recent(shop: Workshop) -> Glance:
-    return shop.repository.glance(
-        shop.config.repository.branch, fetch=True, max_age=shop.config.actions.status_age
+def _recent(ctx: Context) -> TreeReader:
+    return ctx.repository.tree_reader(
+        ctx.config.repository.branch, fetch=True, max_age=ctx.config.actions.status_age
     )
 
 
-def _after(shop: Workshop, progress: Mapping[str, Progress | BridgeError]) -> Glance | None:
+def _after(ctx: Context, progress: Mapping[str, Progress | BridgeError]) -> TreeReader | None:
     """The branch as it is after those steps; None when none was taken."""
-    return shop.repository.glance(shop.config.repository.branch, fetch=False) if progress else None
+    return (
+        ctx.repository.tree_reader(ctx.config.repository.branch, fetch=False) if progress else None
+    )
 
 
 def _delivered(commit: str, model: Wanted) -> Outcome:

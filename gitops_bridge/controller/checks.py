@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_bridge import documents
-from gitops_bridge.bridge import environments
-from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources
+from gitops_bridge.controller import environments
+from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources
 from gitops_bridge.desired import overlay, proof
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.reach import removed_overlays, too_many

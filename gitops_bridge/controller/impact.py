@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitops_bridge.bridge import checks, environments
-from gitops_bridge.bridge.known import folder
-from gitops_bridge.bridge.sources import Reader
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
+from gitops_bridge.controller import checks, environments
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.known import folder
+from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import overlay, proof
 from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError, RequestError
@@ -59,10 +59,10 @@ class _Edited:
         }
 
 
-def environment_of(shop: Workshop, edited: Path) -> Environment:
+def environment_of(ctx: Context, edited: Path) -> Environment:
     """The environment whose folder `edited` is. Raises RequestError when it is none."""
     parts = edited.resolve().parts
-    names = {item.name: item for item in shop.config.environments}
+    names = {item.name: item for item in ctx.config.environments}
     if len(parts) >= 3 and parts[-1] == "environment" and parts[-2] in names:
         return names[parts[-2]]
     raise RequestError(
@@ -71,14 +71,14 @@ def environment_of(shop: Workshop, edited: Path) -> Environment:
     )
 
 
-def impacts(shop: Workshop, environment: Environment, edited: Path) -> Iterator[Impact]:
+def impacts(ctx: Context, environment: Environment, edited: Path) -> Iterator[Impact]:
     """What the edited folder does to each deployment of the environment that it changes; first of
     all whether the folder itself still holds, for no rollout passes one that does not."""
-    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
+    snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
     home = environments.folder(environment.name)
     after = Reader(_Edited(snapshot, home, checks.Folder(edited).files("")))
     before = Reader(snapshot)
-    uncached = replace(shop.kustomize, cache=None)
+    uncached = replace(ctx.kustomize, cache=None)
     problems = environments.problems(after, environment.name, uncached, Targets())
     if problems:
         yield Impact(home, False, (), "; ".join(problems))
@@ -88,7 +88,7 @@ def impacts(shop: Workshop, environment: Environment, edited: Path) -> Iterator[
         for name, (kind, _) in found.items()
         if kind == "tree" and name != "environment"
     ]
-    yield from compared(before, after, folders, shop.kustomize)
+    yield from compared(before, after, folders, ctx.kustomize)
 
 
 def compared(

@@ -1,7 +1,7 @@
 """What a status needs of one commit, by the git program: many files in one question.
 
-`repository.glance` makes a Glance, `bridge.listing` reads from it. A process that does nothing else
-is spared the loading of libgit2 (tests/test_imports.py); who plans a commit takes a Snapshot.
+A process that only answers a status is spared the loading of libgit2 (tests/test_imports.py);
+whoever plans a commit takes a Snapshot.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gitops_bridge.git.remote import where
 from gitops_bridge.git.trees import split
 
 
-class Glance:
+class TreeReader:
     """The tree of `commit`."""
 
     def __init__(self, mirror: Mirror, commit: str) -> None:

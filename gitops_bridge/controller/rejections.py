@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gitops_bridge.bridge import notes, proposals
-from gitops_bridge.bridge.known import folder, known
-from gitops_bridge.bridge.notes import Note
-from gitops_bridge.bridge.proposals import Proposal
-from gitops_bridge.bridge.workshop import Workshop
+from gitops_bridge.controller import notes, proposals
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.known import folder, known
+from gitops_bridge.controller.notes import Note
+from gitops_bridge.controller.proposals import Proposal
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.rollout import Known
 from gitops_bridge.git import Snapshot
 
 if TYPE_CHECKING:
-    from gitops_bridge.bridge.policy import Ready
+    from gitops_bridge.controller.policy import Ready
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Rejection:
         return f"{what} was rejected by {self.by} in {self.url}{why}"
 
 
-def find_rejection(shop: Workshop, environment: str, deployment: str) -> Rejection | None:
+def find_rejection(ctx: Context, environment: str, deployment: str) -> Rejection | None:
     """The last rejection of a deployment's proposal, whether or not it still stands."""
-    commit = notes.find(shop.repository, Note.REJECTED, environment, deployment)
+    commit = notes.find(ctx.repository, Note.REJECTED, environment, deployment)
     if commit is None:
         return None
-    note = shop.repository.commit_of(commit)
+    note = ctx.repository.commit_of(commit)
     if not note.parents:
         return None
     return Rejection(
-        proposals.read(shop, environment, deployment, note.parents[0]),
+        proposals.read(ctx, environment, deployment, note.parents[0]),
         note.trailers.get(messages.REJECTED_BY, "somebody"),
         note.trailers.get(messages.REJECTED_BECAUSE),
         note.trailers.get(messages.PULL_REQUEST, ""),
@@ -53,23 +53,23 @@ def find_rejection(shop: Workshop, environment: str, deployment: str) -> Rejecti
 
 
 def standing(
-    shop: Workshop, snapshot: Snapshot, environment: str, deployment: str
+    ctx: Context, snapshot: Snapshot, environment: str, deployment: str
 ) -> Rejection | None:
     """The rejection, if nothing was delivered since."""
-    rejection = find_rejection(shop, environment, deployment)
+    rejection = find_rejection(ctx, environment, deployment)
     if rejection is None:
         return None
     home = folder(environment, deployment)
-    found = known(shop.repository, snapshot, home, deployment)
-    return None if _superseded(shop, rejection.proposal, found) else rejection
+    found = known(ctx.repository, snapshot, home, deployment)
+    return None if _superseded(ctx, rejection.proposal, found) else rejection
 
 
-def covers(shop: Workshop, proposal: Proposal, ready: Ready) -> bool:
+def covers(ctx: Context, proposal: Proposal, ready: Ready) -> bool:
     """Whether the change is the same as that proposal, so that what people say of one counts for
     the other."""
     same = proposal.asks(ready.planned.rollout)
-    return same and not _superseded(shop, proposal, ready.look.known)
+    return same and not _superseded(ctx, proposal, ready.look.known)
 
 
-def _superseded(shop: Workshop, proposal: Proposal, found: Known) -> bool:
-    return found.last is not None and proposals.since(shop, proposal, found.last)
+def _superseded(ctx: Context, proposal: Proposal, found: Known) -> bool:
+    return found.last is not None and proposals.since(ctx, proposal, found.last)

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitops_bridge.bridge import builds, gate, proposals
-from gitops_bridge.bridge.policy import PATIENCE, Ready
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment, Gate
+from gitops_bridge.controller import builds, gate, proposals
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.policy import PATIENCE, Ready
 from gitops_bridge.desired import comparison, pull_request
 from gitops_bridge.desired.dockerfile import BASE_DIGEST_LABEL, BASE_NAME_LABEL, SHA256_LABEL
 from gitops_bridge.desired.effect import effect
@@ -25,14 +25,14 @@ _NO_HTML = frozenset({"bitbucket-cloud", "bitbucket-server"})
 
 
 def proposal(
-    shop: Workshop, environment: Environment, waiting: proposals.Proposal, ready: Ready
+    ctx: Context, environment: Environment, waiting: proposals.Proposal, ready: Ready
 ) -> tuple[Proposal, str | None]:
     """The pull request as it shall be for a proposal, and a warning when the team's own template
     could not be used. Raises ConfigError for a secret that is not there."""
     from gitops_bridge.forge import Proposal  # late: it loads the HTTP library
 
-    forge = shop.forge()
-    subject = _subject(shop, environment, waiting, ready)
+    forge = ctx.forge()
+    subject = _subject(ctx, environment, waiting, ready)
     template, warning = _template(ready.snapshot), None
     limits, fold = forge.limits, forge.provider not in _NO_HTML
 
@@ -49,11 +49,11 @@ def proposal(
         text = composed(template)
     except ConfigError as error:
         text, warning = composed(None), error.message
-    settings = shop.config.pull_request
+    settings = ctx.config.pull_request
     labels = (*settings.labels, *text.labels) if "labels" in forge.features else ()
     return Proposal(
         branch=waiting.branch,
-        base=shop.config.repository.branch,
+        base=ctx.config.repository.branch,
         title=text.title,
         body=text.body,
         labels=labels,
@@ -70,7 +70,7 @@ def _template(snapshot: Snapshot) -> str | None:
 
 
 def _subject(
-    shop: Workshop, environment: Environment, waiting: proposals.Proposal, ready: Ready
+    ctx: Context, environment: Environment, waiting: proposals.Proposal, ready: Ready
 ) -> Subject:
     planned = ready.planned
     rollout = planned.rollout
@@ -78,7 +78,7 @@ def _subject(
     challenger = comparison.of_record(rollout.after)
     facts = comparison.DeploymentFacts()
     try:
-        client = shop.datarobot(PATIENCE)
+        client = ctx.datarobot(PATIENCE)
         if client:
             package = rollout.after.model.package if rollout.after else None
             told = client.facts(
@@ -97,9 +97,9 @@ def _subject(
         rollout=rollout,
         deployment=waiting.deployment,
         environment=environment.name,
-        base=shop.config.repository.branch,
+        base=ctx.config.repository.branch,
         effect=effect(planned.manifests_before, planned.manifests_after),
-        build=_build(shop, ready),
+        build=_build(ctx, ready),
         champion=champion,
         challenger=challenger,
         facts=facts,
@@ -107,20 +107,20 @@ def _subject(
     )
 
 
-def _build(shop: Workshop, ready: Ready) -> Build | None:
+def _build(ctx: Context, ready: Ready) -> Build | None:
     after, look = ready.planned.rollout.after, ready.look
     if after is None:
         return None
-    gated = shop.config.build.gate is Gate.REGISTRY
+    gated = ctx.config.build.gate is Gate.REGISTRY
     image = look.image or (gate.parsed(after.image) if gated else None)
-    labels = gate.labels(shop, image) if gated and image else {}
+    labels = gate.labels(ctx, image) if gated and image else {}
     build = look.build
     stated = build.builder.checksum(build.package_id) if build else None
     base = "@".join(labels[key] for key in (BASE_NAME_LABEL, BASE_DIGEST_LABEL) if labels.get(key))
     return Build(
         image=after.image,
         digest=image.digest if image else None,
-        job=builds.standing(shop, build) if build else None,
+        job=builds.standing(ctx, build) if build else None,
         checksum=labels.get(SHA256_LABEL) or stated,
         base=base or None,
         gated=gated,

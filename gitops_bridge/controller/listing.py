@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import RECORD
 from gitops_bridge.errors import BridgeError, ConfigError
-from gitops_bridge.git import Glance
+from gitops_bridge.git import TreeReader
 
 Wanted = str | BridgeError | None
 """The model's id; an error when the record cannot be read; None when there is none."""
@@ -27,30 +27,30 @@ class Listing:
         self._models: dict[str, Mapping[str, tuple[str, Wanted]]] = {}
         """Environment -> deployment -> the id of its folder, and what that wants."""
 
-    def deployments(self, glance: Glance, environment: str) -> Mapping[str, str]:
+    def deployments(self, tree_reader: TreeReader, environment: str) -> Mapping[str, str]:
         """The deployments in the environment's folder, with the ids of theirs.
 
         Raises ConfigError when the repository was never set up for the environment.
         """
         commit, found = self._folders.get(environment, ("", {}))
-        if commit != glance.commit:
-            found = glance.folders(f"overlays/{environment}")
+        if commit != tree_reader.commit:
+            found = tree_reader.folders(f"overlays/{environment}")
             if not found:
                 raise never_set_up(environment)
             found.pop("environment", None)
-            self._folders[environment] = (glance.commit, found)
+            self._folders[environment] = (tree_reader.commit, found)
         return found
 
     def models(
-        self, glance: Glance, environment: str, some: Iterable[str] | None = None
+        self, tree_reader: TreeReader, environment: str, some: Iterable[str] | None = None
     ) -> dict[str, Wanted]:
         """What Git wants of some of the deployments, or of all; those not there are left out."""
-        there = self.deployments(glance, environment)
+        there = self.deployments(tree_reader, environment)
         asked = {name: there[name] for name in (there if some is None else some) if name in there}
         known = self._models.get(environment, {})
         news = {name: it for name, it in asked.items() if known.get(name, ("",))[0] != it}
         if news:
-            contents = glance.read(news.values(), RECORD)
+            contents = tree_reader.read(news.values(), RECORD)
             fresh = {
                 name: (it, _wanted(contents.get(it), f"overlays/{environment}/{name}/{RECORD}"))
                 for name, it in news.items()

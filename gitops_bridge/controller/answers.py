@@ -14,7 +14,7 @@ from gitops_bridge.desired import messages
 from gitops_bridge.desired.rollout import Hold
 
 if TYPE_CHECKING:
-    from gitops_bridge.bridge.reviews import Review
+    from gitops_bridge.controller.reviews import Review
 
 UNSEEN = "no cluster is configured, so whether it runs is not seen"
 

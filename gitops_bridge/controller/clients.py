@@ -1,7 +1,7 @@
 """Clients of the registry, of DataRobot and of the forge, and the signer of commits, from their
 sections of the configuration.
 
-`workshop` keeps what is made here. The neighbours cost an import of the HTTP library, so they are
+`context` keeps what is made here. The neighbours cost an import of the HTTP library, so they are
 loaded with the first call: an action that asks none does not pay for them.
 """
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitops_bridge import config
-from gitops_bridge.bridge.secrets import secret
+from gitops_bridge.controller.secrets import secret
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Sign, gpg_signer, ssh_signer
 
 if TYPE_CHECKING:
-    from gitops_bridge.bridge.pulls import Pulls
+    from gitops_bridge.controller.pulls import Pulls
     from gitops_bridge.datarobot import DataRobot
     from gitops_bridge.forge import Forge
     from gitops_bridge.registry.client import Registry
@@ -139,7 +139,7 @@ def pulls(forge: Callable[[], Forge], folder: Path) -> Callable[[], Pulls]:
 
     @cache
     def memory() -> Pulls:
-        from gitops_bridge.bridge.pulls import Pulls
+        from gitops_bridge.controller.pulls import Pulls
 
         return Pulls(forge, folder)
 

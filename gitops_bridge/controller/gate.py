@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gitops_bridge.bridge.builds import Build
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Gate
+from gitops_bridge.controller.builds import Build
+from gitops_bridge.controller.context import Context
 from gitops_bridge.desired.build import short
 from gitops_bridge.desired.jobs import KEY_LABEL
 from gitops_bridge.desired.overlay import Image
@@ -24,55 +24,55 @@ _REFERENCE = re.compile(
 )
 
 
-def is_open(shop: Workshop, image: Image) -> bool:
+def is_open(ctx: Context, image: Image) -> bool:
     """Whether a rollout of the image may be delivered."""
-    return shop.config.build.gate is Gate.NONE or image.digest is not None
+    return ctx.config.build.gate is Gate.NONE or image.digest is not None
 
 
-def pinned(shop: Workshop, build: Build, serving: Record | None) -> Image:
+def pinned(ctx: Context, build: Build, serving: Record | None) -> Image:
     """The image to deliver: with its digest when the registry has it, else by its tag alone.
 
     What serves already from the same tag keeps its digest as long as the registry has that one, so
     that a change of settings never swaps the image. Raises RegistryError when the registry cannot
     be asked or what it has is made of something else.
     """
-    if shop.config.build.gate is Gate.NONE:
+    if ctx.config.build.gate is Gate.NONE:
         return build.image
     held = parsed(serving.image) if serving else None
-    if held and held.digest and replace(held, digest=None) == build.image and present(shop, held):
+    if held and held.digest and replace(held, digest=None) == build.image and present(ctx, held):
         return held
-    digest = shop.registry(build.builder.registry).digest(str(build.image))
+    digest = ctx.registry(build.builder.registry).digest(str(build.image))
     if digest is None:
         return build.image
     found = replace(build.image, digest=digest)
-    _made_of(shop, found, build.key)
+    _made_of(ctx, found, build.key)
     return found
 
 
-def present(shop: Workshop, image: Image) -> bool:
+def present(ctx: Context, image: Image) -> bool:
     """Whether the registry has the image, by its digest where it has one."""
-    return shop.registry(image.repository.split("/", 1)[0]).digest(str(image)) is not None
+    return ctx.registry(image.repository.split("/", 1)[0]).digest(str(image)) is not None
 
 
-def labels(shop: Workshop, image: Image) -> Mapping[str, str]:
+def labels(ctx: Context, image: Image) -> Mapping[str, str]:
     """What an image says it is made of, for people: nothing without a digest or an answer."""
     if image.digest is None:
         return {}
-    registry = shop.registry(image.repository.split("/", 1)[0])
+    registry = ctx.registry(image.repository.split("/", 1)[0])
     try:
         return registry.labels(f"{image.repository}@{image.digest}")
     except RegistryError:
         return {}
 
 
-def found_again(shop: Workshop, image: Image) -> Image | None:
+def found_again(ctx: Context, image: Image) -> Image | None:
     """What can be delivered in the place of an image that was delivered once: itself, or what was
     built anew under its tag; None when the registry has neither. Raises RegistryError."""
-    if shop.config.build.gate is Gate.NONE:
+    if ctx.config.build.gate is Gate.NONE:
         return image
-    if image.digest and present(shop, image):
+    if image.digest and present(ctx, image):
         return image
-    registry = shop.registry(image.repository.split("/", 1)[0])
+    registry = ctx.registry(image.repository.split("/", 1)[0])
     digest = registry.digest(str(replace(image, digest=None)))
     if digest is None:
         return None
@@ -87,9 +87,9 @@ def parsed(reference: str) -> Image | None:
     return Image(found["repository"], found["tag"], found["digest"]) if found else None
 
 
-def _made_of(shop: Workshop, image: Image, key: str) -> None:
+def _made_of(ctx: Context, image: Image, key: str) -> None:
     by_digest = f"{image.repository}@{image.digest}"
-    label = shop.registry(image.repository.split("/", 1)[0]).labels(by_digest).get(KEY_LABEL)
+    label = ctx.registry(image.repository.split("/", 1)[0]).labels(by_digest).get(KEY_LABEL)
     if label != key:
         raise RegistryError(
             f"{image} is not what it should be made of: its label {KEY_LABEL} is "

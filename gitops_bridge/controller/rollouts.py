@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gitops_bridge.actions import Action, Request
-from gitops_bridge.bridge import builds, environments, gate, proposals
-from gitops_bridge.bridge.builds import Build
-from gitops_bridge.bridge.known import asking_newest, folder, known
-from gitops_bridge.bridge.proposals import Proposal
-from gitops_bridge.bridge.sources import Reader, Sources
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
+from gitops_bridge.controller import builds, environments, gate, proposals
+from gitops_bridge.controller.builds import Build
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.known import asking_newest, folder, known
+from gitops_bridge.controller.proposals import Proposal
+from gitops_bridge.controller.sources import Reader, Sources
 from gitops_bridge.desired import messages, overlay, proof
 from gitops_bridge.desired.reach import refuse_reach
 from gitops_bridge.desired.record import Record
@@ -62,7 +62,7 @@ class Plan(Protocol):
 
 
 def planner(
-    shop: Workshop,
+    ctx: Context,
     request: Request,
     environment: Environment,
     restarts: int | None = None,
@@ -83,26 +83,26 @@ def planner(
     def plan(snapshot: Snapshot, found: Known | None = None) -> Look:
         reader = Reader(snapshot)
         if found:
-            facts = _facts(shop, request, environment, reader)
+            facts = _facts(ctx, request, environment, reader)
         else:
-            with asking_newest(shop.repository, snapshot, home) as newest:
-                facts = _facts(shop, request, environment, reader)
-                found = known(shop.repository, snapshot, home, deployment.id, newest)
+            with asking_newest(ctx.repository, snapshot, home) as newest:
+                facts = _facts(ctx, request, environment, reader)
+                found = known(ctx.repository, snapshot, home, deployment.id, newest)
         record = found.record()
         if not restart_to:
             restart_to.append((record.restarts if record else 0) + 1)
-        waiting = proposals.find(shop, environment.name, deployment.id)
-        if waiting and not (found.last and proposals.since(shop, waiting, found.last)):
+        waiting = proposals.find(ctx, environment.name, deployment.id)
+        if waiting and not (found.last and proposals.since(ctx, waiting, found.last)):
             found = replace(found, proposed=True)
         if not resolved:
             seen = [item.model for item in (record, waiting and waiting.record) if item]
-            resolved.append(builds.with_package(shop, request, seen))
-        wanted = _wanted(shop, resolved[0], environment, facts, record)
+            resolved.append(builds.with_package(ctx, request, seen))
+        wanted = _wanted(ctx, resolved[0], environment, facts, record)
         decision = decide(resolved[0], found, wanted.image, wanted.component, restart_to[0])
         if not isinstance(decision, Rollout):
             return Look(decision, found, wanted.build, wanted.image, waiting)
         message = messages.commit(decision, deployment.id, environment.name)
-        planned = prove(shop, reader, home, found, decision, message, wanted.guards)
+        planned = prove(ctx, reader, home, found, decision, message, wanted.guards)
         return Look(planned, found, wanted.build, wanted.image, waiting)
 
     return plan
@@ -117,17 +117,17 @@ class _Wanted:
 
 
 def _facts(
-    shop: Workshop, request: Request, environment: Environment, reader: Reader
+    ctx: Context, request: Request, environment: Environment, reader: Reader
 ) -> environments.Facts | None:
     """What a rollout needs of its environment; a stop needs nothing."""
     if request.action is Action.DEPLOYMENT_STOP:
         environments.require(reader.tree, environment.name)
         return None
-    return environments.facts(reader, environment.name, shop.kustomize)
+    return environments.facts(reader, environment.name, ctx.kustomize)
 
 
 def _wanted(
-    shop: Workshop,
+    ctx: Context,
     request: Request,
     environment: Environment,
     facts: environments.Facts | None,
@@ -137,7 +137,7 @@ def _wanted(
     if facts is None or deployment is None or model is None:
         return _Wanted(None, lambda _: "", {})
     build = builds.wanted(environment.name, facts.builder, model)
-    image = gate.pinned(shop, build, serving)
+    image = gate.pinned(ctx, build, serving)
 
     def component(restarts: int) -> str:
         return overlay.component(
@@ -155,7 +155,7 @@ def _wanted(
 
 
 def prove(
-    shop: Workshop,
+    ctx: Context,
     reader: Reader,
     home: str,
     found: Known,
@@ -170,7 +170,7 @@ def prove(
     files = {path: content for path, content in after.items() if content is not None}
     old = _readable(reader, home, found.files) if found.present else None
     new = reader.sources(home, files) if files else None
-    with _rendering(shop, old, home) as before, _rendering(shop, new, home) as following:
+    with _rendering(ctx, old, home) as before, _rendering(ctx, new, home) as following:
         rendered_after = following()
         rendered_before = _or_nothing(before)
     deployment = home.rpartition("/")[2]
@@ -190,12 +190,12 @@ def prove(
     roots = new.roots if new else {}
     changes = {f"{home}/{path}": content for path, content in rollout.files.items()}
     changes = changes if files else {home: None}
-    refuse_reach(changes, home, shop.config.limits.removals)
-    author = by or shop.author
+    refuse_reach(changes, home, ctx.config.limits.removals)
+    author = by or ctx.author
     edit = Edit(
         changes=changes,
         guards={**guards, **roots, home: reader.tree.id(home)},
-        message=shop.message(message, author),
+        message=ctx.message(message, author),
         author=author,
     )
     same = files == dict(found.files)
@@ -211,13 +211,13 @@ def _readable(reader: Reader, home: str, files: Mapping[str, bytes]) -> Sources 
 
 @contextmanager
 def _rendering(
-    shop: Workshop, used: Sources | None, home: str
+    ctx: Context, used: Sources | None, home: str
 ) -> Iterator[Callable[[], list[proof.Manifest]]]:
     """kustomize at work beside the block; what the block gets waits for the manifests."""
     if used is None:
         yield list
         return
-    with shop.kustomize.building(used.files, home) as rendered:
+    with ctx.kustomize.building(used.files, home) as rendered:
         yield lambda: proof.manifests(rendered(), home)
 
 

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitops_bridge.actions import is_id, shown
-from gitops_bridge.bridge import builds, environments, gate, reviews
-from gitops_bridge.bridge.known import folder, known, look, seen, vouched_for
-from gitops_bridge.bridge.policy import Ready, reviewed
-from gitops_bridge.bridge.reviews import Review
-from gitops_bridge.bridge.rollouts import Look, Plan, Planned, prove
-from gitops_bridge.bridge.sources import Reader
-from gitops_bridge.bridge.workshop import Workshop
 from gitops_bridge.config import Environment
+from gitops_bridge.controller import builds, environments, gate, reviews
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.known import folder, known, look, seen, vouched_for
+from gitops_bridge.controller.policy import Ready, reviewed
+from gitops_bridge.controller.reviews import Review
+from gitops_bridge.controller.rollouts import Look, Plan, Planned, prove
+from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.history import told
 from gitops_bridge.desired.record import Record
@@ -39,11 +39,11 @@ class Entry:
     ours: bool
 
 
-def find(shop: Workshop, snapshot: Snapshot, deployment: str, named: str | None) -> Environment:
+def find(ctx: Context, snapshot: Snapshot, deployment: str, named: str | None) -> Environment:
     """The environment a deployment is in, or was last. Raises RequestError when that is unclear."""
-    named_so = [item for item in shop.config.environments if named in (None, item.name)]
+    named_so = [item for item in ctx.config.environments if named in (None, item.name)]
     if not named_so:
-        known_names = ", ".join(item.name for item in shop.config.environments)
+        known_names = ", ".join(item.name for item in ctx.config.environments)
         raise RequestError(f"there is no environment {named!r}", hint=f"one of {known_names}")
     if not is_id(deployment):
         raise _unknown(deployment)
@@ -51,7 +51,7 @@ def find(shop: Workshop, snapshot: Snapshot, deployment: str, named: str | None)
     homes = homes or [
         item
         for item in named_so
-        if next(iter(shop.repository.log(snapshot.commit, folder(item.name, deployment))), None)
+        if next(iter(ctx.repository.log(snapshot.commit, folder(item.name, deployment))), None)
     ]
     if len(homes) == 1:
         return homes[0]
@@ -67,11 +67,11 @@ def _unknown(deployment: str) -> RequestError:
     )
 
 
-def history(shop: Workshop, deployment: str, environment: str | None) -> Iterator[Entry]:
+def history(ctx: Context, deployment: str, environment: str | None) -> Iterator[Entry]:
     """The commits that changed what a deployment runs, newest first."""
-    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
-    home = folder(find(shop, snapshot, deployment, environment).name, deployment)
-    yield from entries(shop.repository, snapshot.commit, home)
+    snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
+    home = folder(find(ctx, snapshot, deployment, environment).name, deployment)
+    yield from entries(ctx.repository, snapshot.commit, home)
 
 
 def entries(repository: Repository, commit: str, home: str) -> Iterator[Entry]:
@@ -93,35 +93,35 @@ def entries(repository: Repository, commit: str, home: str) -> Iterator[Entry]:
 
 
 def rollback(
-    shop: Workshop, deployment: str, environment: str | None, to: str | None, by: Signature
+    ctx: Context, deployment: str, environment: str | None, to: str | None, by: Signature
 ) -> Callable[[Snapshot], Planned]:
     """The planning of a rollback to the state of commit `to`, or to the model before this one."""
 
     def plan(snapshot: Snapshot) -> Planned:
-        where = find(shop, snapshot, deployment, environment)
+        where = find(ctx, snapshot, deployment, environment)
         home = folder(where.name, deployment)
-        found = known(shop.repository, snapshot, home, deployment)
-        source = _resolved(shop, snapshot, to) if to else _earlier(shop, snapshot, home, found)
-        return _rolled_back(shop, snapshot, where, deployment, source, by, found)
+        found = known(ctx.repository, snapshot, home, deployment)
+        source = _resolved(ctx, snapshot, to) if to else _earlier(ctx, snapshot, home, found)
+        return _rolled_back(ctx, snapshot, where, deployment, source, by, found)
 
     return plan
 
 
 def rollback_plan(
-    shop: Workshop, environment: Environment, deployment: str, source: str, by: Signature
+    ctx: Context, environment: Environment, deployment: str, source: str, by: Signature
 ) -> Plan:
     """The planning of a rollback that was proposed before, to be looked at again."""
 
     def plan(snapshot: Snapshot, found: Known | None = None) -> Look:
         home = folder(environment.name, deployment)
-        found = found or known(shop.repository, snapshot, home, deployment)
-        return Look(_rolled_back(shop, snapshot, environment, deployment, source, by, found), found)
+        found = found or known(ctx.repository, snapshot, home, deployment)
+        return Look(_rolled_back(ctx, snapshot, environment, deployment, source, by, found), found)
 
     return plan
 
 
 def _rolled_back(
-    shop: Workshop,
+    ctx: Context,
     snapshot: Snapshot,
     where: Environment,
     deployment: str,
@@ -130,22 +130,22 @@ def _rolled_back(
     found: Known,
 ) -> Planned:
     home = folder(where.name, deployment)
-    earlier = shop.repository.at(source).files(f"{home}/model")
+    earlier = ctx.repository.at(source).files(f"{home}/model")
     if not earlier:
         raise RequestError(
             f"{deployment} was not there at {source[:12]}",
             hint=f"gitops-bridge history {deployment} lists where it was",
         )
     files = found.rewritten({f"{MODEL}{path}": content for path, content in earlier.items()})
-    files = _obtainable(shop, files, deployment, source)
+    files = _obtainable(ctx, files, deployment, source)
     after = _record(files)
     rollout = Rollout(Change.ROLLBACK, files, found.record(), after)
     message = messages.restored(Change.ROLLBACK, deployment, where.name, after, source)
-    return prove(shop, Reader(snapshot), home, found, rollout, message, {}, by)
+    return prove(ctx, Reader(snapshot), home, found, rollout, message, {}, by)
 
 
 def _obtainable(
-    shop: Workshop, files: Mapping[str, bytes | None], deployment: str, source: str
+    ctx: Context, files: Mapping[str, bytes | None], deployment: str, source: str
 ) -> dict[str, bytes | None]:
     """The files of an earlier state, with the digest that the registry has for their image now.
     Raises RegistryError when it has none: what no node can pull is not delivered."""
@@ -153,7 +153,7 @@ def _obtainable(
     image = gate.parsed(record.image) if record else None
     if image is None:
         return dict(files)
-    there = gate.found_again(shop, image)
+    there = gate.found_again(ctx, image)
     if there is None:
         raise RegistryError(
             f"{image} is no longer in the registry, so nothing was committed",
@@ -175,18 +175,18 @@ def _record(files: Mapping[str, bytes | None]) -> Record | None:
     return Known({path: item for path, item in files.items() if item is not None}).record()
 
 
-def rebuild(shop: Workshop, deployment: str, environment: str | None, to: str | None) -> str:
+def rebuild(ctx: Context, deployment: str, environment: str | None, to: str | None) -> str:
     """Have the image of an earlier state built once more: the path of the Job on `builds`.
 
     Raises RequestError when the environment would build another image by now.
     """
-    snapshot = shop.repository.snapshot(shop.config.repository.branch, fetch=True)
-    where = find(shop, snapshot, deployment, environment)
+    snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
+    where = find(ctx, snapshot, deployment, environment)
     home = folder(where.name, deployment)
-    found = known(shop.repository, snapshot, home, deployment)
-    source = _resolved(shop, snapshot, to) if to else _earlier(shop, snapshot, home, found)
-    record = Known(shop.repository.at(source).files(home)).record()
-    facts = environments.facts(Reader(snapshot), where.name, shop.kustomize)
+    found = known(ctx.repository, snapshot, home, deployment)
+    source = _resolved(ctx, snapshot, to) if to else _earlier(ctx, snapshot, home, found)
+    record = Known(ctx.repository.at(source).files(home)).record()
+    facts = environments.facts(Reader(snapshot), where.name, ctx.kustomize)
     build = builds.wanted(where.name, facts.builder, record.model) if record else None
     if record is None or build is None or record.image.partition("@")[0] != str(build.image):
         raise RequestError(
@@ -194,30 +194,30 @@ def rebuild(shop: Workshop, deployment: str, environment: str | None, to: str | 
             "its record is gone, or the environment builds other images by now",
             hint="replace the model by that one in DataRobot",
         )
-    return builds.order(shop, build, again=True)
+    return builds.order(ctx, build, again=True)
 
 
 def release(
-    shop: Workshop, deployment: str, environment: str | None
+    ctx: Context, deployment: str, environment: str | None
 ) -> Callable[[Snapshot], Planned]:
     """The planning of DataRobot's last delivery put back over what a person committed since."""
 
     def plan(snapshot: Snapshot) -> Planned:
-        where = find(shop, snapshot, deployment, environment)
+        where = find(ctx, snapshot, deployment, environment)
         home = folder(where.name, deployment)
-        found = known(shop.repository, snapshot, home, deployment)
+        found = known(ctx.repository, snapshot, home, deployment)
         word = found.last_word
         if word is None or found.moved is None:
             raise RequestError(
                 f"nothing is held: {deployment} is as it was last delivered",
                 hint=f"gitops-bridge history {deployment} tells its rollouts",
             )
-        delivered = shop.repository.at(word.commit).files(home) if word.record else {}
-        files = _obtainable(shop, _released(found, delivered), deployment, word.commit)
+        delivered = ctx.repository.at(word.commit).files(home) if word.record else {}
+        files = _obtainable(ctx, _released(found, delivered), deployment, word.commit)
         record = Known(delivered).record()
         rollout = Rollout(Change.RELEASE, files, found.record(), record)
         message = messages.restored(Change.RELEASE, deployment, where.name, record, word.commit)
-        return prove(shop, Reader(snapshot), home, found, rollout, message, {})
+        return prove(ctx, Reader(snapshot), home, found, rollout, message, {})
 
     return plan
 
@@ -238,31 +238,31 @@ def _released(found: Known, delivered: Mapping[str, bytes]) -> dict[str, bytes |
     return files
 
 
-def carried_out(shop: Workshop, plan: Callable[[Snapshot], Planned]) -> Commit | Review:
+def carried_out(ctx: Context, plan: Callable[[Snapshot], Planned]) -> Commit | Review:
     """Deliver what `plan` makes of each fresh snapshot, or have it reviewed, as the policy wants.
     Raises BridgeError when it cannot be."""
-    is_reviewed = reviewed(shop)
+    is_reviewed = reviewed(ctx)
 
     def edit(snapshot: Snapshot) -> Edit | Ready | BridgeError:
         planned = plan(snapshot)
         if planned.changes_nothing or not is_reviewed(planned):
             return planned.edit
         deployment = planned.home.rpartition("/")[2]
-        found = known(shop.repository, snapshot, planned.home, deployment)
+        found = known(ctx.repository, snapshot, planned.home, deployment)
         return Ready(snapshot, planned, Look(planned, found))
 
-    result = shop.repository.deliver(shop.config.repository.branch, edit)
+    result = ctx.repository.deliver(ctx.config.repository.branch, edit)
     if isinstance(result, Commit):
         return result
     if isinstance(result, Ready):
         _, name, deployment = result.planned.home.split("/")
-        where = next(item for item in shop.config.environments if item.name == name)
-        return reviews.submit(shop, where, deployment, result)
+        where = next(item for item in ctx.config.environments if item.name == name)
+        return reviews.submit(ctx, where, deployment, result)
     raise RequestError("nothing to do: Git holds this already", hint="gitops-bridge history")
 
 
-def _resolved(shop: Workshop, snapshot: Snapshot, to: str) -> str:
-    commit = shop.repository.resolve(to, snapshot.commit)
+def _resolved(ctx: Context, snapshot: Snapshot, to: str) -> str:
+    commit = ctx.repository.resolve(to, snapshot.commit)
     if commit is None:
         raise RequestError(
             f"{to!r} is no commit on {snapshot.branch}", hint="an id from gitops-bridge history"
@@ -270,10 +270,10 @@ def _resolved(shop: Workshop, snapshot: Snapshot, to: str) -> str:
     return commit
 
 
-def _earlier(shop: Workshop, snapshot: Snapshot, home: str, found: Known) -> str:
+def _earlier(ctx: Context, snapshot: Snapshot, home: str, found: Known) -> str:
     """The newest commit at which another model served."""
     now = found.record()
-    for left in seen(shop.repository, snapshot.commit, home):
+    for left in seen(ctx.repository, snapshot.commit, home):
         if left.record and (now is None or left.record.model.id != now.model.id):
             return left.commit
     raise RequestError(

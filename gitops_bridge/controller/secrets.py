@@ -1,4 +1,4 @@
-"""From where the configuration says a secret is, to the secret: `workshop` and `clients` ask."""
+"""From where the configuration says a secret is, to the secret: `context` and `clients` ask."""
 
 from __future__ import annotations
 

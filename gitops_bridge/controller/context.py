@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gitops_bridge.bridge import clients
-from gitops_bridge.bridge.listing import Listing
-from gitops_bridge.bridge.secrets import secret
 from gitops_bridge.config import Config
+from gitops_bridge.controller import clients
+from gitops_bridge.controller.listing import Listing
+from gitops_bridge.controller.secrets import secret
 from gitops_bridge.desired import messages
 from gitops_bridge.git import Remote, Repository, Sign, Signature
 from gitops_bridge.kustomize import Kustomize, find
 
 if TYPE_CHECKING:
-    from gitops_bridge.bridge.pulls import Pulls
+    from gitops_bridge.controller.pulls import Pulls
     from gitops_bridge.datarobot import DataRobot
     from gitops_bridge.forge import Forge
     from gitops_bridge.registry.client import Registry
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Context:
     """`registry` gives a client for a registry's host, `datarobot` one for its API that waits at
     most so many seconds, None when it is not configured, `forge` the one for pull requests, `pulls`
     what is remembered of them: they are made, and their secrets read, when they are first needed.
@@ -64,14 +64,14 @@ class Workshop:
         return messages.signed_off(text, author.name, author.email)
 
 
-def open_workshop(
+def open_context(
     config: Config,
     environ: Mapping[str, str],
     *,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Workshop:
+) -> Context:
     """Everything an action needs; touches neither network nor repository yet.
 
     Raises ConfigError for a secret that is not where it should be, RenderError without a renderer.
@@ -90,7 +90,7 @@ def open_workshop(
         committer=Signature(committer.name, committer.email),
         sign=sign,
     )
-    return Workshop(
+    return Context(
         config,
         repository,
         find(environ.get("PATH"), cache / "rendered"),

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gitops_bridge import __version__, documents
-from gitops_bridge.bridge.listing import never_set_up
-from gitops_bridge.bridge.sources import KUSTOMIZATION, Reader, Sources, Tree
+from gitops_bridge.controller.listing import never_set_up
+from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources, Tree
 from gitops_bridge.desired import build, jobs, overlay, proof
 from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError, RenderError

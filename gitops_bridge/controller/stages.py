@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gitops_bridge.actions import Action, Outcome, Request, State, Status
-from gitops_bridge.bridge import (
+from gitops_bridge.config import Environment
+from gitops_bridge.controller import (
     answers,
     builds,
     gate,
@@ -22,15 +23,14 @@ from gitops_bridge.bridge import (
     strangers,
     waiting,
 )
-from gitops_bridge.bridge.known import folder
-from gitops_bridge.bridge.notes import Note
-from gitops_bridge.bridge.policy import Ready, reviewed
-from gitops_bridge.bridge.proposals import Progress, Proposal
-from gitops_bridge.bridge.reviews import Review
-from gitops_bridge.bridge.rollouts import Look, Planned, planner
-from gitops_bridge.bridge.waiting import Missing
-from gitops_bridge.bridge.workshop import Workshop
-from gitops_bridge.config import Environment
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.known import folder
+from gitops_bridge.controller.notes import Note
+from gitops_bridge.controller.policy import Ready, reviewed
+from gitops_bridge.controller.proposals import Progress, Proposal
+from gitops_bridge.controller.reviews import Review
+from gitops_bridge.controller.rollouts import Look, Planned, planner
+from gitops_bridge.controller.waiting import Missing
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.rollout import Hold
 from gitops_bridge.errors import BridgeError, ConfigError, ForgeError, RegistryError, StaleBase
@@ -47,13 +47,11 @@ class _Unchanged:
     commit: str
 
 
-def roll_out(
-    shop: Workshop, request: Request, environment: Environment, *, dry_run: bool
-) -> Outcome:
+def roll_out(ctx: Context, request: Request, environment: Environment, *, dry_run: bool) -> Outcome:
     """Carry out a start, replacement, relaunch or stop. Raises BridgeError."""
     if request.deployment is None:
         raise ValueError(f"{request.action.value} is not about one deployment")
-    action = _Action(shop, request, environment, shop.monotonic() + shop.config.actions.budget)
+    action = _Action(ctx, request, environment, ctx.monotonic() + ctx.config.actions.budget)
     return action.previewed() if dry_run else action.carried_out()
 
 
@@ -61,20 +59,20 @@ class _Action:
     """One action on its way. `until` is when its budget ends, by the monotonic clock."""
 
     def __init__(
-        self, shop: Workshop, request: Request, environment: Environment, until: float
+        self, ctx: Context, request: Request, environment: Environment, until: float
     ) -> None:
-        self._shop, self._request, self._environment = shop, request, environment
+        self._ctx, self._request, self._environment = ctx, request, environment
         self._deployment = request.deployment.id if request.deployment else ""
         self._home = folder(environment.name, self._deployment)
         self._until = until
-        self._plan = planner(shop, request, environment)
-        self._reviewed = reviewed(shop)
+        self._plan = planner(ctx, request, environment)
+        self._reviewed = reviewed(ctx)
         self._look: Look | None = None
         self._snapshot: Snapshot | None = None  # of main, that was planned on last
 
     def previewed(self) -> Outcome:
-        branch = self._shop.config.repository.branch
-        snapshot = self._shop.repository.snapshot(branch, fetch=True)
+        branch = self._ctx.config.repository.branch
+        snapshot = self._ctx.repository.snapshot(branch, fetch=True)
         result = self._answer(snapshot)
         if isinstance(result, Missing):
             said = f"dry run, would build {result.look.image} and wait for it"
@@ -108,7 +106,7 @@ class _Action:
                     return self._told(result)
                 proposal = self._proposed(result)
             except StaleBase:  # another process has moved or delivered the proposal: look again
-                self._shop.repository.fetch()
+                self._ctx.repository.fetch()
                 continue
             return self._waited(result, proposal)
         raise StaleBase(
@@ -116,9 +114,9 @@ class _Action:
         )
 
     def _delivered(self) -> Commit | Hold | _Unchanged | Missing | Ready | None:
-        branch = self._shop.config.repository.branch
+        branch = self._ctx.config.repository.branch
         result: Commit | Hold | _Unchanged | Missing | Ready | None
-        result = self._shop.repository.deliver(branch, self._edit)
+        result = self._ctx.repository.deliver(branch, self._edit)
         return result
 
     def _edit(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
@@ -129,9 +127,9 @@ class _Action:
         by_tag = build and self._look and self._look.image == build.image
         if not isinstance(result, (Edit, Ready)) or build is None or not by_tag:
             return result
-        if isinstance(result, Edit) and (job := builds.beside(self._shop, build)):
-            return replace(result, before={self._shop.config.repository.builds_branch: job})
-        builds.order(self._shop, build, again=False)
+        if isinstance(result, Edit) and (job := builds.beside(self._ctx, build)):
+            return replace(result, before={self._ctx.config.repository.builds_branch: job})
+        builds.order(self._ctx, build, again=False)
         return result
 
     def _answer(self, snapshot: Snapshot) -> Edit | Hold | _Unchanged | Missing | Ready:
@@ -143,18 +141,18 @@ class _Action:
             return look.decision
         standing = self._standing(look)
         moved = look.known.moved
-        if standing and moved and proposals.since(self._shop, standing, moved):
+        if standing and moved and proposals.since(self._ctx, standing, moved):
             return Hold(standing.touch(), moved, proposed=True)
-        if look.image and not gate.is_open(self._shop, look.image):
+        if look.image and not gate.is_open(self._ctx, look.image):
             return Missing(snapshot, look.decision, look)
         if self._reviewed(look.decision):
             return Ready(snapshot, look.decision, look)
-        old = heard.forgotten(self._shop, self._environment.name, self._deployment)
-        along = (*proposals.withdrawn(self._shop, look.waiting), *old)
+        old = heard.forgotten(self._ctx, self._environment.name, self._deployment)
+        along = (*proposals.withdrawn(self._ctx, look.waiting), *old)
         return replace(look.decision.edit, along=along)
 
     def _found(self) -> Proposal | None:
-        return proposals.find(self._shop, self._environment.name, self._deployment)
+        return proposals.find(self._ctx, self._environment.name, self._deployment)
 
     def _as_people_left_it(self, missing: Missing) -> Missing | Ready:
         """Not to be built, and for the review to tell why, where people have rejected this very
@@ -163,13 +161,13 @@ class _Action:
         if not self._reviewed(missing.planned):
             return missing
         found = self._found()
-        if found and strangers.is_foreign(self._shop, found):
+        if found and strangers.is_foreign(self._ctx, found):
             return ready
         where = self._environment.name, self._deployment
-        rejection = rejections.find_rejection(self._shop, *where)
+        rejection = rejections.find_rejection(self._ctx, *where)
         return (
             ready
-            if rejection and rejections.covers(self._shop, rejection.proposal, ready)
+            if rejection and rejections.covers(self._ctx, rejection.proposal, ready)
             else missing
         )
 
@@ -182,7 +180,7 @@ class _Action:
         if after is None or found.record.asked != after.asked:
             return None
         last = look.known.last
-        return None if last and proposals.since(self._shop, found, last) else found
+        return None if last and proposals.since(self._ctx, found, last) else found
 
     def _clear_away(self, result: Commit | Hold | _Unchanged | None) -> None:
         """Whatever waited for this deployment is delivered or superseded now; but a replay of what
@@ -191,7 +189,7 @@ class _Action:
         if self._look is None:
             return
         if isinstance(result, Commit):
-            waiting.clear_away(self._shop, self._environment, self._look.waiting, result)
+            waiting.clear_away(self._ctx, self._environment, self._look.waiting, result)
             return
         found = self._found()
         if found is None or isinstance(result, Hold):
@@ -204,12 +202,12 @@ class _Action:
                 return
         with suppress(ForgeError, ConfigError):  # then the next look clears away
             where = self._environment.name, self._deployment
-            notes.drop(self._shop.repository, Note.QUEUED, *where)  # whatever the provider says
-            reviews.retire(self._shop, self._environment, self._deployment, found, waiting.ENDED)
+            notes.drop(self._ctx.repository, Note.QUEUED, *where)  # whatever the provider says
+            reviews.retire(self._ctx, self._environment, self._deployment, found, waiting.ENDED)
         if self._snapshot is None:
             return
-        main = self._shop.config.repository.branch
-        if self._shop.repository.snapshot(main, fetch=True).id(self._home) != self._snapshot.id(
+        main = self._ctx.config.repository.branch
+        if self._ctx.repository.snapshot(main, fetch=True).id(self._home) != self._snapshot.id(
             self._home
         ):
             raise StaleBase(f"{found.branch} reached {main} while it was withdrawn", retry=True)
@@ -218,7 +216,7 @@ class _Action:
         """That this action was answered without a commit."""
         if self._look and isinstance(result, _Unchanged):
             found, where = self._look.known, self._environment.name
-            heard.keep(self._shop, where, self._request, found, result.commit)
+            heard.keep(self._ctx, where, self._request, found, result.commit)
 
     def _proposed(self, missing: Missing) -> Proposal:
         """The standing proposal of this action, else a new one with the Job that builds for it."""
@@ -226,49 +224,49 @@ class _Action:
         image = standing.record.image if standing and standing.record else None
         if standing and standing.failed is None and image == str(missing.look.image):
             return standing
-        return waiting.propose(self._shop, self._environment, self._deployment, missing, found)
+        return waiting.propose(self._ctx, self._environment, self._deployment, missing, found)
 
     def _under_review(self, ready: Ready) -> Outcome:
         """Proposed; where the provider may merge it by itself, the budget is there to wait."""
-        review = reviews.submit(self._shop, self._environment, self._deployment, ready)
+        review = reviews.submit(self._ctx, self._environment, self._deployment, ready)
         progress, pause = Progress(review.proposal, review=review), _FIRST_PAUSE
-        while self._shop.config.pull_request.auto_merge and progress.proposal:
-            left = self._until - self._shop.monotonic()
+        while self._ctx.config.pull_request.auto_merge and progress.proposal:
+            left = self._until - self._ctx.monotonic()
             if left <= 0:
                 break
-            self._shop.sleep(min(pause, left))
+            self._ctx.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
-            progress = waiting.look(self._shop, self._environment, progress.proposal)
+            progress = waiting.look(self._ctx, self._environment, progress.proposal)
         if progress.review:
             return self._of_review(progress.review, serving=ready.look.known.present)
-        branch = self._shop.config.repository.branch
-        return self._told(_Unchanged(self._shop.repository.snapshot(branch, fetch=False).commit))
+        branch = self._ctx.config.repository.branch
+        return self._told(_Unchanged(self._ctx.repository.snapshot(branch, fetch=False).commit))
 
     def _of_review(self, review: Review, *, serving: bool) -> Outcome:
         return answers.reviewed(self._request, self._environment, review, serving=serving)
 
     def _waited(self, missing: Missing, proposal: Proposal) -> Outcome:
         """Ask the registry until the budget or the deadline ends."""
-        shop, pause, problem = self._shop, _FIRST_PAUSE, ""
+        ctx, pause, problem = self._ctx, _FIRST_PAUSE, ""
         while True:
-            if proposals.overdue(shop, proposal):
-                failed = waiting.given_up(shop, proposal, waiting.reason(shop, missing, problem))
+            if proposals.overdue(ctx, proposal):
+                failed = waiting.given_up(ctx, proposal, waiting.reason(ctx, missing, problem))
                 return self._of(Progress(failed), missing)
-            left = self._until - shop.monotonic()
+            left = self._until - ctx.monotonic()
             if left <= 0:
-                there = waiting.place(shop, missing)
+                there = waiting.place(ctx, missing)
                 said = f"waiting for the image {missing.look.image}, built by {there}{problem}"
                 return answers.under_way(self._request, self._environment, said, commit=None)
-            shop.sleep(min(pause, left))
+            ctx.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             try:
                 problem = ""
-                if not _shows(shop, missing):
+                if not _shows(ctx, missing):
                     continue
             except RegistryError as error:
                 problem = f"; the registry does not tell: {error}"
                 continue
-            progress = waiting.look(shop, self._environment, proposal)
+            progress = waiting.look(ctx, self._environment, proposal)
             if progress.image is None or progress.proposal is None:
                 return self._of(progress, missing)
             proposal = progress.proposal
@@ -305,9 +303,9 @@ class _Action:
         return answers.under_way(self._request, self._environment, said, commit)
 
 
-def _shows(shop: Workshop, missing: Missing) -> bool:
+def _shows(ctx: Context, missing: Missing) -> bool:
     build = missing.look.build
-    return build is not None and gate.pinned(shop, build, None).digest is not None
+    return build is not None and gate.pinned(ctx, build, None).digest is not None
 
 
 def _subject(message: str) -> str:
