@@ -1,4 +1,4 @@
-"""The values that travel (Signature, Edit, Update, Commit) and the CommitWriter, which writes commits.
+"""Signature, Edit, Update and Commit, the values that travel; CommitWriter, which writes commits.
 
 An Edit and a parent become a commit object here.
 """
