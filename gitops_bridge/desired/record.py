@@ -84,8 +84,26 @@ def request(record: Record) -> Request:
     )
 
 
+_COUNTED = ("rollout", "restarts", "image")
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """What a request about a model asks for, as plain data: its record without what is counted."""
+    data = _plain(of(request, rollout=0, restarts=0, image=""))
+    return {key: value for key, value in data.items() if key not in _COUNTED}
+
+
+def request_from(data: Mapping[str, Any]) -> Request:
+    """The request in what `asked` made. Raises KeyError, TypeError or ValueError."""
+    return request(_record({**dict.fromkeys(_COUNTED, 0), **data}))
+
+
 def write(record: Record) -> str:
     """The file's text; the same record gives the same bytes."""
+    return _HEADER + documents.dump(_plain(record))
+
+
+def _plain(record: Record) -> dict[str, Any]:
     model = record.model
     data: dict[str, Any] = {
         "deployment": record.deployment,
@@ -104,7 +122,7 @@ def write(record: Record) -> str:
         "restarts": record.restarts,
         "image": record.image,
     }
-    return _HEADER + documents.dump(_without_nothing(data))
+    return _without_nothing(data)
 
 
 def _without_nothing(data: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""One rollout as one state machine, pure: State and what a look sees, to State and effects."""
