@@ -7,19 +7,47 @@ from dataclasses import dataclass
 from gitops_bridge.rollout.effects import Effect, Push
 from gitops_bridge.rollout.observed import Observed
 from gitops_bridge.rollout.situations import Situation, situation
-from gitops_bridge.rollout.state import State
+from gitops_bridge.rollout.state import State, Who, Wish
 from gitops_bridge.rollout.table import TABLE
+
+_OF_THE_REVIEW = frozenset(
+    {
+        Situation.MERGED,
+        Situation.OLDER_MERGED,
+        Situation.CLOSED,
+        Situation.CLOSED_BEHIND,
+        Situation.REOPENED,
+    }
+)
+_BY_A_PERSON = frozenset(
+    {
+        Situation.REPLAYED,
+        Situation.MOVED,
+        Situation.RETURNED,
+        Situation.RESTORED,
+        Situation.HOLD_CALLED,
+        Situation.RELEASED,
+        Situation.LIFTED,
+    }
+)
 
 
 @dataclass(frozen=True)
 class Transition:
-    """`event` is what history calls it, "" when that is not told; without effects nothing is left
-    to do."""
+    """What is the case, and what follows from it.
+
+    `event` is what history calls it, "" when that is not told; without effects nothing is left to
+    do. `wish` is what the transition is about, `by` the person who caused it and `reason` why, as
+    far as that is known.
+    """
 
     situation: Situation
     state: State
     effects: tuple[Effect, ...]
     event: str
+    wish: Wish | None = None
+    by: Who | None = None
+    reason: str = ""
 
     @property
     def push(self) -> Push | None:
@@ -30,4 +58,21 @@ def step(state: State, seen: Observed) -> Transition:
     """The transition for what is the case; for a quiet look, none that does anything. Total."""
     found = situation(state, seen)
     row = TABLE[state.phase, found]
-    return Transition(found, row.change(state, seen), row.effects, row.event)
+    after = row.change(state, seen)
+    wish = _wish(found, state, seen, after)
+    by, reason = _cause(found, seen, wish)
+    return Transition(found, after, row.effects, row.event, wish, by, after.reason or reason)
+
+
+def _wish(found: Situation, before: State, seen: Observed, after: State) -> Wish | None:
+    if found in _OF_THE_REVIEW:
+        return before.review.wish if before.review else None
+    return seen.asked or after.wish or before.wish
+
+
+def _cause(found: Situation, seen: Observed, wish: Wish | None) -> tuple[Who | None, str]:
+    if found in _OF_THE_REVIEW:
+        return (seen.pull.by, seen.pull.because) if seen.pull else (None, "")
+    if found in _BY_A_PERSON:
+        return seen.person, ""
+    return (wish.by if wish else None), ""
