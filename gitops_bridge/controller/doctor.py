@@ -133,7 +133,8 @@ def _proposals(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
     for right in rights:
         said = {True: "granted", False: "not granted", None: "only trying would tell"}
         cure = None if right.granted else right.cure
-        yield Finding(f"{forge.provider}: {right.what}", right.granted, said[right.granted], cure)
+        passed = right.granted if right.needed else right.granted or None
+        yield Finding(f"{forge.provider}: {right.what}", passed, said[right.granted], cure)
     wanted = ctx.config.pull_request
     for feature in ("draft", "auto-merge", "labels", "reviewers", "assignees"):
         key = feature.replace("-", "_")

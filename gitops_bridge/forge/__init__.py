@@ -20,6 +20,7 @@ from gitops_bridge.forge.gitlab import GitLab
 from gitops_bridge.forge.location import Location, locate
 from gitops_bridge.forge.model import (
     Closing,
+    CommitStatus,
     Forge,
     Limits,
     Proposal,
@@ -30,6 +31,7 @@ from gitops_bridge.forge.model import (
 __all__ = [
     "AppTokens",
     "Closing",
+    "CommitStatus",
     "Forge",
     "Limits",
     "Location",

@@ -19,6 +19,7 @@ from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
+    CommitStatus,
     Limits,
     Proposal,
     PullRequest,
@@ -29,11 +30,14 @@ from gitops_bridge.forge.model import (
     moved,
     newest,
 )
+from gitops_bridge.forge.status import NO_COMMIT, needing, reported
 
 _VERSION = "6.0"  # Azure DevOps Server 2020 and everything since
 _PAGE = 100
 _STATES: Mapping[str, State] = {"completed": "merged", "abandoned": "closed"}
 _SCOPE = "a personal access token with scope 'Code: read & write', its user allowed to contribute"
+_STATUS_SCOPE = "scope 'Code: status' too, and its user allowed to contribute"
+_OUTCOMES = {"pending": "pending", "success": "succeeded", "failure": "failed"}
 _TOKEN = f"the Azure DevOps token is wrong or has expired; it takes {_SCOPE}"
 # https://learn.microsoft.com/en-us/azure/devops/organizations/security/namespace-reference
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -160,6 +164,20 @@ class AzureDevOps:
         body = {"autoCompleteSetBy": {"id": _NOBODY}}
         self._ask("PATCH", f"{self._path}/{pull.number}", body)
 
+    def report(self, commit: str, status: CommitStatus) -> None:
+        """A context is a name and the genre of what reports."""
+        path = f"{self._repository}/commits/{commit}/statuses"
+        context = {"genre": "gitops-bridge", "name": cut(status.context, 255)}
+        with needing(_STATUS_SCOPE):
+            listed = self._api.get(path, latestOnly="true", **{"api-version": _VERSION})["value"]
+        reported(
+            self._api, path,
+            {"state": _OUTCOMES[status.state], "description": cut(status.description, 255),
+             "context": context, "targetUrl": status.link},
+            next((item for item in listed if item["context"] == context), None),
+            right=_STATUS_SCOPE, params={"api-version": _VERSION},
+        )  # fmt: skip
+
     def rights(self) -> tuple[Right, ...]:
         """The user's rights by the security service, where the token may ask it; the token's scope
         by a pull request of the base onto itself, invalid whoever asks."""
@@ -171,15 +189,22 @@ class AzureDevOps:
             tolerate=frozenset({400, 401, 403, 404, 409}),
         )  # fmt: skip
         scoped = probe.status not in {401, 403, 404}
+        reporting = self._api.ask(
+            "POST", f"{self._repository}/commits/{NO_COMMIT}/statuses",
+            params={"api-version": _VERSION}, body={"state": "pending", "context": {"name": "-"}},
+            tolerate=frozenset({400, 401, 403, 404, 409}),
+        )  # fmt: skip
         token = f"repoV2/{shown['project']['id']}/{shown['id']}"
         push, propose = (
             self._allowed(token, bit) if scoped else False
             for bit in (_CONTRIBUTE, _CONTRIBUTE_TO_PULL_REQUESTS)
         )
+        may_report = False if reporting.status in {401, 403} else push
         return (
             Right("push branches", push, "'Contribute' on the repository"),
             Right("propose pull requests", propose, "'Contribute to pull requests'; " + _SCOPE),
             Right("set labels", propose, "'Contribute to pull requests'"),
+            Right("report commit statuses", may_report, _STATUS_SCOPE, needed=False),
         )
 
     def _allowed(self, token: str, bit: int) -> bool | None:

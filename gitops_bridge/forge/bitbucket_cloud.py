@@ -21,6 +21,7 @@ from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post
 from gitops_bridge.forge.model import (
     Closing,
+    CommitStatus,
     Limits,
     Proposal,
     PullRequest,
@@ -29,6 +30,7 @@ from gitops_bridge.forge.model import (
     cut,
     newest,
 )
+from gitops_bridge.forge.status import BITBUCKET_STATES, needing, reported, short_key
 
 _ENDED = ["MERGED", "DECLINED", "SUPERSEDED"]
 _STATES: Mapping[str, State] = {"MERGED": "merged", "DECLINED": "closed", "SUPERSEDED": "closed"}
@@ -59,6 +61,7 @@ class BitbucketCloud:
 
     def __init__(self, api: Api, project: str) -> None:
         self._api = api
+        self._project = project
         self._repository = f"repositories/{project}"
         self._path = f"repositories/{project}/pullrequests"
 
@@ -147,6 +150,20 @@ class BitbucketCloud:
     def disable_auto_merge(self, pull: PullRequest) -> None:
         """There is none."""
 
+    def report(self, commit: str, status: CommitStatus) -> None:
+        """A key has at most 40 characters, and a link has to be there: the commit's own page."""
+        page = f"https://bitbucket.org/{self._project}/commits/{commit}"
+        path = f"{self._repository}/commit/{commit}/statuses/build"
+        key = short_key(status.context, 40)
+        with needing(_SCOPES):
+            answer = self._api.ask("GET", f"{path}/{key}", tolerate=frozenset({404}))
+        reported(
+            self._api, path,
+            {"state": BITBUCKET_STATES[status.state], "description": cut(status.description, 255),
+             "key": key, "name": cut(status.context, 255), "url": status.link or page},
+            None if answer.problem else answer.data, right=_SCOPES,
+        )  # fmt: skip
+
     def rights(self) -> tuple[Right, ...]:
         """By the scopes that every answer names; of the account's own rights the API is silent."""
         answer = self._api.ask("GET", self._repository)
@@ -155,6 +172,7 @@ class BitbucketCloud:
         return (
             Right("push branches", _has(scopes, "repository"), _SCOPES),
             Right("propose pull requests", _has(scopes, "pullrequest"), _SCOPES),
+            Right("report commit statuses", _has(scopes, "repository"), _SCOPES, needed=False),
         )
 
     def _pages(self, path: str, **params: Any) -> Iterator[list[Any]]:

@@ -20,6 +20,7 @@ from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post
 from gitops_bridge.forge.model import (
     Closing,
+    CommitStatus,
     Limits,
     Proposal,
     PullRequest,
@@ -29,6 +30,7 @@ from gitops_bridge.forge.model import (
     moved,
     newest,
 )
+from gitops_bridge.forge.status import BITBUCKET_STATES, needing, reported, short_key
 
 _STATES: Mapping[str, State] = {"MERGED": "merged", "DECLINED": "closed"}
 _PERMISSION = "an HTTP access token with 'Repository write'"
@@ -150,6 +152,21 @@ class BitbucketServer:
         path = f"{self._path}/{pull.number}/auto-merge"
         self._api.ask("DELETE", path, tolerate=frozenset({404}))
 
+    def report(self, commit: str, status: CommitStatus) -> None:
+        """Since 7.4. A link has to be there: the commit's own page, where the status has none."""
+        site = self._api.base_url.partition("/rest/api")[0]
+        path = f"{self._repository}/commits/{commit}/builds"
+        key = short_key(status.context, 255)
+        with needing(_PERMISSION):
+            answer = self._api.ask("GET", path, params={"key": key}, tolerate=frozenset({404}))
+        reported(
+            self._api, path,
+            {"state": BITBUCKET_STATES[status.state], "description": cut(status.description, 255),
+             "key": key, "name": cut(status.context, 255),
+             "url": status.link or f"{site}/{self._repository}/commits/{commit}"},
+            None if answer.problem else answer.data, right=_PERMISSION,
+        )  # fmt: skip
+
     def rights(self) -> tuple[Right, ...]:
         """The server lists the repositories a token may write to; reading is enough to propose."""
         name = self._api.get(self._repository)["name"]
@@ -160,6 +177,7 @@ class BitbucketServer:
         return (
             Right("push branches", written, _PERMISSION),
             Right("propose pull requests", written, _PERMISSION),
+            Right("report commit statuses", written, _PERMISSION, needed=False),
         )
 
     def _edited(

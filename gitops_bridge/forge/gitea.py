@@ -20,6 +20,7 @@ from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, people_and_teams, post, tried
 from gitops_bridge.forge.model import (
     Closing,
+    CommitStatus,
     Limits,
     Proposal,
     PullRequest,
@@ -30,6 +31,7 @@ from gitops_bridge.forge.model import (
     moved,
     newest,
 )
+from gitops_bridge.forge.status import latest, needing, reported
 
 _DRAFT = "WIP: "
 _DRAFTS = re.compile(r"^(WIP:|\[WIP\])\s*", re.IGNORECASE)
@@ -165,6 +167,19 @@ class Gitea:
         path = f"{self._path}/pulls/{pull.number}/merge"
         self._api.ask("DELETE", path, tolerate=frozenset({404}))
 
+    def report(self, commit: str, status: CommitStatus) -> None:
+        right = "scope write:repository and write access to the repository"
+        path = f"{self._path}/statuses/{commit}"
+        with needing(right):
+            listed = self._api.get(path, sort="recentupdate", limit=_PAGE)
+        shown = latest(listed, "context", status.context)
+        reported(
+            self._api, path,
+            {"state": status.state, "description": cut(status.description, 255),
+             "context": status.context, "target_url": status.link},
+            shown and {**shown, "state": shown["status"]}, right=right,
+        )  # fmt: skip
+
     def rights(self) -> tuple[Right, ...]:
         """A token's scopes are checked before anything else: a pull request of the base onto itself
         is refused as forbidden without them, else as invalid. Labels belong to the issue scope."""
@@ -179,10 +194,12 @@ class Gitea:
             "POST", f"{self._path}/labels", body={"name": "-", "color": "no colour"},
             tolerate=frozenset({403, 422}),
         )  # fmt: skip
+        scoped = probe.status not in {403, 404}
         return (
             Right("push branches", push, "write access to the repository"),
-            Right("propose pull requests", probe.status not in {403, 404}, f"{_SCOPES}"),
+            Right("propose pull requests", scoped, f"{_SCOPES}"),
             Right("set labels", push and nothing.status != 403, "scope write:issue, write access"),
+            Right("report commit statuses", push and scoped, f"{_SCOPES}", needed=False),
         )
 
     def _existing(self, branch: str, answer: Answer) -> PullRequest:

@@ -18,6 +18,7 @@ from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, people_and_teams, post, tried
 from gitops_bridge.forge.model import (
     Closing,
+    CommitStatus,
     Limits,
     Proposal,
     PullRequest,
@@ -27,6 +28,7 @@ from gitops_bridge.forge.model import (
     lacking,
     newest,
 )
+from gitops_bridge.forge.status import NO_COMMIT, latest, needing, reported
 
 _AUTO_MERGE = """
 mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) {
@@ -45,6 +47,7 @@ mutation($id: ID!) {
 """
 _METHODS = ("MERGE", "SQUASH", "REBASE")
 _METHOD_REFUSED = re.compile(r"(merge commits|squash merges|rebase merges) are not allowed", re.I)
+_STATUSES = "fine-grained token or App: 'Commit statuses' read and write; classic token: repo"
 _PROPOSING = "fine-grained token or App: 'Pull requests' read and write; classic token: repo"
 
 
@@ -206,15 +209,30 @@ class GitHub:
         )  # fmt: skip
         return answer.words if answer.problem else None
 
+    def report(self, commit: str, status: CommitStatus) -> None:
+        """The combined status shows the newest of each context, up to 100 of them."""
+        with needing(_STATUSES):
+            shown = self._api.get(f"{self._path}/commits/{commit}/status", per_page=100)
+        reported(
+            self._api, f"{self._path}/statuses/{commit}",
+            {"state": status.state, "description": cut(status.description, 140),
+             "context": status.context, "target_url": status.link},
+            latest(shown["statuses"], "context", status.context), right=_STATUSES,
+        )  # fmt: skip
+
     def rights(self) -> tuple[Right, ...]:
-        """Permissions where GitHub names them. The right to propose it does not name: a pull
-        request of the base onto itself is refused as invalid (422) to who has it, else as
-        forbidden."""
+        """Permissions where GitHub names them. The rights to propose and to report it does not
+        name: a pull request of the base onto itself and a status of no commit are refused as
+        invalid (422) to who has them, else as forbidden."""
         answer = self._api.ask("GET", self._path)
         allowed = answer.data.get("permissions") or {}
         base = answer.data["default_branch"]
         probe = self._api.ask(
             "POST", f"{self._path}/pulls", body={"title": "-", "head": base, "base": base},
+            tolerate=frozenset({403, 404, 422}),
+        )  # fmt: skip
+        reporting = self._api.ask(
+            "POST", f"{self._path}/statuses/{NO_COMMIT}", body={"state": "pending"},
             tolerate=frozenset({403, 404, 422}),
         )  # fmt: skip
         labels = allowed.get("triage") or allowed.get("push")
@@ -224,6 +242,7 @@ class GitHub:
             Right(
                 "set labels", labels, "at least the triage role, to create labels the write role"
             ),
+            Right("report commit statuses", reporting.status == 422, _STATUSES, needed=False),
         )
 
     def _post(self, path: str, body: Any) -> Any:

@@ -18,6 +18,7 @@ from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
+    CommitStatus,
     Limits,
     Proposal,
     PullRequest,
@@ -26,12 +27,14 @@ from gitops_bridge.forge.model import (
     cut,
     newest,
 )
+from gitops_bridge.forge.status import latest, needing, reported
 
 _DRAFT = "Draft: "
 _DRAFTS = re.compile(r"^(\[Draft\]|\(Draft\)|Draft:)\s*", re.IGNORECASE)
 _QUICK_ACTION = re.compile(r"^(\s*)/(?=\w)", re.MULTILINE)
 _USERS = "query($names: [String!]) { users(usernames: $names) { nodes { id username } } }"
 _STATES: Mapping[str, State] = {"merged": "merged", "closed": "closed"}
+_OUTCOMES = {"pending": "pending", "success": "success", "failure": "failed"}
 _DEVELOPER = 30
 _SCOPE = "a personal, group or project access token with scope api and the role Developer"
 
@@ -162,6 +165,25 @@ class GitLab:
         path = f"{self._path}/{pull.number}/cancel_merge_when_pipeline_succeeds"
         self._api.ask("POST", path, tolerate=frozenset({405, 406}))
 
+    def report(self, commit: str, status: CommitStatus) -> None:
+        """A job of an external pipeline. One that is pending cannot become pending anew: GitLab
+        keeps its description. https://gitlab.com/gitlab-org/gitlab-foss/-/issues/25807"""
+        context = cut(status.context, 255)
+        with needing(_SCOPE):
+            listed = self._api.get(
+                f"{self._project}/repository/commits/{commit}/statuses", name=context, per_page=100
+            )
+        state = _OUTCOMES[status.state]
+        shown = latest(listed, "name", context)
+        if shown and shown["status"] == state == "pending":
+            return
+        reported(
+            self._api, f"{self._project}/statuses/{commit}",
+            {"state": state, "description": cut(status.description, 255), "name": context,
+             "target_url": status.link},
+            shown and {**shown, "state": shown["status"]}, right=_SCOPE,
+        )  # fmt: skip
+
     def rights(self) -> tuple[Right, ...]:
         """The role from the project, the scopes from the token's own description."""
         permissions = self._api.get(self._project).get("permissions") or {}
@@ -176,6 +198,7 @@ class GitLab:
             Right("push branches", role, "the role Developer; the branch not protected for it"),
             Right("propose pull requests", granted, _SCOPE),
             Right("set labels", granted, _SCOPE),
+            Right("report commit statuses", granted, _SCOPE, needed=False),
         )
 
     def _existing(self, branch: str, answer: Answer) -> PullRequest:

@@ -76,12 +76,30 @@ class Closing:
 
 
 @dataclass(frozen=True)
+class CommitStatus:
+    """What became of a commit, as one line beside it at the provider.
+
+    `context` names what is reported on: a later status of the same context takes the place of an
+    earlier one. `description` is cut to what the provider takes. `link` leads to the details.
+    """
+
+    state: Literal["pending", "success", "failure"]
+    description: str
+    context: str
+    link: str | None = None
+
+
+@dataclass(frozen=True)
 class Right:
-    """One thing the first rollout needs; `granted` is None where only trying would tell."""
+    """One thing the token may do; `granted` is None where only trying would tell.
+
+    `needed` is False for what no rollout waits for.
+    """
 
     what: str
     granted: bool | None
     cure: str | None = None
+    needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -160,6 +178,10 @@ class Forge(Protocol):
 
     def disable_auto_merge(self, pull: PullRequest) -> None:
         """Take back what `enable_auto_merge` asked for; where nothing is, nothing happens."""
+
+    def report(self, commit: str, status: CommitStatus) -> None:
+        """Show `status` beside the commit with that full hash. One that is shown already is not
+        sent again, so that it may be reported as often as it is looked at."""
 
     def rights(self) -> tuple[Right, ...]:
         """What the token may do, found out without changing anything."""

@@ -11,7 +11,7 @@ import base64
 import re
 from typing import Any, ClassVar
 
-from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, sha
+from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, Status, sha
 
 _REPO = "/team/_apis/git/repositories/models"
 _PULLS = f"{_REPO}/pullrequests"
@@ -34,6 +34,8 @@ class AzureDevOpsServer(ForgeServer):
         rf"POST {_PULLS}/(\d+)/labels": "add_label",
         rf"GET {_PULLS}/(\d+)/threads": "threads",
         rf"POST {_PULLS}/(\d+)/threads": "add_thread",
+        rf"GET {_REPO}/commits/([0-9a-f]{{40}})/statuses": "list_statuses",
+        rf"POST {_REPO}/commits/([0-9a-f]{{40}})/statuses": "set_status",
     }
 
     def __init__(self, branches: Any = None) -> None:
@@ -193,6 +195,22 @@ class AzureDevOpsServer(ForgeServer):
         self.say(self.known(number), "bridge", comment["content"])
         return Reply(200, {"id": 1})
 
+    def list_statuses(self, request: Request, commit: str) -> Reply:
+        self.need("read")
+        assert request.one("latestOnly") == "true"
+        shown = [_status(status) for status in self.latest_statuses(commit)]
+        return Reply(200, {"count": len(shown), "value": shown})
+
+    def set_status(self, request: Request, commit: str) -> Reply:
+        self.need("write")
+        if not self.has_commit(commit):
+            raise Refused(404, f"VS403670: The commit {commit} could not be found.")
+        body = request.body
+        context = f"{body['context'].get('genre', '')}/{body['context']['name']}"
+        status = Status(body["state"], body.get("description", ""), context, body.get("targetUrl"))
+        self.add_status(commit, status, 1024)
+        return Reply(201, _status(status))
+
     def _identity(self, name: str) -> dict[str, str]:
         return {"id": self.person(name), "displayName": name, "uniqueName": self.shown(name)}
 
@@ -216,3 +234,13 @@ class AzureDevOpsServer(ForgeServer):
         if pull.fork:
             shown["forkSource"] = {"name": "refs/heads/x", "repository": {"id": "r-2"}}
         return shown
+
+
+def _status(status: Status) -> dict[str, Any]:
+    genre, _, name = status.context.partition("/")
+    return {
+        "state": status.state,
+        "description": status.description,
+        "context": {"genre": genre, "name": name},
+        "targetUrl": status.link,
+    }

@@ -55,6 +55,17 @@ class Pull:
 
 
 @dataclass(frozen=True)
+class Status:
+    """Of a commit; `name` where the provider has one besides the context."""
+
+    state: str
+    description: str
+    context: str
+    link: str | None
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Request:
     method: str
     path: str
@@ -119,6 +130,8 @@ class ForgeServer:
         self.violations: list[str] = []
         self.level = "write"  # of the token: write, read, none, unscoped
         self.people = {"ann", "bob", "bridge"}
+        self.commits: set[str] = set()  # that were pushed
+        self.statuses: dict[str, list[Status]] = {}  # of a commit, the newest first
         self.lag = 0  # lists yet to come that do not show the newest pull request
         self.head_lag = 0  # requests yet to come that are answered without the last push
         self.auto_merge_allowed = True
@@ -147,6 +160,7 @@ class ForgeServer:
 
     def push(self, branch: str, commit: str) -> str:
         self.branches[branch] = commit
+        self.commits.add(commit)
         for pull in self.pulls.values():
             if pull.branch == branch and pull.state == "open" and not pull.fork:
                 self.move(pull, commit)
@@ -269,6 +283,22 @@ class ForgeServer:
             return self.pulls[int(number)]
         except KeyError:
             raise Refused(404, "Not Found") from None
+
+    def has_commit(self, commit: str) -> bool:
+        return commit in self.commits or commit in self.branches.values()
+
+    def add_status(self, commit: str, status: Status, limit: int) -> None:
+        """As the newest one of the commit; `limit` is that of the description's length."""
+        if len(status.description) > limit:
+            raise Refused(422, f"description is too long (maximum is {limit} characters)")
+        if not status.context:
+            raise Refused(422, "context is missing")
+        self.statuses.setdefault(commit, []).insert(0, status)
+
+    def latest_statuses(self, commit: str) -> list[Status]:
+        """The newest of each context."""
+        seen = {status.context: status for status in reversed(self.statuses.get(commit, []))}
+        return list(seen.values())
 
     def error(self, status: int, message: str, **more: Any) -> Any:
         return {"message": message, **more}

@@ -10,7 +10,7 @@ import base64
 import re
 from typing import Any, ClassVar
 
-from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request
+from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, Status
 
 _REPO = "/repositories/team/models"
 _PULLS = f"{_REPO}/pullrequests"
@@ -35,6 +35,8 @@ class BitbucketCloudServer(ForgeServer):
         rf"POST {_PULLS}/(\d+)/decline": "do_decline",
         rf"GET {_PULLS}/(\d+)/comments": "comments",
         rf"POST {_PULLS}/(\d+)/comments": "add_comment",
+        rf"GET {_REPO}/commit/([0-9a-f]{{40}})/statuses/build/(.+)": "show_status",
+        rf"POST {_REPO}/commit/([0-9a-f]{{40}})/statuses/build": "set_status",
     }
 
     def __init__(self, branches: Any = None) -> None:
@@ -160,6 +162,34 @@ class BitbucketCloudServer(ForgeServer):
         self.say(self.known(number), "bridge", request.body["content"]["raw"])
         return Reply(201, {"type": "comment", "content": request.body["content"]})
 
+    def show_status(self, request: Request, commit: str, key: str) -> Reply:
+        self.need("read")
+        for status in self.latest_statuses(commit):
+            if status.context == key:
+                return Reply(200, _status(status))
+        raise Refused(404, f"BuildStatus {key} does not exist")
+
+    def set_status(self, request: Request, commit: str) -> Reply:
+        """One of the same key is overwritten."""
+        self.need("write")
+        if not self.has_commit(commit):
+            raise Refused(404, f"Commit not found: {commit}")
+        body = request.body
+        for name, limit in (("key", 40), ("url", 2048), ("state", 20)):
+            if not 0 < len(body.get(name) or "") <= limit:
+                raise Refused(400, "Bad request", fields={name: ["is not valid"]})
+        status = Status(
+            body["state"],
+            body.get("description", ""),
+            body["key"],
+            body["url"],
+            body.get("name", ""),
+        )
+        others = [one for one in self.statuses.get(commit, ()) if one.context != body["key"]]
+        self.statuses[commit] = others
+        self.add_status(commit, status, 1024)
+        return Reply(201, _status(status))
+
     def shape(self, pull: Pull, whole: bool = False) -> dict[str, Any]:
         home = {"type": "repository", "full_name": self.project}
         fork = {"type": "repository", "full_name": "stranger/models"}
@@ -187,6 +217,17 @@ class BitbucketCloudServer(ForgeServer):
         if pull.by:
             shown["closed_by"] = _account(pull.by)
         return shown
+
+
+def _status(status: Status) -> dict[str, Any]:
+    return {
+        "type": "build",
+        "key": status.context,
+        "name": status.name,
+        "state": status.state,
+        "description": status.description,
+        "url": status.link,
+    }
 
 
 def _account(name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tests.servers.forges.base import Event, ForgeServer, Pull, Refused, Reply, Request
+from tests.servers.forges.base import Event, ForgeServer, Pull, Refused, Reply, Request, Status
 
 _REPO = "/projects/TEAM/repos/models"
 _PULLS = f"{_REPO}/pull-requests"
@@ -34,6 +34,8 @@ class BitbucketServerServer(ForgeServer):
         rf"DELETE {_PULLS}/(\d+)/auto-merge": "cancel_merge",
         rf"POST {_PULLS}/(\d+)/comments": "add_comment",
         rf"GET {_PULLS}/(\d+)/activities": "activities",
+        rf"GET {_REPO}/commits/([0-9a-f]{{40}})/builds": "show_build",
+        rf"POST {_REPO}/commits/([0-9a-f]{{40}})/builds": "set_build",
     }
 
     def __init__(self, branches: Any = None) -> None:
@@ -227,6 +229,39 @@ class BitbucketServerServer(ForgeServer):
                 acts[-1]["removedReviewers"] = [{"name": name} for name in event.removed]
         return self._page(request, acts)
 
+    def show_build(self, request: Request, commit: str) -> Reply:
+        self.need("read")
+        self._found(commit)
+        for status in self.latest_statuses(commit):
+            if status.context == request.one("key"):
+                return Reply(200, _build(status))
+        raise Refused(404, "There is no such build status")
+
+    def set_build(self, request: Request, commit: str) -> Reply:
+        """One of the same key is overwritten. Reading the repository is enough for it."""
+        self.need("read")
+        if self.level == "unscoped":
+            self.need("write")
+        self._found(commit)
+        body = request.body
+        if not (body.get("key") and body.get("url", "").startswith("http") and body.get("state")):
+            raise Refused(400, "A build status takes a key, a state and an absolute URL")
+        status = Status(
+            body["state"],
+            body.get("description", ""),
+            body["key"],
+            body["url"],
+            body.get("name", ""),
+        )
+        others = [one for one in self.statuses.get(commit, ()) if one.context != body["key"]]
+        self.statuses[commit] = others
+        self.add_status(commit, status, 255)
+        return Reply(204)
+
+    def _found(self, commit: str) -> None:
+        if not self.has_commit(commit):
+            raise Refused(404, f"Commit '{commit}' does not exist in repository 'models'.")
+
     def shape(self, pull: Pull) -> dict[str, Any]:
         page = f"{self.url}/projects/TEAM/repos/models/pull-requests/{pull.number}"
         merged = pull.commit and pull.commit != pull.head
@@ -252,3 +287,13 @@ class BitbucketServerServer(ForgeServer):
             "properties": {"mergeCommit": {"id": pull.commit}} if merged else {},
             "links": {"self": [{"href": page}]},
         }
+
+
+def _build(status: Status) -> dict[str, Any]:
+    return {
+        "key": status.context,
+        "name": status.name,
+        "state": status.state,
+        "description": status.description,
+        "url": status.link,
+    }

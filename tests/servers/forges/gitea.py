@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, sha
+from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, Status, sha
 
 _REPO = "/repos/team/models"
 
@@ -33,6 +33,8 @@ class GiteaServer(ForgeServer):
         rf"GET {_REPO}/issues/(\d+)/timeline": "timeline",
         rf"POST {_REPO}/issues/(\d+)/comments": "add_comment",
         rf"POST {_REPO}/issues/(\d+)/labels": "label_issue",
+        rf"GET {_REPO}/statuses/([0-9a-f]{{40}})": "list_statuses",
+        rf"POST {_REPO}/statuses/([0-9a-f]{{40}})": "set_status",
         f"GET {_REPO}/labels": "labels",
         f"POST {_REPO}/labels": "add_label",
     }
@@ -167,6 +169,24 @@ class GiteaServer(ForgeServer):
         self.say(self.known(number), "bridge", request.body["body"])
         return Reply(201, {"body": request.body["body"]})
 
+    def list_statuses(self, request: Request, commit: str) -> Reply:
+        self.need("read")
+        assert request.one("sort") == "recentupdate"
+        shown = [_status(status) for status in self.statuses.get(commit, ())]
+        return self.paged(request, shown, "limit")
+
+    def set_status(self, request: Request, commit: str) -> Reply:
+        self.need("write")
+        if not self.has_commit(commit):
+            raise Refused(404, "object does not exist")
+        body = request.body
+        status = Status(
+            body["state"], body.get("description", ""), body.get("context", "default"),
+            body.get("target_url", ""),
+        )  # fmt: skip
+        self.add_status(commit, status, 65_536)
+        return Reply(201, _status(status))
+
     def labels(self, request: Request) -> Reply:
         self.need("read")
         return self.paged(request, [self._label(name) for name in self.label_ids], "limit")
@@ -220,3 +240,12 @@ class GiteaServer(ForgeServer):
             "merged_by": {"login": pull.by} if merged else None,
             "merge_commit_sha": pull.commit,
         }
+
+
+def _status(status: Status) -> dict[str, Any]:
+    return {
+        "status": status.state,
+        "description": status.description,
+        "context": status.context,
+        "target_url": status.link,
+    }

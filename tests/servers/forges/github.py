@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, sha
+from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, Status, sha
 
 _REPO = "/repos/team/models"
 
@@ -37,6 +37,8 @@ class GitHubServer(ForgeServer):
         rf"POST {_REPO}/issues/(\d+)/assignees": "assign",
         rf"GET {_REPO}/issues/(\d+)/comments": "comments",
         rf"POST {_REPO}/issues/(\d+)/comments": "add_comment",
+        rf"GET {_REPO}/commits/([0-9a-f]{{40}})/status": "combined_status",
+        rf"POST {_REPO}/statuses/([0-9a-f]{{40}})": "set_status",
         f"GET {_REPO}/installation": "installation",
         r"POST /app/installations/(\d+)/access_tokens": "mint",
         "POST /api/graphql": "graphql",
@@ -226,6 +228,31 @@ class GitHubServer(ForgeServer):
         self.say(self.known(number), "bridge", request.body["body"])
         return Reply(201, {"body": request.body["body"]})
 
+    def combined_status(self, request: Request, commit: str) -> Reply:
+        self.need("read")
+        self._found(commit)
+        shown = [_status(status) for status in self.latest_statuses(commit)]
+        return Reply(200, {"state": "pending", "sha": commit, "statuses": shown})
+
+    def set_status(self, request: Request, commit: str) -> Reply:
+        self.need("write")
+        self._found(commit)
+        body = request.body
+        context = body.get("context", "default")
+        if len([one for one in self.statuses.get(commit, ()) if one.context == context]) >= 1000:
+            problem = "This SHA and context has reached the maximum number of statuses."
+            error = {"resource": "Status", "code": "custom", "message": problem}
+            raise Refused(422, "Validation Failed", errors=[error])
+        status = Status(
+            body["state"], body.get("description") or "", context, body.get("target_url")
+        )
+        self.add_status(commit, status, 140)
+        return Reply(201, _status(status))
+
+    def _found(self, commit: str) -> None:
+        if not self.has_commit(commit):
+            raise Refused(422, f"No commit found for SHA: {commit}")
+
     def graphql(self, request: Request) -> Reply:
         self.need("read")
         query, given = request.body["query"], request.body["variables"]
@@ -310,6 +337,15 @@ class GitHubServer(ForgeServer):
             shown["auto_merge"] = {"merge_method": "merge"} if pull.auto_merge else None
             shown["merged_by"] = {"login": pull.by} if pull.state == "merged" else None
         return shown
+
+
+def _status(status: Status) -> dict[str, Any]:
+    return {
+        "state": status.state,
+        "description": status.description or None,
+        "context": status.context,
+        "target_url": status.link,
+    }
 
 
 def _owner(pull: Pull) -> str:

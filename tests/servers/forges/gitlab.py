@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request
+from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, Status
 
 _PROJECT = "/projects/team/models"
 _MRS = f"{_PROJECT}/merge_requests"
@@ -34,6 +34,8 @@ class GitLabServer(ForgeServer):
         rf"POST {_MRS}/(\d+)/cancel_merge_when_pipeline_succeeds": "cancel_merge",
         rf"GET {_MRS}/(\d+)/notes": "notes",
         rf"POST {_MRS}/(\d+)/notes": "add_note",
+        rf"GET {_PROJECT}/repository/commits/([0-9a-f]{{40}})/statuses": "list_statuses",
+        rf"POST {_PROJECT}/statuses/([0-9a-f]{{40}})": "set_status",
         "GET /personal_access_tokens/self": "own_token",
         "POST /api/graphql": "graphql",
     }
@@ -110,6 +112,37 @@ class GitLabServer(ForgeServer):
         )  # fmt: skip
         self._act(pull.body)
         return Reply(201, self.shape(pull))
+
+    def list_statuses(self, request: Request, commit: str) -> Reply:
+        self.need("read")
+        self._found(commit)
+        wanted = request.one("name")
+        shown = [
+            _status(status) for status in self.latest_statuses(commit)
+            if wanted in {"", status.context}
+        ]  # fmt: skip
+        return self.paged(request, shown, "per_page")
+
+    def set_status(self, request: Request, commit: str) -> Reply:
+        """A job that is pending stays as it is until it has ended."""
+        self.need("write")
+        self._found(commit)
+        body = request.body
+        status = Status(
+            body["state"], body.get("description", ""), body["name"], body.get("target_url")
+        )
+        before = next((s for s in self.latest_statuses(commit) if s.context == body["name"]), None)
+        if before and before.state == status.state == "pending":
+            raise Refused(
+                400, "Cannot transition status via :enqueue from :pending (Reason(s): Status "
+                'cannot transition via "enqueue")',
+            )  # fmt: skip
+        self.add_status(commit, status, 255)
+        return Reply(201, _status(status))
+
+    def _found(self, commit: str) -> None:
+        if not self.has_commit(commit):
+            raise Refused(404, "404 Commit Not Found")
 
     def _act(self, text: str) -> None:
         self.carried_out += re.findall(r"^/(\w+)", text, re.MULTILINE)
@@ -199,6 +232,15 @@ class GitLabServer(ForgeServer):
             "merge_user": {"username": pull.by} if merged else None,
             "closed_by": {"username": pull.by} if pull.state == "closed" else None,
         }
+
+
+def _status(status: Status) -> dict[str, Any]:
+    return {
+        "status": status.state,
+        "description": status.description or None,
+        "name": status.context,
+        "target_url": status.link,
+    }
 
 
 def _id(name: str) -> int:
