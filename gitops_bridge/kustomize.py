@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitops_bridge.activity import activity
 from gitops_bridge.errors import RenderError
 
 OLDEST = (5, 8, 1)
@@ -107,7 +108,8 @@ class Kustomize:
 def _rendered(process: subprocess.Popen[str], root: str, folder: str) -> str:
     """What the process prints, waited for. Raises RenderError."""
     try:
-        printed, said = process.communicate(timeout=_TIMEOUT)
+        with activity(f"kustomize build {folder}"):
+            printed, said = process.communicate(timeout=_TIMEOUT)
     except subprocess.TimeoutExpired:
         raise RenderError(f"{folder}: kustomize took more than {_TIMEOUT} s") from None
     said = said.partition("\ngoroutine ")[0].replace(f"{root}/", "").strip()

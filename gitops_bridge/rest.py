@@ -19,6 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from gitops_bridge.activity import activity
 from gitops_bridge.errors import BridgeError
 
 Headers = Mapping[str, str]
@@ -192,10 +193,11 @@ class Rest:
         try:
             with warnings.catch_warnings():  # verification is off because the operator said so
                 warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
-                return self._session.request(
-                    method, url, headers=sent, timeout=self._timeout, verify=self._verify,
-                    allow_redirects=False, auth=_no_netrc, **options,
-                )  # fmt: skip
+                with activity(f"{method} {without_userinfo(url)}"):
+                    return self._session.request(
+                        method, url, headers=sent, timeout=self._timeout, verify=self._verify,
+                        allow_redirects=False, auth=_no_netrc, **options,
+                    )  # fmt: skip
         except requests.RequestException as error:
             raise self._unreachable(method, url, error) from None
         except OSError as error:  # the library's way to say that the CA file is not there

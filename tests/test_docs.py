@@ -92,21 +92,6 @@ def test_the_commands_of_the_tutorial_and_of_day_two_run_as_written(tmp_path):
         assert told in finished.stdout, told
 
 
-@pytest.mark.parametrize(
-    ("line", "offered"),
-    [("ro", ["rollback"]), ("run --dry", ["--dry-run"]), ("plan --output j", ["json"])],
-)
-def test_the_shell_completes(line, offered):
-    """As the function does that `bash_source` prints."""
-    words = f"gitops-bridge {line}"
-    told = subprocess.run(
-        [Path(sys.executable).parent / "gitops-bridge"], capture_output=True, text=True,
-        env={"PATH": os.environ["PATH"], "_GITOPS_BRIDGE_COMPLETE": "bash_complete",
-             "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)},
-    ).stdout  # fmt: skip
-    assert [answer.partition(",")[2] for answer in told.split()] == offered
-
-
 def keys(kind: type, prefix: str) -> list[str]:
     """The dotted keys of a configuration class, optional sections included."""
     found = []

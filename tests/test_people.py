@@ -363,7 +363,7 @@ def test_history_of_what_git_does_not_know(team, name):
     finished = bridge(team, "history", name, check=False)
     assert finished.returncode == 1
     assert f"Git knows no deployment {name!r}" in finished.stderr
-    assert "cure: the id as in DataRobot" in finished.stderr
+    assert "id as in DataRobot" in finished.stderr
 
 
 def test_a_squash_merge_without_trailers_is_still_our_delivery(replaced):

@@ -14,7 +14,7 @@ from gitops_bridge.desired.messages import clean, replicas
 
 
 @click.command()
-@click.argument("deployment")
+@options.deployment()
 @options.environment()
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="Only the newest ones.")
 @options.configuration()
@@ -26,7 +26,9 @@ def history(
 
     Marked with * is what a person decided: a commit of theirs, or a rollback.
     """
-    entries = list(people.history(options.context(config_file), deployment, environment))[:limit]
+    ctx = options.context(config_file)
+    deployment = options.identified(ctx, deployment, environment)
+    entries = list(people.history(ctx, deployment, environment))[:limit]
     if output == "json":
         click.echo(json.dumps([_as_data(entry) for entry in entries], indent=2))
         return

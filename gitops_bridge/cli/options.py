@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from gitops_bridge import agent
+from gitops_bridge.cli.output import show
 from gitops_bridge.controller import Context, open_context
 from gitops_bridge.controller.answers import review_said
 from gitops_bridge.controller.proposals import Proposal
 from gitops_bridge.controller.reviews import Review
-from gitops_bridge.errors import ConfigError
+from gitops_bridge.errors import BridgeError, ConfigError
 from gitops_bridge.git import Commit, Signature
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -48,8 +49,57 @@ def output() -> Decorator:
 
 def environment() -> Decorator:
     return click.option(
-        "-e", "--environment", metavar="NAME", help="Where it is, when several have it."
-    )
+        "-e", "--environment", metavar="NAME", shell_complete=_environments,
+        help="Where the deployment is, when several environments have it.",
+    )  # fmt: skip
+
+
+def deployment(*, required: bool = True) -> Decorator:
+    """The argument DEPLOYMENT; `identified` turns what was given into an id."""
+    return click.argument("deployment", required=required, shell_complete=_deployments)
+
+
+def identified(ctx: Context, deployment: str, environment: str | None) -> str:
+    """The id of the deployment that was named on the command line, by id or name.
+
+    Raises RequestError when the name is unknown or ambiguous.
+    """
+    from gitops_bridge.controller.deployments import identify
+
+    return identify(ctx, deployment, environment)
+
+
+def _environments(
+    ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    try:
+        config = agent.read_config(_config_file(ctx))
+    except BridgeError:
+        return []
+    return [
+        CompletionItem(item.name, help=item.id)
+        for item in config.environments
+        if item.name.startswith(incomplete)
+    ]
+
+
+def _deployments(
+    ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names and ids as last fetched: completion does not ask the server."""
+    from gitops_bridge.controller.deployments import deployments
+
+    try:
+        there = deployments(context(_config_file(ctx)), fetch=False)
+    except BridgeError:
+        return []
+    named = [CompletionItem(item.name, help=f"{item.id} in {item.environment}") for item in there]
+    ids = [CompletionItem(item.id, help=f"{item.name} in {item.environment}") for item in there]
+    return [item for item in [*named, *ids] if item.value and item.value.startswith(incomplete)]
+
+
+def _config_file(ctx: click.Context) -> Path:
+    return Path(ctx.params.get("config_file") or "gitops-bridge.yaml")
 
 
 def person() -> Decorator:
@@ -85,7 +135,7 @@ def report(result: Commit | Review | Proposal, output: str) -> None:
     else:
         data = {"proposed": result.url, "said": list(result.said)}
         text = review_said(result)
-    click.echo(json.dumps(data, indent=2) if output == "json" else text)
+    show(output, data, text)
 
 
 def context(config_file: Path) -> Context:

@@ -60,7 +60,7 @@ def _show_action(ctx: Context, path: Path, action: str | None, output: str) -> N
     if isinstance(decision, Hold):
         happened, cure = messages.held(decision, identifier)
         data: dict[str, object] = {"change": None, "held": happened, "cure": cure}
-        _say(output, data, f"{happened}\n  cure: {cure}")
+        _say(output, data, f"{happened}\n  hint: {cure}")
         return
     home = folder(environment.name, identifier)
     files = show.file_diff(snapshot.files(home), decision.files, home)

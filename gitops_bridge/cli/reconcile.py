@@ -13,7 +13,7 @@ from gitops_bridge.controller import builds, reconciling
 
 
 @click.command()
-@click.argument("deployment", required=False)
+@options.deployment(required=False)
 @options.environment()
 @options.configuration()
 @options.output()
@@ -27,6 +27,8 @@ def reconcile(
     failed or could not be looked at.
     """
     ctx = options.context(config_file)
+    if deployment is not None:
+        deployment = options.identified(ctx, deployment, environment)
     steps = list(reconciling.reconcile(ctx, deployment, environment))
     collected = builds.collect(ctx) if deployment is None else None
     ctx.repository.maintain()

@@ -11,7 +11,7 @@ from gitops_bridge.controller import people, reconciling
 
 
 @click.command()
-@click.argument("deployment")
+@options.deployment()
 @options.environment()
 @options.configuration()
 @options.output()
@@ -24,6 +24,7 @@ def release(deployment: str, environment: str | None, config_file: Path, output:
     held too, and goes over that change once released.
     """
     ctx = options.context(config_file)
+    deployment = options.identified(ctx, deployment, environment)
     waited = reconciling.release(ctx, deployment, environment)
     result = (waited.commit or waited.review or waited.proposal) if waited else None
     if result is not None:

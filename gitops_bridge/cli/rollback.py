@@ -12,7 +12,7 @@ from gitops_bridge.controller import people
 
 
 @click.command()
-@click.argument("deployment")
+@options.deployment()
 @click.option("--to", metavar="COMMIT", help="A commit of its history; default: the model before.")
 @click.option(
     "--rebuild", is_flag=True,
@@ -41,6 +41,7 @@ def rollback(
       gitops-bridge rollback 65a000000000000000000010 --to 4f1c2d9   (from gitops-bridge history)
     """
     ctx = options.context(config_file)
+    deployment = options.identified(ctx, deployment, environment)
     if rebuild:
         path = people.rebuild(ctx, deployment, environment, to)
         click.echo(json.dumps({"job": path}) if output == "json" else f"{path} builds it")

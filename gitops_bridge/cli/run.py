@@ -1,6 +1,6 @@
-"""`gitops-bridge run`: one action of the management agent, with the agent's own runner's flags.
+"""`gitops-bridge run`: one action of the management agent, with all flags of the agent's runner.
 
-So a prediction environment's `command:` can name us and nothing else need be installed. A status
+A prediction environment's `command:` can name it, and then nothing else need be installed. A status
 file is written in every case, also for a bad command line, a configuration that cannot load and a
 SIGTERM.
 """
@@ -11,17 +11,19 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
-from gitops_bridge import agent
+from gitops_bridge import agent, documents
 from gitops_bridge.actions import Action, Outcome
-from gitops_bridge.cli import EXIT_PROBLEM
-from gitops_bridge.errors import RequestError
+from gitops_bridge.cli import EXIT_PROBLEM, sample
+from gitops_bridge.errors import ConfigError, RequestError
 
 _SHOWN = 4096  # characters of the status that --show-status prints
+_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+_PLUGIN = "gitops_bridge.bosun"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -41,11 +43,27 @@ class _StatusInAnyCase(click.Command):
             raise
 
 
+def _listing(lines: Sequence[str]) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """A flag that prints lines and ends."""
+
+    def show(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+        if value:
+            click.echo("\n".join(lines))
+            ctx.exit()
+
+    return show
+
+
+def _actions(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [item.value for item in Action if item.value.startswith(incomplete)]
+
+
 @click.command(cls=_StatusInAnyCase)
-@click.option("--config", type=Path, help="The action file the agent wrote.")
+@click.option("--config", type=Path, help="The action file that the agent wrote.")
 @click.option(
-    "--action", metavar="NAME", help=f"One of {', '.join(item.value for item in Action)}."
-)
+    "--action", metavar="NAME", shell_complete=_actions,
+    help="What to do; --list-actions lists the names.",
+)  # fmt: skip
 @click.option("--status-file", type=Path, help="Where to write the status (YAML).")
 @click.option(
     "--private-config", type=Path, envvar="GITOPS_BRIDGE_CONFIG", default="gitops-bridge.yaml",
@@ -53,13 +71,35 @@ class _StatusInAnyCase(click.Command):
 )  # fmt: skip
 @click.option("--show-status", is_flag=True, help="Print the status at the end.")
 @click.option("--exit-codes", is_flag=True, help="Exit 0 passing, 1 failing, 2 warning, 3 unknown.")
-@click.option("--dry-run", is_flag=True, help="Plan and prove, but commit nothing.")
+@click.option("--dry-run", is_flag=True, help="Plan and verify, but commit nothing.")
+@click.option("--logfile", type=Path, help="Log to this file; by default to standard error.")
 @click.option(
-    "--log-level", type=click.Choice(_LEVELS, case_sensitive=False), default="INFO",
-    show_default=True, help="How much to log, on standard error.",
+    "--log-level", type=click.Choice(_LEVELS, case_sensitive=False),
+    help="How much to log; INFO by default, DEBUG with -v.",
 )  # fmt: skip
-@click.option("--plugin", hidden=True, help="Accepted, so that the agent's command needs no edit.")
+@click.option(
+    "--log-config", type=Path,
+    help="A YAML file for Python's logging.config.dictConfig; instead of the two above.",
+)  # fmt: skip
+@click.option(
+    "--gen-config", metavar="[FILE]", is_flag=False, flag_value="-",
+    help="Write a sample action file for --action, to FILE or to standard output, and stop.",
+)  # fmt: skip
+@click.option(
+    "--list-actions", is_flag=True, expose_value=False, is_eager=True,
+    callback=_listing([item.value for item in Action]), help="List the actions, and stop.",
+)  # fmt: skip
+@click.option(
+    "--list-plugins", is_flag=True, expose_value=False, is_eager=True,
+    callback=_listing([_PLUGIN]), help="List the plugins, and stop.",
+)  # fmt: skip
+@click.option(
+    "--plugin", expose_value=False, hidden=True,
+    help="Accepted, so that the agent's command line needs no edit.",
+)  # fmt: skip
+@click.pass_context
 def run(
+    ctx: click.Context,
     config: Path | None,
     action: str | None,
     status_file: Path | None,
@@ -67,8 +107,10 @@ def run(
     show_status: bool,
     exit_codes: bool,
     dry_run: bool,
-    log_level: str,
-    plugin: str | None,
+    logfile: Path | None,
+    log_level: str | None,
+    log_config: Path | None,
+    gen_config: str | None,
 ) -> None:
     """Carry out one action of DataRobot's management agent.
 
@@ -82,19 +124,24 @@ def run(
 
     \b
     By hand, to see what an action file would do:
+      gitops-bridge run --action deployment_start --gen-config action.yaml
       gitops-bridge run --action deployment_start --config action.yaml \\
         --status-file status.yaml --show-status --dry-run
 
     The status file is written in every case; the exit code is 0 whatever it says, unless
     --exit-codes is given.
     """
-    logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    if gen_config is not None:
+        _write_sample(action, gen_config)
+        return
     started = time.monotonic()
-    outcome = agent.answer(
-        action or "run", lambda: _handled(config, action, status_file, private_config, dry_run)
-    )
+
+    def work() -> Outcome:
+        level = log_level or ("DEBUG" if ctx.meta.get("verbose") else "INFO")
+        _set_up_logging(level.upper(), logfile, log_config)
+        return _handled(config, action, status_file, private_config, dry_run)
+
+    outcome = agent.answer(action or "run", work)
     if status_file is not None:
         _write(status_file, outcome, action, started=started)
     if show_status and status_file is not None:
@@ -103,6 +150,43 @@ def run(
         sys.exit(EXIT_PROBLEM)
     if exit_codes:
         sys.exit(agent.EXIT_CODES[outcome.status])
+
+
+def _set_up_logging(level: str, logfile: Path | None, log_config: Path | None) -> None:
+    """Raises ConfigError when a file cannot be used; then the log goes to standard error."""
+    try:
+        if log_config is not None:
+            _configure_logging(log_config)
+        elif logfile is not None:
+            logging.basicConfig(level=level, filename=logfile, encoding="utf-8", format=_FORMAT)
+    except OSError as error:
+        raise ConfigError(
+            f"--logfile {logfile}: {error.strerror}", hint="name a file that can be written"
+        ) from None
+    finally:
+        logging.basicConfig(level=level, stream=sys.stderr, format=_FORMAT)
+
+
+def _configure_logging(file: Path) -> None:
+    from logging import config
+
+    agent.read_yaml(file, ConfigError, "--log-config")
+    settings = documents.load(file.read_bytes())
+    try:
+        config.dictConfig({"disable_existing_loggers": False, **settings})
+    except (ValueError, TypeError, AttributeError, ImportError) as error:
+        raise ConfigError(
+            f"--log-config {file}: {error.__cause__ or error}",
+            hint="the keys are those of Python's logging.config.dictConfig, `version: 1` first",
+        ) from None
+
+
+def _write_sample(action: str | None, path: str) -> None:
+    names = [item.value for item in Action]
+    if action not in names:
+        raise click.UsageError(f"--gen-config needs --action, one of {', '.join(names)}")
+    with click.open_file(path, "w", encoding="utf-8") as file:
+        file.write(sample.text(Action(action)))
 
 
 def _handled(

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitops_bridge.activity import activity
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git.remote import Remote
 
@@ -115,7 +116,8 @@ class Git:
         with started(command, environment=self._environment(), given=given) as ended:
 
             def answer() -> Answer:
-                found = ended(limit)
+                with activity(self.redact(f"git {' '.join(arguments[:3])}")):
+                    found = ended(limit)
                 said = f"timed out after {limit:g} s\n" if found.code is None else ""
                 return Answer(found.code, found.out, self.redact(said + found.err))
 
