@@ -82,6 +82,12 @@ def load(text: str | bytes) -> Any:
     return _one(text, _PlainLoader)
 
 
+def first(text: str | bytes) -> Any:
+    """The first document in `text`, whatever follows it: so kustomize reads its own files. Raises
+    InvalidYaml."""
+    return next(iter(_all(text, _PlainLoader)), None)
+
+
 def load_verbatim(text: str | bytes) -> Any:
     """As `load`, but number-like scalars stay strings, digit for digit. Raises InvalidYaml."""
     return _one(text, _VerbatimLoader)

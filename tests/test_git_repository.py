@@ -348,7 +348,9 @@ def test_links_and_executables_are_kept_as_they_are(repository, team, tmp_path):
     repository.deliver("main", put("run.sh", b"#!/bin/sh\ntrue\n"))
     modes = git(team, "ls-tree", "--format=%(path) %(objectmode)", "main", "link", "run.sh")
     assert modes.splitlines() == ["link 120000", "run.sh 100755"]
-    assert "link" not in repository.snapshot("main", fetch=False).files("")
+    found = repository.snapshot("main", fetch=False)
+    assert (found.link("link"), found.link("run.sh"), found.link("none")) == ("run.sh", None, None)
+    assert found.files("")["link"] == b"run.sh"
 
 
 def test_own_branches_are_swapped_only_from_where_they_are_expected(repository, team):

@@ -20,10 +20,12 @@ from gitops_bridge.config.model import (
     Person,
     PullRequests,
     Registry,
+    Render,
     Repository,
     Secret,
     Signing,
     SigningFormat,
+    Trust,
 )
 
 __all__ = [
@@ -40,9 +42,11 @@ __all__ = [
     "Person",
     "PullRequests",
     "Registry",
+    "Render",
     "Repository",
     "Secret",
     "Signing",
     "SigningFormat",
+    "Trust",
     "load",
 ]

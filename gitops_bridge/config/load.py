@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
+from gitops_bridge.config import rendering
 from gitops_bridge.config.model import (
     CHANGES,
     IMPORTANCES,
@@ -55,6 +56,8 @@ def load(data: object, source: str) -> Config:
         limits=_limits(top.section("limits")),
         build=_build(top.section("build")),
         registry=_registry(top.section("registry")),
+        render=rendering.render(top.section("render")),
+        trust=rendering.trust(top.section("trust")),
         datarobot=_datarobot(top.section("datarobot")) if top.has("datarobot") else None,
     )
     top.finish()

@@ -68,6 +68,28 @@ class Limits:
     """Overlays one commit may remove without an explicit yes."""
 
 
+@dataclass(frozen=True)
+class Render:
+    """How overlays are rendered for the proof.
+
+    options   further arguments of `kustomize build`, as Argo CD has them in kustomize.buildOptions
+    hosts     what kustomizations may refer to outside the repository; by default nothing
+    """
+
+    options: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What `check` and `doctor` expect beside what base/ has: repositories of builder images, names
+    of containers in a served Pod, and of service accounts."""
+
+    builders: tuple[str, ...] = ()
+    sidecars: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+
+
 class Gate(str, Enum):
     """What a rollout waits for before it is delivered."""
 
@@ -229,6 +251,8 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     build: Build = field(default_factory=Build)
     registry: Registry = field(default_factory=Registry)
+    render: Render = field(default_factory=Render)
+    trust: Trust = field(default_factory=Trust)
     datarobot: DataRobot | None = None
 
     def environment(self, identifier: str) -> Environment:

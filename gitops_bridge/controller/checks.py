@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitops_bridge import documents
+from gitops_bridge import blobs, documents
 from gitops_bridge.controller import environments
 from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources
-from gitops_bridge.desired import overlay, proof
+from gitops_bridge.desired import kustomization, overlay, proof
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.reach import removed_overlays, too_many
 from gitops_bridge.desired.rollout import RECORD
@@ -32,29 +32,69 @@ _AGGREGATE = "gitops-bridge-aggregate"
 
 @dataclass(frozen=True)
 class Finding:
-    """A folder of the repository and what is wrong with it; `problems` is empty when it holds."""
+    """A folder of the repository and what is wrong with it; `problems` is empty when it holds.
+    `warnings` are what kustomize says and renders all the same."""
 
     folder: str
     problems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Folder:
-    """A checked-out repository, read as a Tree is."""
+    """A checked-out repository, read as a Tree is: as Git sees it, so no link is followed and no
+    submodule entered."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def id(self, path: str) -> str | None:
         """Only whether something is there: a work tree has no ids."""
-        return "present" if (self._root / path).exists() else None
+        target = self._root / path
+        return "present" if os.path.lexists(target) and not self._is_behind(path) else None
+
+    def read(self, path: str) -> bytes | None:
+        target = self._root / path
+        if self.id(path) is None or target.is_dir() or target.is_symlink():
+            return None
+        return target.read_bytes()
+
+    def link(self, path: str) -> str | None:
+        target = self._root / path
+        return os.readlink(target) if target.is_symlink() and not self._is_behind(path) else None
 
     def files(self, path: str) -> Mapping[str, bytes]:
         base = self._root / path
-        return {
-            found.relative_to(base).as_posix(): found.read_bytes()
-            for found in sorted(base.rglob("*"))
-            if found.is_file() and not found.is_symlink()
-        }
+        if self._is_behind(path) or base.is_symlink():
+            return {}
+        return {found.relative_to(base).as_posix(): _content(found) for found in _below(base)}
+
+    def _is_behind(self, path: str) -> bool:
+        """Whether a folder on the way to `path` is a link or a submodule."""
+        parents = list((self._root / path).relative_to(self._root).parents)[:-1]
+        return any(_ends(self._root / parent) for parent in parents)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Everything below that Git would keep, sorted."""
+    for found in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if found.name == ".git":
+            continue
+        if found.is_dir() and not _ends(found):
+            yield from _below(found)
+        else:
+            yield found
+
+
+def _ends(folder: Path) -> bool:
+    return folder.is_symlink() or (folder / ".git").exists()
+
+
+def _content(path: Path) -> bytes:
+    if path.is_symlink():
+        return blobs.Special(os.readlink(os.fsencode(path)), blobs.LINK)
+    if path.is_dir():
+        return blobs.Special(b"", blobs.SUBMODULE)
+    return blobs.of(path.read_bytes(), blobs.EXECUTABLE if path.stat().st_mode & 0o100 else 0)
 
 
 def overlays(root: Path) -> list[str]:
@@ -193,8 +233,8 @@ def _verified(
 
 def _namespaces(used: Sources) -> Iterator[str]:
     """Argo CD's Application says where a deployment goes."""
-    for where, kustomization in used.kustomizations.items():
-        if kustomization.get("namespace"):
+    for where, item in used.kustomizations.items():
+        if item.get("namespace"):
             yield (
                 f"{where}: remove `namespace:`: Argo CD's Application sets it, and kustomize would "
                 "lose an autoscaler's reference to its Deployment"
@@ -218,5 +258,9 @@ def _of_record(folder: str, used: Sources, deployment: str) -> Iterable[str]:
 
 def removals(root: Path, since: str, limit: int) -> str | None:
     """Why the checkout may not replace revision `since`: more than `limit` deployments are gone."""
-    gone = removed_overlays(removed(root, since))
+    gone = {
+        folder
+        for folder in removed_overlays(removed(root, since))
+        if not any((root / folder / name).exists() for name in kustomization.NAMES)
+    }
     return too_many(gone, limit) if len(gone) > limit else None

@@ -16,6 +16,7 @@ from gitops_bridge.config import Config
 from gitops_bridge.controller import clients
 from gitops_bridge.controller.listing import Listing
 from gitops_bridge.controller.secrets import secret
+from gitops_bridge.controller.sources import Reader, Tree
 from gitops_bridge.desired import messages
 from gitops_bridge.git import Remote, Repository, Sign, Signature
 from gitops_bridge.kustomize import Kustomize, find
@@ -57,6 +58,10 @@ class Context:
         committer = self.config.committer or self.config.author
         return Signature(committer.name, committer.email)
 
+    def reader(self, tree: Tree) -> Reader:
+        """What kustomize reads of a tree, by the policy about what lies elsewhere."""
+        return Reader(tree, self.config.render.hosts)
+
     def message(self, text: str, author: Signature) -> str:
         """A commit's message as the policy wants it: with its author's sign-off, or as it is."""
         if not self.config.sign_off:
@@ -93,7 +98,12 @@ def open_context(
     return Context(
         config,
         repository,
-        find(environ.get("PATH"), cache / "rendered"),
+        find(
+            environ.get("PATH"),
+            cache / "rendered",
+            options=config.render.options,
+            remote=bool(config.render.hosts),
+        ),
         clients.registries(config.registry, environ, budget),
         clients.datarobot(config.datarobot, environ, monotonic, sleep),
         forge,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gitops_bridge import blobs
 from gitops_bridge.config import Environment
 from gitops_bridge.controller import checks, environments
 from gitops_bridge.controller.context import Context
@@ -46,6 +47,16 @@ class _Edited:
             return "edited" if self.files(path) else None
         return self._snapshot.id(path)
 
+    def read(self, path: str) -> bytes | None:
+        inside = path.removeprefix(f"{self._home}/")
+        return self._snapshot.read(path) if inside == path else self._files.get(inside)
+
+    def link(self, path: str) -> str | None:
+        inside = path.removeprefix(f"{self._home}/")
+        if inside == path:
+            return self._snapshot.link(path)
+        return blobs.link_target(self._files.get(inside))
+
     def files(self, path: str) -> Mapping[str, bytes]:
         if path == self._home:
             return self._files
@@ -76,8 +87,8 @@ def impacts(ctx: Context, environment: Environment, edited: Path) -> Iterator[Im
     all whether the folder itself still holds, for no rollout passes one that does not."""
     snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
     home = environments.folder(environment.name)
-    after = Reader(_Edited(snapshot, home, checks.Folder(edited).files("")))
-    before = Reader(snapshot)
+    after = ctx.reader(_Edited(snapshot, home, checks.Folder(edited).files("")))
+    before = ctx.reader(snapshot)
     uncached = replace(ctx.kustomize, cache=None)
     problems = environments.problems(after, environment.name, uncached, Targets())
     if problems:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gitops_bridge.desired import kustomization
 from gitops_bridge.errors import RenderError
 
 
@@ -16,7 +17,7 @@ def removed_overlays(paths: Iterable[str]) -> set[str]:
     gone = set()
     for path in paths:
         parts = path.split("/")
-        if parts[0] == "overlays" and (len(parts) <= 3 or parts[3] == "kustomization.yaml"):
+        if parts[0] == "overlays" and (len(parts) <= 3 or parts[3] in kustomization.NAMES):
             gone.add("/".join(parts[:3]))
     return {path for path in gone if not path.endswith("/environment")}
 

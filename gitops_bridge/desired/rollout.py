@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gitops_bridge.actions import Action, Request
+from gitops_bridge.desired import kustomization
 from gitops_bridge.desired import record as records
 from gitops_bridge.desired.overlay import Image, seed
 from gitops_bridge.desired.record import Record
 from gitops_bridge.errors import RenderError, RequestError
 
-PEOPLES = "kustomization.yaml"
+PEOPLES = kustomization.NAMES
 MODEL = "model/"
 COMPONENT = "model/kustomization.yaml"
 RECORD = "model/record.yaml"
@@ -90,7 +91,7 @@ class Known:
         """The files to write so that `model/` holds just these, by their path in the deployment's
         folder. Where that had gone, people's files come back as they were before."""
         files: dict[str, bytes | None] = dict.fromkeys(
-            path for path in self.files if path.startswith(MODEL)
+            path for path in self.files if f"{path}/".startswith(MODEL)
         )
         if not self.present:
             files |= self.remembered or {}
@@ -182,8 +183,8 @@ def decide(
     if request.action is Action.DEPLOYMENT_REPLACE_MODEL and not there:
         raise _nothing_to_replace(request)
     files = known.rewritten({COMPONENT: text.encode(), RECORD: records.write(after).encode()})
-    if PEOPLES not in known.files and PEOPLES not in files:
-        files[PEOPLES] = seed().encode()
+    if not any(name in known.files or name in files for name in PEOPLES):
+        files[PEOPLES[0]] = seed().encode()
     change = _change(request, before, after)
     return Rollout(change, files, before, after, known.moved, known.earlier)
 

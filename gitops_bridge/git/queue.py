@@ -22,6 +22,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
+from gitops_bridge import blobs
 from gitops_bridge.errors import BridgeError, PushRejected, RepositoryError, StaleBase
 from gitops_bridge.git.commits import Edit, Signature, Update
 
@@ -145,7 +146,7 @@ def _plain(intent: Intent) -> dict[str, Any]:
 def _plain_edit(edit: Edit) -> dict[str, Any]:
     return {
         "changes": {
-            path: None if content is None else base64.b64encode(content).decode()
+            path: None if content is None else _plain_content(content)
             for path, content in edit.changes.items()
         },
         "guards": dict(edit.guards),
@@ -156,6 +157,15 @@ def _plain_edit(edit: Edit) -> dict[str, Any]:
     }
 
 
+def _plain_content(content: bytes) -> tuple[int, str]:
+    return blobs.mode_of(content), base64.b64encode(content).decode()
+
+
+def _content(plain: tuple[int, str]) -> bytes:
+    mode, content = plain
+    return blobs.of(base64.b64decode(content), mode)
+
+
 def _intent(plain: dict[str, Any]) -> Intent:
     return Intent(plain["branch"], plain["base"], _edit(plain["edit"]), plain["create"])
 
@@ -163,7 +173,7 @@ def _intent(plain: dict[str, Any]) -> Intent:
 def _edit(plain: dict[str, Any]) -> Edit:
     return Edit(
         changes={
-            path: None if content is None else base64.b64decode(content)
+            path: None if content is None else _content(content)
             for path, content in plain["changes"].items()
         },
         guards=plain["guards"],

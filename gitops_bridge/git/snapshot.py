@@ -9,8 +9,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from gitops_bridge import blobs
 from gitops_bridge.git.mirror import Mirror
-from gitops_bridge.git.trees import split
+from gitops_bridge.git.trees import child, split
 
 if TYPE_CHECKING:
     import pygit2
@@ -44,8 +45,13 @@ class Snapshot:
         return self._read(lambda: _content(self._object(path)))
 
     def files(self, path: str) -> dict[str, bytes]:
-        """Every regular file below the folder `path`, by its path from there."""
+        """Every file below the folder `path`, by its path from there; executable files, symbolic
+        links and submodules as `blobs.Special`."""
         return self._read(lambda: dict(_walk(self._object(path), "")))
+
+    def link(self, path: str) -> str | None:
+        """The path that the symbolic link at `path` names, None when there is no link."""
+        return self._read(lambda: blobs.link_target(_special(self._object(path))))
 
     def entries(self, path: str, prefix: str = "") -> dict[str, tuple[str, str]]:
         """What lies in the folder `path` and starts with `prefix`: name -> (tree, blob or commit;
@@ -68,7 +74,7 @@ class Snapshot:
         folder = self._folder("/".join(parents))
         if not name:
             return folder
-        return folder[name] if folder is not None and name in folder else None
+        return child(folder, name) if folder is not None else None
 
     def _folder(self, path: str) -> pygit2.Tree | None:
         """Kept parsed, because siblings are mostly read one after the other."""
@@ -100,13 +106,20 @@ def _content(found: pygit2.Object | None) -> bytes | None:
     return found.data if isinstance(found, pygit2.Blob) else None
 
 
+def _special(found: pygit2.Object | None) -> bytes | None:
+    """A file with its mode."""
+    import pygit2
+
+    return blobs.of(found.data, found.filemode) if isinstance(found, pygit2.Blob) else None
+
+
 def _entries(folder: pygit2.Object | None, prefix: str) -> dict[str, tuple[str, str]]:
     import pygit2
 
     if not isinstance(folder, pygit2.Tree):
         return {}
     found = _from(folder, prefix.encode()) if prefix else iter(folder)
-    return {str(item.name): (item.type_str, str(item.id)) for item in found}
+    return {_name(item): (item.type_str, str(item.id)) for item in found}
 
 
 def _from(folder: pygit2.Tree, prefix: bytes) -> Iterator[pygit2.Object]:
@@ -125,12 +138,17 @@ def _from(folder: pygit2.Tree, prefix: bytes) -> Iterator[pygit2.Object]:
 
 def _walk(folder: pygit2.Object | None, prefix: str) -> Iterator[tuple[str, bytes]]:
     import pygit2
-    from pygit2.enums import FileMode
 
     if not isinstance(folder, pygit2.Tree):
         return
     for item in folder:
-        if isinstance(item, pygit2.Tree):
-            yield from _walk(item, f"{prefix}{item.name}/")
-        elif isinstance(item, pygit2.Blob) and item.filemode != FileMode.LINK:
-            yield f"{prefix}{item.name}", item.data
+        if item.filemode == blobs.SUBMODULE:
+            yield f"{prefix}{_name(item)}", blobs.Special(str(item.id).encode(), blobs.SUBMODULE)
+        elif isinstance(item, pygit2.Tree):
+            yield from _walk(item, f"{prefix}{_name(item)}/")
+        elif isinstance(item, pygit2.Blob):
+            yield f"{prefix}{_name(item)}", blobs.of(item.data, item.filemode)
+
+
+def _name(item: pygit2.Object) -> str:
+    return blobs.text(item.raw_name or b"")

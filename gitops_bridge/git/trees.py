@@ -6,9 +6,10 @@ holds. `delivery` and `repository` call `edited`; `snapshot` shares `split`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from gitops_bridge import blobs
 from gitops_bridge.errors import RepositoryError
 
 if TYPE_CHECKING:
@@ -35,10 +36,16 @@ def find(root: pygit2.Tree | None, path: str) -> str | None:
 
     found: pygit2.Object | None = root
     for name in split(path):
-        if not isinstance(found, pygit2.Tree) or name not in found:
-            return None
-        found = found[name]
+        found = child(found, name) if isinstance(found, pygit2.Tree) else None
     return None if found is None else str(found.id)
+
+
+def child(folder: pygit2.Tree, name: str) -> pygit2.Object | None:
+    """What is called `name` in the folder, None when nothing is."""
+    if _is_utf8(name):
+        return folder[name] if name in folder else None  # noqa: SIM401 - a Tree has no get
+    wanted = blobs.raw(name)
+    return next((item for item in folder if item.raw_name == wanted), None)
 
 
 def edited(
@@ -46,7 +53,9 @@ def edited(
 ) -> pygit2.Oid:
     """Write the trees that `changes` lead to from the tree `root`; returns the new root.
 
-    What is removed goes first. Raises RepositoryError when a path would be file and folder at once.
+    What is removed goes first. A file keeps whether it is executable; a symbolic link that plain
+    content is written to becomes a file. Raises RepositoryError when a path would be file and
+    folder at once.
     """
     parts = [(split(path), content) for path, content in changes.items()]
     for removing in (True, False):
@@ -60,32 +69,116 @@ def _edited(
 ) -> pygit2.Oid | None:
     """The folder after `changes`, which are all removals or none is; None when nothing is left in
     it, for git keeps no empty folders."""
-    import pygit2
     from pygit2.enums import FileMode
 
-    builder = repository.TreeBuilder(str(tree)) if tree else repository.TreeBuilder()
+    folder = _Folder(repository, tree)
     for name, inner in _by_name(changes).items():
-        old: pygit2.Object | None = builder.get(name)
-        is_folder = isinstance(old, pygit2.Tree)
+        mode, old = folder.get(name) or (None, None)
         here = [content for rest, content in inner if not rest]
         below = [(rest, content) for rest, content in inner if rest]
         if None in here:
             if old is not None:
-                builder.remove(name)
-        elif any(content is None for _, content in below) and not is_folder:
+                folder.remove(name)
+        elif any(content is None for _, content in below) and mode != FileMode.TREE:
             continue  # nothing there to remove
-        elif (here and (below or is_folder)) or (below and old is not None and not is_folder):
-            raise RepositoryError(f"{name!r} would be a file and a folder as well")
-        elif here and here[0] is not None:
-            mode = FileMode.BLOB if old is None else FileMode(old.filemode)
-            builder.insert(name, repository.create_blob(here[0]), mode)
+        elif here and here[0] is not None and not below and mode != FileMode.TREE:
+            folder.insert(name, *_blob(repository, here[0], mode))
+        elif here or (below and mode not in {None, FileMode.TREE}):
+            raise RepositoryError(
+                f"{name!r} would be {_WHAT.get(mode or 0, 'a file')} and a folder as well",
+                hint="remove the one that is there, or move it",
+            )
         else:
-            folder = _edited(repository, old.id if old is not None else None, below)
-            if folder is None:
-                builder.remove(name)
+            subfolder = _edited(repository, old, below)
+            if subfolder is None:
+                folder.remove(name)
             else:
-                builder.insert(name, folder, FileMode.TREE)
-    return builder.write() if len(builder) else None
+                folder.insert(name, FileMode.TREE, subfolder)
+    return folder.write()
+
+
+_WHAT = {blobs.LINK: "a symbolic link", blobs.SUBMODULE: "a submodule"}
+
+
+def _blob(repository: pygit2.Repository, content: bytes, old: int | None) -> tuple[int, pygit2.Oid]:
+    import pygit2
+
+    mode = blobs.mode_of(content)
+    if mode == blobs.SUBMODULE:
+        return mode, pygit2.Oid(hex=content.decode())
+    if mode == blobs.ORDINARY and old == blobs.EXECUTABLE:
+        mode = blobs.EXECUTABLE
+    return mode, repository.create_blob(bytes(content))
+
+
+class _Folder:
+    """A tree under construction. libgit2's builder takes names in UTF-8 only, so the others are put
+    into the raw tree it leaves: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects."""
+
+    def __init__(self, repository: pygit2.Repository, tree: pygit2.Oid | None) -> None:
+        self._repository, self._tree = repository, tree
+        self._builder = repository.TreeBuilder(str(tree)) if tree else repository.TreeBuilder()
+        self._others: dict[bytes, tuple[int, pygit2.Oid] | None] = {}
+
+    def get(self, name: str) -> tuple[int, pygit2.Oid] | None:
+        """Mode and id of what is called so."""
+        if _is_utf8(name):
+            found = self._builder.get(name)
+            return None if found is None else (found.filemode, found.id)
+        return self._raw(self._tree).get(blobs.raw(name)) if self._tree else None
+
+    def insert(self, name: str, mode: int, oid: pygit2.Oid) -> None:
+        if _is_utf8(name):
+            self._builder.insert(name, oid, mode)
+        else:
+            self._others[blobs.raw(name)] = mode, oid
+
+    def remove(self, name: str) -> None:
+        if _is_utf8(name):
+            self._builder.remove(name)
+        else:
+            self._others[blobs.raw(name)] = None
+
+    def write(self) -> pygit2.Oid | None:
+        """The id of the tree, None when it is empty."""
+        written = self._builder.write() if len(self._builder) else None
+        if not self._others:
+            return written
+        entries = {**(self._raw(written) if written else {}), **self._others}
+        there = {name: entry for name, entry in entries.items() if entry is not None}
+        data = b"".join(
+            b"%o %s\0%s" % (mode, name, oid.raw)
+            for name, (mode, oid) in sorted(there.items(), key=_git_order)
+        )
+        return self._repository.write(_TREE_OBJECT, data) if there else None
+
+    def _raw(self, tree: pygit2.Oid) -> dict[bytes, tuple[int, pygit2.Oid]]:
+        return dict(_entries(self._repository.read(tree)[1], len(tree.raw)))
+
+
+_TREE_OBJECT = 2  # GIT_OBJECT_TREE
+
+
+def _entries(data: bytes, length: int) -> Iterator[tuple[bytes, tuple[int, pygit2.Oid]]]:
+    import pygit2
+
+    at = 0
+    while at < len(data):
+        blank, end = data.index(b" ", at), data.index(b"\0", at)
+        at_next = end + 1 + length
+        oid = pygit2.Oid(raw=data[end + 1 : at_next])
+        yield data[blank + 1 : end], (int(data[at:blank], 8), oid)
+        at = at_next
+
+
+def _git_order(entry: tuple[bytes, tuple[int, pygit2.Oid]]) -> bytes:
+    """Git sorts a folder as if its name ended in a slash."""
+    name, (mode, _) = entry
+    return name + (b"/" if mode == 0o040000 else b"")
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\udc80" <= letter <= "\udcff" for letter in name)
 
 
 def _by_name(changes: Iterable[_Change]) -> dict[str, list[_Change]]:
