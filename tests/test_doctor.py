@@ -40,7 +40,8 @@ class TestHealthy:
             "kustomize", "repository", "initialised", "environment prod", "push to builds",
             "push of proposal branches", "push of notes",
             *(f"{site.forge.provider}: {right}" for right in (
-                "push branches", "propose pull requests", "set labels")),
+                "push branches", "propose pull requests", "set labels",
+                "report commit statuses")),
         ]  # fmt: skip
         assert findings["kustomize"].said.startswith("version v5.")
         assert "images go to registry.example.com/" in findings["environment prod"].said
