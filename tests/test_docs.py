@@ -12,7 +12,6 @@ import pytest
 
 from gitops_bridge import config
 from gitops_bridge.cli import VERBS
-from tests.servers import registry as registries
 from tests.team import TOP
 
 DOCUMENTS = [*TOP.glob("*.md"), *TOP.glob("docs/**/*.md")]
@@ -33,40 +32,6 @@ def test_readme_runs_the_demo_first_and_the_tests_second():
 
 def test_ci_calls_the_readme_s_test_command():
     assert "\nscripts/test\n" in (TOP / ".ci/run").read_text()
-
-
-def test_the_demo_plays_to_its_end(tmp_path):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    finished = subprocess.run(
-        [sys.executable, "-m", "gitops_bridge", "demo", "--keep", tmp_path / "kept"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    assert finished.returncode == 0, finished.stdout
-    for part in ("Start churn in prod", "Replace model", "Scale churn", "Relaunch", "Stop churn"):
-        assert f"committed {part}" in re.sub(
-            r"committed [0-9a-f]{12}: ", "committed ", finished.stdout
-        )
-    assert "held: Jane Doe" in finished.stdout
-    log = subprocess.run(
-        ["git", "-C", tmp_path / "kept/models.git", "log", "--format=%s", "main"],
-        capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
-    assert log[1] == 'Revert "Relaunch churn in prod"'
-
-
-def test_the_demo_delivers_by_digest_when_it_is_given_a_registry(tmp_path):
-    with registries.serve(tmp_path) as registry:
-        finished = subprocess.run(
-            [sys.executable, "-m", "gitops_bridge", "demo", "--registry", registry.host],
-            cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-            capture_output=True, text=True,
-        )  # fmt: skip
-    assert finished.returncode == 0, finished.stdout
-    said = finished.stdout
-    assert (
-        said.index("waiting for the image") < said.index("Build 65a0") < said.index("delivered in")
-    )
-    assert re.search(r"\+  digest: \"sha256:[0-9a-f]{64}\"", said)
 
 
 def test_the_commands_of_the_tutorial_and_of_day_two_run_as_written(tmp_path):

@@ -354,7 +354,8 @@ def test_history_marks_what_people_did(replaced):
     entries = as_json(replaced, "history", DEPLOYMENT)
     assert [entry["by_the_bridge"] for entry in entries] == [False, True, True]
     text = bridge(replaced, "history", DEPLOYMENT).stdout
-    assert "* Jane Doe" in text
+    assert '* Revert "Replace model of churn in prod"' in text
+    assert "by Jane Doe" in text
     assert MODEL_A in text
 
 

@@ -33,12 +33,13 @@ def history(
         click.echo(json.dumps([_as_data(entry) for entry in entries], indent=2))
         return
     for entry in entries:
-        when = datetime.fromtimestamp(entry.time, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+        when = datetime.fromtimestamp(entry.time, timezone.utc).strftime("%Y-%m-%d %H:%MZ")
         mark = " " if entry.ours else "*"
         click.secho(f"{entry.commit[:12]} ", fg="yellow", nl=False)
-        click.echo(f"{when} {mark} {clean(entry.author, 30):<20} {clean(entry.subject, 80)}")
-        if entry.record:
-            click.echo(f"{'':13}model {entry.record.model.id}, {replicas(entry.record.scale)}")
+        click.echo(f"{when} {mark} {clean(entry.subject, 80)}")
+        record = entry.record
+        model = f"model {record.model.id}, {replicas(record.scale)}, " if record else ""
+        click.echo(f"{'':13}{model}by {clean(entry.author, 30)}")
 
 
 def _as_data(entry: people.Entry) -> dict[str, object]:

@@ -1,0 +1,111 @@
+"""`gitops-bridge demo`: it plays to its end, with a terminal and without, and tells the truth."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gitops_bridge.cli.demo.stage import WIDTH, prompt
+from tests.servers import registry as registries
+from tests.terminal import on_a_terminal
+
+COMMAND = Path(sys.executable).parent / "gitops-bridge"
+DEPLOYMENT = "65a000000000000000000010"
+
+
+def demo(folder, *flags):
+    finished = subprocess.run(
+        [COMMAND, "demo", *flags], cwd=folder, capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def log(folder, *arguments):
+    return subprocess.run(
+        ["git", "-C", folder / "kept/models.git", "log", *arguments],
+        capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, demo(folder, "--keep", "kept")
+
+
+def test_a_replaced_model_is_reverted_and_stays_reverted(played):
+    folder, shown = played
+    assert log(folder, "--format=%an: %s", "main")[:3] == [
+        'Jane Doe: Revert "Replace model of churn in prod"',
+        "gitops-bridge: Replace model of churn in prod",
+        "gitops-bridge: Start churn in prod",
+    ]
+    replaced, reverted = shown.split("── A person takes it back")
+    assert '+    bosun.datarobot.com/model: "65a000000000000000000021"' in replaced
+    assert '+    bosun.datarobot.com/model: "65a000000000000000000020"' in reverted
+    assert "held" in reverted.split("── DataRobot asks for the same again")[1]
+
+
+def test_it_ends_with_what_to_do_next(played):
+    _, shown = played
+    end = shown.split("── What next")[1]
+    for command in ("gitops-bridge init", "gitops-bridge doctor", "gitops-bridge demo --keep"):
+        assert command in end
+
+
+def test_it_fits_80_columns(played):
+    _, shown = played
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+
+
+def test_every_command_it_shows_is_one_that_can_be_typed(played):
+    folder, shown = played
+    joined = re.sub(r" \\\n +", " ", shown)
+    commands = re.findall(r"^\$ gitops-bridge (.*)", joined, re.MULTILINE)
+    assert len(commands) == 5
+    again = folder / "kept"
+    typed = subprocess.run(
+        [COMMAND, *shlex.split(commands[-1])], cwd=again, text=True, capture_output=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(again)},
+    )  # fmt: skip
+    assert typed.stdout in shown
+
+
+def test_it_plays_on_a_terminal_without_a_question(tmp_path):
+    shown = on_a_terminal([COMMAND, "demo"], tmp_path)
+    assert shown.code == 0, shown.out
+    assert "\x1b[36m" in shown.out
+    assert "What next" in shown.out
+
+
+def test_colours_can_be_turned_off(tmp_path):
+    shown = on_a_terminal([COMMAND, "demo", "--color", "never"], tmp_path)
+    progress_line = re.compile(r"\r\x1b\[K[^\r\n]*")
+    assert "\x1b[" not in progress_line.sub("", shown.out)
+
+
+def test_it_delivers_by_digest_when_it_is_given_a_registry(tmp_path):
+    with registries.serve(tmp_path) as registry:
+        shown = demo(tmp_path, "--registry", registry.host)
+    assert (
+        shown.index("waiting for the image") < shown.index("Build 65a0") < shown.index("delivered")
+    )
+    assert re.search(r"\+  digest: \"sha256:[0-9a-f]{64}\"", shown)
+    assert "held" in shown.split("── DataRobot asks for the same again")[1]
+
+
+def test_a_command_is_wrapped_where_a_shell_allows_it_and_a_flag_keeps_its_value():
+    long = ["git", "a b", "--flag", "v" * 50, "--other", "w" * 30, "-x", "--on"]
+    shown = prompt(long)
+    assert max(map(len, shown.splitlines())) <= WIDTH
+    assert shown.splitlines()[1].startswith("    --flag vvv") or "--flag vvv" in shown
+    typed = subprocess.run(
+        ["sh", "-c", "printf '%s\\n' " + shown.removeprefix("$ ")], capture_output=True, text=True
+    ).stdout
+    assert typed.splitlines() == long
