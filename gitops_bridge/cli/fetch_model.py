@@ -175,7 +175,7 @@ def _address(flag: str, url: str | None) -> str:
 def _finder(order: Order, options: dict[str, Any], pace: Pace) -> Callable[[], Found]:
     """What finds the source, once it is needed; faults of the flags are raised right away."""
     if options["source"] is not None:
-        return _elsewhere(options["source"], options)
+        return _elsewhere(options["source"], options, pace)
     client = _datarobot(options, pace)
     return lambda: _in_datarobot(client, order, options["prediction_explanations"])
 
@@ -191,8 +191,9 @@ def _datarobot(options: dict[str, Any], pace: Pace) -> DataRobot:
     if "@" in urlsplit(url).netloc:
         raise RequestError("--datarobot-url carries a user", hint="the token is the only login")
     rest = datarobot.session(
-        url, _token(options["token_file"]), ca_file=options["ca_file"], verify=options["verify_ssl"]
-    )
+        url, _token(options["token_file"]), ca_file=options["ca_file"],
+        verify=options["verify_ssl"], left=pace.left,
+    )  # fmt: skip
     return datarobot.DataRobot(
         rest, clock=pace.clock, sleep=pace.sleep, patience=options["deadline"], log=pace.log
     )
@@ -238,7 +239,7 @@ def _in_datarobot(client: DataRobot, order: Order, explanations: bool) -> Found:
     return Found(source, details.model_id, target)
 
 
-def _elsewhere(url: str, options: dict[str, Any]) -> Callable[[], Found]:
+def _elsewhere(url: str, options: dict[str, Any], pace: Pace) -> Callable[[], Found]:
     from gitops_bridge.datarobot import retry_after
     from gitops_bridge.errors import ImageError
     from gitops_bridge.images import object_stores
@@ -247,16 +248,17 @@ def _elsewhere(url: str, options: dict[str, Any]) -> Callable[[], Found]:
     from gitops_bridge.rest import Rest
 
     tls = {"ca_file": options["ca_file"], "verify": options["verify_ssl"]}
+    http = {**tls, "left": pace.left}
     parts = urlsplit(url)
     source: Source
     if parts.scheme in ("http", "https"):
         _check_http(url, options["plain_http"])
-        source = HttpSource(Rest(url, error=ImageError, retries=0, **tls), url, {}, retry_after)
+        source = HttpSource(Rest(url, error=ImageError, retries=0, **http), url, {}, retry_after)
     elif parts.scheme == "s3":
         source = object_stores.s3(url, **tls)
     elif parts.scheme == "gs":
         emulator = os.environ.get("STORAGE_EMULATOR_HOST")
-        rest, path, params = object_stores.gs(url, emulator=emulator, **tls)
+        rest, path, params = object_stores.gs(url, emulator=emulator, **http)
         source = HttpSource(rest, path, params, retry_after)
     elif url.startswith("/"):
         source = FileSource(Path(url))

@@ -87,9 +87,11 @@ def datarobot(
         from gitops_bridge import datarobot as api
 
         token = secret(settings.token, "datarobot.token", environ) or ""
+        until = monotonic() + patience
         rest = api.session(
-            settings.url, token, ca_file=settings.ca_file, verify=settings.verify_ssl
-        )
+            settings.url, token, ca_file=settings.ca_file, verify=settings.verify_ssl,
+            left=lambda: until - monotonic(),
+        )  # fmt: skip
         return api.DataRobot(rest, clock=monotonic, sleep=sleep, patience=patience)
 
     return client

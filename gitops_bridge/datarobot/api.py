@@ -9,6 +9,7 @@ session is made by `session` with no retries of its own: waiting is done here, u
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,14 +37,17 @@ def session(
     ca_file: str | None = None,
     verify: bool = True,
     timeout: tuple[float, float] = (10.0, 60.0),
+    left: Callable[[], float] = lambda: math.inf,
 ) -> Rest:
-    """A session for `DataRobot`; `url` with or without `/api/v2`."""
+    """A session for `DataRobot`; `url` with or without `/api/v2`. No answer outlasts the seconds
+    that `left` gives."""
     base = url.rstrip("/")
     if not re.search(r"/api/v2$", base):
         base += "/api/v2"
     return Rest(
         base, error=DataRobotError, secrets=(token,), ca_file=ca_file, verify=verify,
-        timeout=timeout, retries=0, authorize=lambda: {"Authorization": f"Bearer {token}"},
+        timeout=timeout, retries=0, left=left,
+        authorize=lambda: {"Authorization": f"Bearer {token}"},
     )  # fmt: skip
 
 

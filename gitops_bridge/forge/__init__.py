@@ -6,6 +6,7 @@ through it and asks what became of them; `doctor` asks for the token's rights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from gitops_bridge.errors import ForgeError
@@ -62,19 +63,21 @@ def connect(
     username: str | None = None,
     ca_file: str | None = None,
     patience: float = 60.0,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> Forge:
     """The forge at `location`; nothing is sent yet.
 
     `token` is asked for each request (AppTokens refresh themselves). `username` goes with tokens
     that are passwords (Bitbucket). One call takes at most about `patience` seconds, rate limits and
-    faults included. Raises ForgeError for a token that cannot be sent in a header.
+    faults included, and no more than the seconds that `left` gives. Raises ForgeError for a token
+    that cannot be sent in a header.
     """
     provider = _PROVIDERS[location.provider]
     api = Api(
         location.provider, location.api_url,
         authorize=lambda: provider.authorize(_checked(token(), location.provider), username),
         headers=provider.headers, cures=provider.cures, clock=clock, sleep=sleep,
-        patience=patience, ca_file=ca_file,
+        patience=patience, left=left, ca_file=ca_file,
     )  # fmt: skip
     return provider(api, location.project)
 

@@ -12,6 +12,7 @@ import binascii
 import functools
 import inspect
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -51,7 +52,8 @@ class Api:
 
     `authorize` returns the authenticating headers and is asked anew each time. `cures` maps a
     status to what a person should do. One call takes no more than about `patience` seconds, what it
-    waits by `sleep` and what a server takes that does not answer; `clock` gives epoch seconds.
+    waits by `sleep` and what a server takes that does not answer, nor more than the seconds that
+    `left` gives; `clock` gives epoch seconds.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Api:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         patience: float = 60.0,
+        left: Callable[[], float] = lambda: math.inf,
         headers: Mapping[str, str] | None = None,
         ca_file: str | None = None,
     ) -> None:
@@ -73,6 +76,7 @@ class Api:
         self._cures = cures
         self._clock = clock
         self._patience = patience
+        self._left = left
         self._headers = dict(headers or {})
         self._sent: Mapping[str, str] = {}
         self._rest = Rest(
@@ -81,6 +85,7 @@ class Api:
             authorize=self._credentials,
             ca_file=ca_file,
             retries=0,
+            left=left,
             timeout=(min(10.0, patience), patience),
         )
 
@@ -117,7 +122,8 @@ class Api:
             pause = self._pause(method, answer, attempt)
             if pause is None:
                 break
-            if max(waited, self._clock() - began) + pause > self._patience:
+            bound = min(self._patience - max(waited, self._clock() - began), self._left())
+            if pause > bound:
                 if is_limited(answer):
                     raise self._tired(method, path, answer, pause)
                 break

@@ -6,6 +6,7 @@ Used as the `token` of `forge.connect`; git has credentials of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,7 @@ class AppTokens:
     """Hands out an installation token of the App for `project` ("owner/repository").
 
     `app_id` is the App's id or client id, `private_key` its PEM text. Minting one takes at most
-    about `patience` seconds. Calling it raises ForgeError.
+    about `patience` seconds, and no more than `left` gives. Calling it raises ForgeError.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class AppTokens:
         installation_id: int | None = None,
         ca_file: str | None = None,
         patience: float = 60.0,
+        left: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._project = project
         self._app_id = app_id
@@ -48,7 +50,7 @@ class AppTokens:
         self._expires = 0.0
         self._api = Api(
             "github", api_url, authorize=self._authorize, headers=GitHub.headers, clock=clock,
-            sleep=sleep, ca_file=ca_file, patience=patience, cures={
+            sleep=sleep, ca_file=ca_file, patience=patience, left=left, cures={
                 401: "the App's id and private key do not match, or this machine's clock is wrong",
                 403: "the installation is suspended",
                 404: f"the App is not installed on {project}: install it there",

@@ -34,6 +34,9 @@ class Pace:
     deadline: float
     log: Callable[[str], None]
 
+    def left(self) -> float:
+        return self.deadline - self.clock()
+
     def wait(self, seconds: float, because: BridgeError) -> None:
         if self.clock() + seconds >= self.deadline:
             raise because

@@ -7,7 +7,8 @@ identity, a profile, a node's role) in its own library, an optional extra that i
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -111,13 +112,20 @@ def s3(url: str, *, ca_file: str | None, verify: bool) -> S3Source:
 
 
 def gs(
-    url: str, *, emulator: str | None, ca_file: str | None, verify: bool
+    url: str,
+    *,
+    emulator: str | None,
+    ca_file: str | None,
+    verify: bool,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> tuple[Rest, str, dict[str, str]]:
     """Session, address and query that download `gs://bucket/name`, for an HttpSource:
     https://cloud.google.com/storage/docs/json_api/v1/objects/get. An `emulator` needs no login."""
     bucket, name = _split(url)
     path = f"storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
-    options: dict[str, Any] = {"error": ImageError, "ca_file": ca_file, "verify": verify}
+    options: dict[str, Any] = {
+        "error": ImageError, "ca_file": ca_file, "verify": verify, "left": left
+    }  # fmt: skip
     if emulator is not None:
         base = emulator if "://" in emulator else f"http://{emulator}"
         return Rest(base, retries=0, **options), path, {"alt": "media"}

@@ -4,7 +4,8 @@ fill it from flags and configuration and hand it to `client.Registry`."""
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gitops_bridge.registry.reference import DOCKER_HUB, Reference
@@ -28,13 +29,15 @@ class Patience:
 class Access:
     """`plain_http` and `unverified` name hosts (with port), `ca_files` the CA bundle of a host.
     `mirrors` maps a host to `host[/prefix]` that is read first. A loopback host speaks plain HTTP
-    unless its certificate is spoken of here."""
+    unless its certificate is spoken of here. `left` gives the seconds that are left for all that is
+    asked of registries."""
 
     plain_http: frozenset[str] = frozenset()
     unverified: frozenset[str] = frozenset()
     ca_files: Mapping[str, str] = field(default_factory=dict)
     mirrors: Mapping[str, str] = field(default_factory=dict)
     patience: Patience = Patience()
+    left: Callable[[], float] = field(default=lambda: math.inf, compare=False)
 
     def base_url(self, host: str) -> str:
         """The root of the host's API, with the closing slash."""

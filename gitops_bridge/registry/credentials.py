@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import os
 import re
 import signal
@@ -66,15 +67,16 @@ class Keychain:
     store: str | None = None
     patience: float = 30.0
 
-    def credential(self, host: str, repository: str) -> Credential | None:
-        """The credential for `repository` on `host`; None to go anonymously.
+    def credential(self, host: str, repository: str, left: float = math.inf) -> Credential | None:
+        """The credential for `repository` on `host`; None to go anonymously. A helper may take
+        no more than the seconds that are `left`.
 
         Raises RegistryError when a helper fails otherwise than by not knowing the host.
         """
         if host in self.given:
             return self.given[host]
         helper = self.helpers.get(host, self.store)
-        found = _ask(helper, host, self.patience) if helper else None
+        found = _ask(helper, host, min(self.patience, left)) if helper else None
         if found:
             return found
         return next(

@@ -14,7 +14,6 @@ from gitops_bridge.registry.tokens import Challenge, fetch_token, parse_challeng
 from gitops_bridge.rest import Headers, Response, Rest, joined
 
 _ANY = frozenset(range(200, 600))
-_WORDS_LIMIT = 64 * 1024
 
 
 class Endpoint:
@@ -98,7 +97,9 @@ class Endpoint:
     def _credential(self, repository: str) -> Credential | None:
         """Asked for once, for a helper takes its time; anew after the registry refused it."""
         if repository not in self._known:
-            found = self._known[repository] = self._keychain.credential(self.host, repository)
+            found = self._known[repository] = self._keychain.credential(
+                self.host, repository, self._access.left()
+            )
             self._rest.conceal(*(found.secrets if found else ()))
         return self._known[repository]
 
@@ -141,9 +142,9 @@ class Endpoint:
         return urlunsplit(url)
 
     def _refused(self, what: str, response: Response, hint: str | None = None) -> RegistryError:
-        body = next(self._rest.chunks(response, _WORDS_LIMIT), b"").decode("utf-8", "replace")
+        response.read_start()
         return refused(
-            what, response.status_code, self._rest.redact(body), hint=hint,
+            what, response.status_code, self._rest.redact(response.text), hint=hint,
             retry_after=response.headers.get("Retry-After"),
         )  # fmt: skip
 
@@ -157,5 +158,5 @@ class Endpoint:
             base_url, error=RegistryError, ca_file=access.ca_files.get(host),
             verify=host not in access.unverified,
             timeout=(patience.connect, patience.answer), retries=patience.retries,
-            longest_wait=patience.pause,
+            longest_wait=patience.pause, left=access.left,
         )  # fmt: skip
