@@ -1,4 +1,5 @@
-"""The DataRobot REST API: model packages and their files, what is known of models, deployments."""
+"""The DataRobot REST API: model packages and their files, what is known of models, the deployments
+of a prediction environment, their event log, their champion."""
 
 from gitops_bridge.datarobot.api import (
     DataRobot,
@@ -8,5 +9,28 @@ from gitops_bridge.datarobot.api import (
     retry_after,
     session,
 )
+from gitops_bridge.datarobot.champion import Validation, set_model, validate
+from gitops_bridge.datarobot.deployments import ListedDeployment, in_environment, is_gone
+from gitops_bridge.datarobot.differences import Difference, differences, request
+from gitops_bridge.datarobot.events import Event, What, send
 
-__all__ = ["DataRobot", "Download", "Facts", "PackageDetails", "retry_after", "session"]
+__all__ = [
+    "DataRobot",
+    "Difference",
+    "Download",
+    "Event",
+    "Facts",
+    "ListedDeployment",
+    "PackageDetails",
+    "Validation",
+    "What",
+    "differences",
+    "in_environment",
+    "is_gone",
+    "request",
+    "retry_after",
+    "send",
+    "session",
+    "set_model",
+    "validate",
+]

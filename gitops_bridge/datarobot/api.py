@@ -103,16 +103,16 @@ class DataRobot:
 
     def version(self) -> str:
         """The server's API version, such as `2.36`."""
-        answer = self._mapping("version/")
+        answer = self.mapping("version/")
         return str(answer.get("versionString") or f"{answer.get('major')}.{answer.get('minor')}")
 
     def admitted(self) -> None:
         """Raises DataRobotError unless the token may list deployments."""
-        self._mapping("deployments/", {"limit": "1"})
+        self.mapping("deployments/", {"limit": "1"})
 
     def details(self, package_id: str) -> PackageDetails:
         """Raises DataRobotError with status 404 when the token sees no such package."""
-        answer = self._mapping(f"modelPackages/{_checked(package_id)}/")
+        answer = self.mapping(f"modelPackages/{checked(package_id)}/")
         return _details(answer, package_id)
 
     def ready(self, package_id: str) -> PackageDetails:
@@ -139,18 +139,18 @@ class DataRobot:
         The deployment itself is asked first. While a replacement is under way it still names the
         old model, so then the registry is asked by model: exactly one package must hold it.
         """
-        deployment = self._mapping(f"deployments/{_checked(deployment_id)}/")
-        if _text(_part(deployment, "model"), "id") == model_id:
-            found = _text(_part(deployment, "modelPackage"), "id")
+        deployment = self.mapping(f"deployments/{checked(deployment_id)}/")
+        if text(part(deployment, "model"), "id") == model_id:
+            found = text(part(deployment, "modelPackage"), "id")
             return found or self.champion(deployment_id).id
-        packages = self._mapping("modelPackages/", {"modelId": model_id, "limit": "2"})
+        packages = self.mapping("modelPackages/", {"modelId": model_id, "limit": "2"})
         ids = [
             str(item["id"])
             for item in packages.get("data") or []
             if isinstance(item, Mapping) and item.get("id") and item.get("modelId") == model_id
         ]
         if len(ids) == 1:
-            return _checked(ids[0])
+            return checked(ids[0])
         raise DataRobotError(
             f"deployment {deployment_id}: {'no' if not ids else 'more than one'} model package "
             f"holds model {model_id}",
@@ -159,12 +159,12 @@ class DataRobot:
 
     def champion(self, deployment_id: str) -> PackageDetails:
         """The package that a deployment runs now."""
-        answer = self._mapping(f"deployments/{_checked(deployment_id)}/championModelPackage/")
+        answer = self.mapping(f"deployments/{checked(deployment_id)}/championModelPackage/")
         return _details(answer, None)
 
     def importance(self, deployment_id: str) -> str | None:
         """CRITICAL, HIGH, MODERATE or LOW; None when the token may not see the deployment."""
-        return comparison.text(self._seen(f"deployments/{_checked(deployment_id)}/"), "importance")
+        return comparison.text(self._seen(f"deployments/{checked(deployment_id)}/"), "importance")
 
     def facts(
         self, deployment_id: str, *, serving: str | None, proposed: str | None, package: str | None
@@ -174,14 +174,14 @@ class DataRobot:
         `package` is the proposed one's. Whatever the token may not see is missing in the answer;
         raises DataRobotError only when DataRobot cannot be reached or does not take the token.
         """
-        home = f"deployments/{_checked(deployment_id)}/"
+        home = f"deployments/{checked(deployment_id)}/"
         deployment = self._seen(home)
         about = {"entityType": "deployment", "entityId": deployment_id}
         requests = self._seen("changeRequests/", about)
         champion = comparison.of_production(deployment, *self._measured(home, serving))
         challenger = comparison.of_production(None, *self._measured(home, proposed))
         now = self._seen(f"{home}championModelPackage/") if serving else None
-        new = self._seen(f"modelPackages/{_checked(package)}/") if package else None
+        new = self._seen(f"modelPackages/{checked(package)}/") if package else None
         of_champion = comparison.of_package(
             now if comparison.text(now, "modelId") == serving else None
         )
@@ -205,7 +205,7 @@ class DataRobot:
     def _seen(self, path: str, params: Mapping[str, str] | None = None) -> object:
         """The answer, None when it is refused: nobody insists on what is only shown to people."""
         try:
-            return self._mapping(path, params)
+            return self.mapping(path, params)
         except DataRobotError as error:
             if error.status in (401, None):
                 raise
@@ -216,14 +216,14 @@ class DataRobot:
 
         `installer` asks for what a custom model needs to run outside DataRobot.
         """
-        path = f"modelPackages/{_checked(package_id)}"
+        path = f"modelPackages/{checked(package_id)}"
         params = {"portablePredictionsServerInstaller": "true"} if installer else {}
         built = self._build(f"{path}/modelPackageFileBuilds/", params=params)
         return Download(built or f"{path}/modelPackageFile/", params)
 
     def scoring_code(self, package_id: str, *, explanations: bool) -> Download:
         """As `package_file`, for the .jar; only one with explanations has to be built."""
-        path = f"modelPackages/{_checked(package_id)}"
+        path = f"modelPackages/{checked(package_id)}"
         if not explanations:
             return Download(f"{path}/scoringCode/")
         body = {"includePredictionExplanations": True}
@@ -232,13 +232,13 @@ class DataRobot:
 
     def _build(self, path: str, **options: Any) -> str | None:
         """The address of what was built; None when the server did not name one."""
-        answer = self._send("POST", path, **options)
+        answer = self.send("POST", path, **options)
         location = self._location(answer)
         if answer.status_code == 303 or location is None:
             return location
         pause, hops = _FIRST_PAUSE, 0
         while True:
-            answer = self._send("GET", location)
+            answer = self.send("GET", location)
             if answer.status_code == 303:
                 return self._location(answer)
             moved = self._location(answer) if answer.status_code in _MOVED else None
@@ -276,20 +276,25 @@ class DataRobot:
         self._log(f"DataRobot is building the package: {word:.40}")
         return False
 
-    def _mapping(self, path: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
-        answer = self._send("GET", path, params=params, redirects=True)
+    def mapping(self, path: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        """The JSON object that is read at `path`."""
+        return self.answer("GET", path, params=params, redirects=True)
+
+    def answer(self, method: str, path: str, **options: Any) -> Mapping[str, Any]:
+        """The JSON object that a request is answered with."""
+        answer = self.send(method, path, **options)
         try:
             body = answer.json()
         except ValueError:
             body = None
         if not isinstance(body, Mapping):
             raise DataRobotError(
-                f"GET {without_userinfo(answer.url)}: the answer is no JSON object",
+                f"{method} {without_userinfo(answer.url)}: the answer is no JSON object",
                 hint="is this the address of DataRobot?",
             )
         return body
 
-    def _send(self, method: str, path: str, **options: Any) -> Response:
+    def send(self, method: str, path: str, **options: Any) -> Response:
         """The answer, once the server is neither busy nor out of reach."""
         pause = _FIRST_PAUSE
         while True:
@@ -359,37 +364,37 @@ def _server_time(answer: Response) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def _checked(identifier: str) -> str:
+def checked(identifier: str) -> str:
     if not _ID.fullmatch(identifier):
         raise DataRobotError(f"{identifier!r:.80} is no id of DataRobot", hint="24 hex digits")
     return identifier
 
 
-def _part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     part = answer.get(key)
     return part if isinstance(part, Mapping) else {}
 
 
-def _text(answer: Mapping[str, Any], key: str) -> str | None:
+def text(answer: Mapping[str, Any], key: str) -> str | None:
     value = answer.get(key)
     return str(value) if value not in (None, "") else None
 
 
 def _details(answer: Mapping[str, Any], asked: str | None) -> PackageDetails:
-    found = _text(answer, "id")
+    found = text(answer, "id")
     if found is None or (asked is not None and found != asked):
         raise DataRobotError(
             f"model package {asked or ''}: the answer is about {found!r:.80}",
             hint="is this the address of DataRobot?",
         )
-    target = _part(answer, "target")
+    target = part(answer, "target")
     names = target.get("classNames")
     return PackageDetails(
-        id=_checked(found),
-        model_id=_text(answer, "modelId"),
-        execution_type=_text(answer, "modelExecutionType"),
-        build_status=_text(answer, "buildStatus"),
-        target_type=_text(target, "type"),
-        target_name=_text(target, "name"),
+        id=checked(found),
+        model_id=text(answer, "modelId"),
+        execution_type=text(answer, "modelExecutionType"),
+        build_status=text(answer, "buildStatus"),
+        target_type=text(target, "type"),
+        target_name=text(target, "name"),
         class_names=tuple(map(str, names)) if isinstance(names, list) else (),
     )

@@ -185,6 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
     owner: DataRobotServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    body = b""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -193,8 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self._answer()
+
+    do_PATCH = do_POST
 
     def _answer(self) -> None:
         path = urlsplit(self.path).path
