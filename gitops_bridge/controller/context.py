@@ -4,14 +4,17 @@ registry and to DataRobot; the doors open it."""
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gitops_bridge.cache import private
 from gitops_bridge.config import Config
 from gitops_bridge.controller import clients
 from gitops_bridge.controller.listing import Listing
@@ -79,15 +82,18 @@ def open_context(
 ) -> Context:
     """Everything an action needs; touches neither network nor repository yet.
 
-    Raises ConfigError for a secret that is not where it should be, RenderError without a renderer.
+    Raises ConfigError for a secret that is not where it should be and for a cache folder that is
+    not ours alone, RenderError without a renderer.
     """
     cache = cache_folder(config, environ)
+    with suppress(OSError):  # told by whoever needs it: the mirror
+        private(cache)
     committer = config.committer or config.author
     sign = clients.signer(config.signing, environ)
     url = config.repository.url
     budget = config.actions.budget
     forge = clients.forge(config.pull_request, url, environ, clock, sleep, budget)
-    seen = cache / "pull-requests" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    seen = cache / f"pull-requests-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
     repository = Repository(
         remote(config, environ),
         cache,
@@ -144,7 +150,7 @@ def _proxy(url: str, environ: Mapping[str, str]) -> str | None:
 
 def cache_folder(config: Config, environ: Mapping[str, str]) -> Path:
     """Where the disposable mirror lies: as configured, else in the user's cache folder, else, for
-    a user without a home, below the system's temporary folder under the user's own name."""
+    a user without a home, below the system's temporary folder under the user's own number."""
     if config.repository.cache:
         return Path(config.repository.cache).expanduser()
     base = environ.get("XDG_CACHE_HOME") or (
@@ -152,7 +158,4 @@ def cache_folder(config: Config, environ: Mapping[str, str]) -> Path:
     )
     if base:
         return Path(base) / "gitops-bridge"
-    import getpass
-
-    owner = hashlib.sha256(getpass.getuser().encode()).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"gitops-bridge-{owner}"
+    return Path(tempfile.gettempdir()) / f"gitops-bridge-{os.geteuid()}"

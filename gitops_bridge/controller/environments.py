@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from gitops_bridge import __version__, documents
 from gitops_bridge.controller.listing import never_set_up
@@ -17,7 +16,7 @@ from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources, Tre
 from gitops_bridge.desired import build, jobs, overlay, proof
 from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError, RenderError
-from gitops_bridge.kustomize import Kustomize, remember
+from gitops_bridge.kustomize import Kustomize
 
 _PROBE = "gitops-bridge-probe"
 
@@ -48,11 +47,10 @@ def facts(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
     home = folder(environment)
     if reader.tree.id(home) is None:
         raise never_set_up(environment)
-    note = kustomize.cache / f"facts-{environment}.json" if kustomize.cache else None
-    noted = _noted(note, reader)
+    noted = _noted(environment, reader, kustomize)
     if noted is None:
         noted = _read(reader, environment, kustomize)
-        _write(note, noted)
+        _note(environment, kustomize, noted)
     return noted
 
 
@@ -115,34 +113,36 @@ def _twice(content: bytes) -> list[str]:
         return []  # told by whoever reads it as what it should be
 
 
-def _noted(note: Path | None, reader: Reader) -> Facts | None:
-    """What was read before from the very same folders by this version, None when there is no such
-    note. It spares an action the reading of everything its environment is made of."""
-    if note is None:
+def _noted(environment: str, reader: Reader, kustomize: Kustomize) -> Facts | None:
+    """What was read before from the very same folders by this version and the same renderer, None
+    when there is no such note. It spares an action the reading of everything its environment is
+    made of."""
+    if kustomize.cache is None:
         return None
-    try:
-        data = json.loads(note.read_bytes())
-        guards = data["guards"]
-        if data["version"] != __version__ or any(
-            reader.tree.id(path) != identifier for path, identifier in guards.items()
-        ):
-            return None
-        routes = tuple(overlay.Route(**route) for route in data["routes"])
-        return Facts(overlay.Seams(routes), build.Builder(**data["builder"]), guards)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    text = kustomize.cache.read(f"facts-{environment}.json", _made_from(kustomize))
+    if text is None:
         return None
+    data = json.loads(text)
+    guards = data["guards"]
+    if any(reader.tree.id(path) != identifier for path, identifier in guards.items()):
+        return None
+    routes = tuple(overlay.Route(**route) for route in data["routes"])
+    return Facts(overlay.Seams(routes), build.Builder(**data["builder"]), guards)
 
 
-def _write(note: Path | None, facts: Facts) -> None:
-    if note is None:
+def _note(environment: str, kustomize: Kustomize, facts: Facts) -> None:
+    if kustomize.cache is None:
         return
     data = {
-        "version": __version__,
         "guards": facts.guards,
         "routes": [asdict(route) for route in facts.seams.routes],
         "builder": asdict(facts.builder),
     }
-    remember(note, json.dumps(data))
+    kustomize.cache.write(f"facts-{environment}.json", json.dumps(data), _made_from(kustomize))
+
+
+def _made_from(kustomize: Kustomize) -> str:
+    return f"{__version__} {kustomize.identity}"
 
 
 def _rendered(found: Sources, path: str, kustomize: Kustomize) -> list[proof.Manifest]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from gitops_bridge import __version__
+from gitops_bridge.cache import Cache
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge import Forge, Proposal, PullRequest
 
@@ -31,11 +31,11 @@ class _Memory:
 
 
 class Pulls:
-    """`forge` gives the client when it is first needed; `folder` is where memories lie."""
+    """`forge` gives the client when it is first needed; memories lie in `cache`."""
 
-    def __init__(self, forge: Callable[[], Forge], folder: Path) -> None:
+    def __init__(self, forge: Callable[[], Forge], cache: Cache) -> None:
         self._forge = forge
-        self._folder = folder
+        self._cache = cache
         self._listed: Mapping[str, PullRequest] = {}
 
     @contextmanager
@@ -144,7 +144,7 @@ class Pulls:
         self._keep(pull.branch, replace(memory, auto=None))
 
     def forget(self, branch: str) -> None:
-        self._file(branch).unlink(missing_ok=True)
+        self._cache.forget(_note(branch))
 
     def _remembered(self, branch: str, pull: PullRequest, memory: _Memory | None) -> PullRequest:
         known = memory if memory and memory.pull.number == pull.number else _Memory(pull)
@@ -152,28 +152,27 @@ class Pulls:
             self._keep(branch, replace(known, pull=pull))
         return pull
 
-    def _file(self, branch: str) -> Path:
-        return self._folder / f"{hashlib.sha256(branch.encode()).hexdigest()[:32]}.json"
-
     def _memory(self, branch: str) -> _Memory | None:
+        text = self._cache.read(_note(branch), f"{__version__} {branch}")
+        if text is None:
+            return None
+        data: dict[str, Any] = json.loads(text)
+        pull = {**data["pull"], "warnings": ()}
+        pull["labels"] = tuple(pull["labels"])
         try:
-            data: dict[str, Any] = json.loads(self._file(branch).read_bytes())
-            pull = {**data["pull"], "warnings": ()}
-            pull["labels"] = tuple(pull["labels"])
             return _Memory(PullRequest(**pull), data["commit"], data["auto"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except TypeError:  # written by another state of this version's code
             return None
 
     def _keep(self, branch: str, memory: _Memory) -> None:
         """Best effort: without a memory the next look takes one request more."""
-        path = self._file(branch)
-        temporary = path.with_suffix(f".{os.getpid()}")
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(asdict(memory)), encoding="utf-8")
-            temporary.replace(path)
-        except (OSError, TypeError):
-            return
+        self._cache.write(
+            _note(branch), json.dumps(asdict(memory), default=str), f"{__version__} {branch}"
+        )
+
+
+def _note(branch: str) -> str:
+    return f"{hashlib.sha256(branch.encode()).hexdigest()[:32]}.json"
 
 
 def _changes(pull: PullRequest, proposal: Proposal) -> set[str]:

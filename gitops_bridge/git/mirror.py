@@ -23,7 +23,8 @@ from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gitops_bridge.errors import RepositoryError
+from gitops_bridge import cache
+from gitops_bridge.errors import BridgeError, RepositoryError
 from gitops_bridge.git import failures, network, refs
 from gitops_bridge.git.failures import Damaged
 from gitops_bridge.git.program import Git
@@ -46,9 +47,9 @@ _LOOSE, _PACKS = 1000, 20
 
 
 class Mirror:
-    def __init__(self, remote: Remote, cache: Path, log: Callable[[str], None]) -> None:
+    def __init__(self, remote: Remote, root: Path, log: Callable[[str], None]) -> None:
         self.remote = remote
-        self.folder = cache / cache_key(remote)
+        self.folder = root / cache_key(remote)
         self.path = self.folder / "mirror.git"
         self.git = Git(remote, self.folder)
         self._log = log
@@ -77,6 +78,7 @@ class Mirror:
         return kept[1]
 
     def _require(self) -> None:
+        self._keep_private()
         if not self.path.is_dir():
             with self.lock():
                 if not self.path.is_dir():
@@ -157,7 +159,7 @@ class Mirror:
         began = time.monotonic_ns()
         new, old = self.folder / "new.git", self.folder / f"old-{began}.git"
         with self._noticing():
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._keep_private()
             for leftover in [new, *self.folder.glob("old-*.git")]:
                 shutil.rmtree(leftover, ignore_errors=True)
             self.git.prepare()
@@ -212,8 +214,7 @@ class Mirror:
     def _acquire(self, unless: Callable[[], bool]) -> int | None:
         deadline = time.monotonic() + 2 * _CLONE * self.remote.timeout
         with self._noticing():
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
+            self._keep_private()
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         pause = _POLL
         while time.monotonic() < deadline:
@@ -232,6 +233,11 @@ class Mirror:
             hint="see whether it hangs; then try again",
             retry=True,
         )
+
+    def _keep_private(self) -> None:
+        """Raises ConfigError where the mirror may be somebody else's."""
+        with self._noticing():
+            cache.private(self.folder)
 
     # -- upkeep
 
@@ -275,7 +281,7 @@ class Mirror:
         """Turn what pygit2 and the file system say about the mirror into our errors."""
         try:
             yield
-        except RepositoryError:
+        except BridgeError:
             raise
         except Exception as error:
             import pygit2  # late: most processes that only look need none of it

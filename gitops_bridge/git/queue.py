@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gitops_bridge import blobs
+from gitops_bridge.cache import private
 from gitops_bridge.errors import BridgeError, PushRejected, RepositoryError, StaleBase
 from gitops_bridge.git.commits import Edit, Signature, Update
 
@@ -72,7 +73,7 @@ class Ticket:
 @contextmanager
 def submitted(folder: Path, intent: Intent) -> Iterator[Ticket]:
     """Put `intent` into the queue for the length of the block."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private(folder)
     name = f"{time.monotonic_ns():020}-{os.getpid()}-{threading.get_ident()}"
     draft = folder / f"{name}.draft"
     path = folder / f"{name}.intent"
