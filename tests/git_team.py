@@ -126,9 +126,9 @@ def wait_until(true, limit=30):
         time.sleep(0.005)
 
 
-def open_repository(url, cache, log=lambda _: None, sign=None, **remote):
+def open_repository(url, cache, log=lambda _: None, sign=None, root="", **remote):
     where = Remote(str(url), **{"timeout": 20.0, **remote})
-    return Repository(where, cache, clock=time.time, committer=ME, sign=sign, log=log)
+    return Repository(where, cache, clock=time.time, committer=ME, sign=sign, root=root, log=log)
 
 
 class _Interrupted(Repository):

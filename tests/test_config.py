@@ -114,6 +114,13 @@ PROD = "environments/65a000000000000000000001"
         ),
         ("nonsense", {}, "nonsense: is unknown"),
         ("repository/builds_branch", "main", "repository.builds_branch: 'main' is repository.bra"),
+        ("repository/rollouts_branch", "main", "repository.rollouts_branch: 'main' is repository"),
+        ("repository/rollouts_branch", "builds/x", "cannot both be branches"),
+        ("repository/branch", "gitops-bridge", "in the way of the branches gitops-bridge/"),
+        *(
+            ("repository/root", root, "must be a folder of the repository by relative path")
+            for root in ("/models", "a/../b", "..", "a//b", "a/", ".git", "a b", "-x", "a;b", "*")
+        ),
     ],
 )
 def test_bad_configuration_names_the_dotted_key(path, value, told):

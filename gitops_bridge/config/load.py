@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import combinations
 from urllib.parse import SplitResult, urlsplit
 
 from gitops_bridge.config import rendering
@@ -28,11 +29,12 @@ from gitops_bridge.config.model import (
     Signing,
     SigningFormat,
 )
-from gitops_bridge.config.names import IDENTIFIER, NAME, NAMESPACE
+from gitops_bridge.config.names import IDENTIFIER, NAME, NAMESPACE, folder_problem
 from gitops_bridge.config.section import Section
 from gitops_bridge.errors import ConfigError
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
+_PROPOSALS = "gitops-bridge"
 _BRANCH = re.compile(r"(?![-/.])(?!.*(//|\.\.|@\{|\.lock$|[/.]$))[^\x00-\x20~^:?*\[\\\x7f]+")
 
 
@@ -74,6 +76,7 @@ def _repository(section: Section) -> Repository:
         url=section.required("url", _no_credentials),
         branch=section.text("branch", _branch) or Repository.branch,
         builds_branch=section.text("builds_branch", _branch) or Repository.builds_branch,
+        rollouts_branch=section.text("rollouts_branch", _branch) or Repository.rollouts_branch,
         username=section.text("username"),
         password=section.secret("password"),
         ssh_key=section.text("ssh_key"),
@@ -81,6 +84,7 @@ def _repository(section: Section) -> Repository:
         ca_file=section.text("ca_file"),
         proxy=section.text("proxy", _no_credentials),
         cache=section.text("cache"),
+        root=section.text("root", folder_problem) or Repository.root,
     )
     section.finish()
     return repository
@@ -238,11 +242,7 @@ def _app(section: Section) -> App:
 def _unserved(config: Config) -> list[str]:
     """Policies that lack what they need."""
     problems = []
-    if config.repository.builds_branch == config.repository.branch:
-        problems.append(
-            f"repository.builds_branch: {config.repository.branch!r:.60} is repository.branch too; "
-            "builds need a branch of their own"
-        )
+    problems += _shared_branches(config.repository)
     if config.delivery.proposes and not (config.pull_request.token or config.pull_request.app):
         problems.append(
             "pull_request.token: is missing, and delivery: pull-request needs it (or "
@@ -251,6 +251,35 @@ def _unserved(config: Config) -> list[str]:
     if config.delivery.by_importance and config.datarobot is None:
         named = ", ".join(name for name in IMPORTANCES if getattr(config.delivery, name))
         problems.append(f"delivery: {named} is told by DataRobot; set datarobot.url and .token")
+    return problems
+
+
+def _shared_branches(repository: Repository) -> list[str]:
+    """Branches that are one and the same, or of which one is in the way of the other: Git cannot
+    hold a branch `a` beside a branch `a/b`."""
+    names = {
+        "branch": repository.branch,
+        "builds_branch": repository.builds_branch,
+        "rollouts_branch": repository.rollouts_branch,
+    }
+    problems = []
+    for key, name in names.items():
+        if name == _PROPOSALS:
+            problems.append(
+                f"repository.{key}: {name!r} is in the way of the branches {_PROPOSALS}/…, where "
+                "rollouts are proposed"
+            )
+    for (one, first), (other, second) in combinations(names.items(), 2):
+        if first == second:
+            problems.append(
+                f"repository.{other}: {second!r:.60} is repository.{one} too; each needs a branch "
+                "of its own"
+            )
+        elif f"{first}/".startswith(f"{second}/") or f"{second}/".startswith(f"{first}/"):
+            problems.append(
+                f"repository.{other}: {second!r:.60} and {first!r:.60} (repository.{one}) cannot "
+                "both be branches: Git keeps one as a file in the folder of the other"
+            )
     return problems
 
 

@@ -31,6 +31,7 @@ class Repository:
     url: str
     branch: str = "main"
     builds_branch: str = "builds"
+    rollouts_branch: str = "rollouts"
     username: str | None = None
     password: Secret | None = None
     ssh_key: str | None = None
@@ -39,6 +40,8 @@ class Repository:
     proxy: str | None = None
     cache: str | None = None
     """Folder of the disposable mirror; default: the user's cache folder."""
+    root: str = ""
+    """Folder below which everything of ours lies, on every branch; "" is the whole repository."""
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ def open_context(
         clock=clock,
         committer=Signature(committer.name, committer.email),
         sign=sign,
+        root=config.repository.root,
     )
     return Context(
         config,

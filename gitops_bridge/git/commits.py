@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from gitops_bridge.git.trees import below
 
 if TYPE_CHECKING:
     import pygit2
@@ -53,6 +55,18 @@ class Edit:
     author: Signature
     along: tuple[Update, ...] = ()
     before: Mapping[str, Edit] = field(default_factory=dict)
+
+    def below(self, root: str) -> Edit:
+        """The same edit with its paths, which are relative to the folder `root`, from the top of
+        the repository."""
+        if not root:
+            return self
+        return replace(
+            self,
+            changes={below(root, path): content for path, content in self.changes.items()},
+            guards={below(root, path): there for path, there in self.guards.items()},
+            before={branch: edit.below(root) for branch, edit in self.before.items()},
+        )
 
 
 @dataclass(frozen=True)

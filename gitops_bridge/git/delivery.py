@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
@@ -80,6 +80,7 @@ class Delivery:
 
         Raises RepositoryError when nobody answers for very long or the queue cannot be written.
         """
+        intent = replace(intent, edit=intent.edit.below(self._mirror.root))
         try:
             with queue.submitted(self._folder, intent) as ticket:
                 with self._mirror.lock(unless=ticket.answered):

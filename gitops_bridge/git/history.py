@@ -15,7 +15,7 @@ from gitops_bridge.git import commits, failures
 from gitops_bridge.git.commits import Commit
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.remote import where
-from gitops_bridge.git.trees import split
+from gitops_bridge.git.trees import below, inside, split
 
 if TYPE_CHECKING:
     import pygit2
@@ -31,8 +31,8 @@ def asked(
     arguments = ["--literal-pathspecs", "rev-list", commit]
     if limit is not None:
         arguments.insert(2, f"--max-count={limit}")
-    if path:
-        arguments += ["--", path]
+    if place := below(mirror.root, path):
+        arguments += ["--", place]
     with mirror.git.started(*arguments, repository=mirror.path) as first:
         answers = [first]
 
@@ -47,7 +47,7 @@ def asked(
 
 
 def changed(mirror: Mirror, commit: str) -> list[str]:
-    """The paths in which `commit` differs from its first parent."""
+    """The paths below the root in which `commit` differs from its first parent."""
 
     def work(repository: pygit2.Repository) -> list[str]:
         found = commits.commit(repository, commit)
@@ -58,6 +58,6 @@ def changed(mirror: Mirror, commit: str) -> list[str]:
         names = {
             name for delta in diff.deltas for name in (delta.old_file.path, delta.new_file.path)
         }
-        return sorted(names)
+        return inside(mirror.root, names)
 
     return mirror.reading(work)

@@ -47,9 +47,15 @@ _LOOSE, _PACKS = 1000, 20
 
 
 class Mirror:
-    def __init__(self, remote: Remote, root: Path, log: Callable[[str], None]) -> None:
+    """`root` is the folder below which all paths are that are asked for, "" the whole repository;
+    many roots may share one mirror."""
+
+    def __init__(
+        self, remote: Remote, cache: Path, log: Callable[[str], None], root: str = ""
+    ) -> None:
         self.remote = remote
-        self.folder = root / cache_key(remote)
+        self.root = root
+        self.folder = cache / cache_key(remote)
         self.path = self.folder / "mirror.git"
         self.git = Git(remote, self.folder)
         self._log = log

@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 
 class Repository:
-    """`cache` is the folder of all mirrors; `clock` gives seconds since the epoch.
+    """`cache` is the folder of all mirrors; `clock` gives seconds since the epoch; `root` is the
+    folder that all paths are relative to, on every branch: what lies elsewhere is never seen.
 
     Everything here raises RepositoryError with a cure: `retry` says whether waiting helps.
     """
@@ -43,9 +44,10 @@ class Repository:
         clock: Callable[[], float],
         committer: Signature,
         sign: Sign | None = None,
+        root: str = "",
         log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._mirror = Mirror(remote, cache, log)
+        self._mirror = Mirror(remote, cache, log, root)
         self.committer = committer
         self._scribe = CommitWriter(committer, clock, sign)
         self._delivery = Delivery(self._mirror, self._scribe)
@@ -215,7 +217,7 @@ class Repository:
         def work(repository: pygit2.Repository) -> Commit:
             below = parent.commit if parent else ""
             root = commits.commit(repository, below).tree.id if below else None
-            tree = trees.edited(repository, root, edit.changes)
+            tree = trees.edited(repository, root, edit.below(self._mirror.root).changes)
             name = self._scribe.write(repository, tree=tree, parent=below, edit=edit)
             return commits.read(repository, name)
 

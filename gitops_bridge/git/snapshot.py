@@ -23,7 +23,8 @@ _KEPT_FOLDERS = 64
 class Snapshot:
     """The tree of `commit` on `branch`; commit "" is a branch before its first commit.
 
-    Paths are relative to the root, "" being the root. To be used by one thread at a time.
+    Paths are relative to the mirror's root, "" being that folder. To be used by one thread at a
+    time.
     """
 
     def __init__(self, mirror: Mirror, commit: str, branch: str = "") -> None:
@@ -93,7 +94,12 @@ class Snapshot:
         if not self.commit or self._repository is None:
             return None
         commit = self._repository[self.commit]
-        return commit.tree if isinstance(commit, pygit2.Commit) else None
+        if not isinstance(commit, pygit2.Commit):
+            return None
+        found: pygit2.Object | None = commit.tree
+        for name in split(self._mirror.root):
+            found = child(found, name) if isinstance(found, pygit2.Tree) else None
+        return found if isinstance(found, pygit2.Tree) else None
 
 
 def _id(found: pygit2.Object | None) -> str | None:

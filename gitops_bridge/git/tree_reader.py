@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from gitops_bridge.git import failures
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.remote import where
-from gitops_bridge.git.trees import split
+from gitops_bridge.git.trees import below, split
 
 
 class TreeReader:
@@ -22,9 +22,10 @@ class TreeReader:
         self._mirror = mirror
 
     def folders(self, path: str) -> dict[str, str]:
-        """The folders in the folder `path`, a path from the root: name -> id."""
+        """The folders in the folder `path`, a path from the mirror's root: name -> id."""
         split(path)
-        out = self._mirror.asking(lambda: self._listed(self.commit, f"{path}/", "-d"))
+        folder = below(self._mirror.root, path)
+        out = self._mirror.asking(lambda: self._listed(self.commit, f"{folder}/", "-d"))
         return {name.rpartition("/")[2]: identifier for name, identifier in out.items()}
 
     def read(self, folders: Collection[str], path: str) -> dict[str, bytes]:

@@ -30,6 +30,17 @@ def split(path: str) -> list[str]:
     return parts
 
 
+def below(root: str, path: str) -> str:
+    """A path that is relative to the folder `root`, from the top of the repository."""
+    return "/".join(part for part in (root, path) if part)
+
+
+def inside(root: str, paths: Iterable[str]) -> list[str]:
+    """Those of the paths from the top that lie below `root`, relative to it and sorted."""
+    top = f"{root}/" if root else ""
+    return sorted(path.removeprefix(top) for path in paths if path.startswith(top))
+
+
 def find(root: pygit2.Tree | None, path: str) -> str | None:
     """The id of the tree or blob at `path` below `root`, None when nothing is there."""
     import pygit2

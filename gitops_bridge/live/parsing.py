@@ -213,7 +213,8 @@ def _path(item: object) -> str | None:
         mapping_at(spec, "sourceHydrator", "drySource"),
     ]
     paths = [path.strip("./") for place in places if (path := _text(place, "path"))]
-    return next((path for path in paths if path.startswith("overlays/")), next(iter(paths), None))
+    ours = (path for path in paths if "/overlays/" in f"/{path}")
+    return next(ours, next(iter(paths), None))
 
 
 def _automated(item: object) -> bool:

@@ -44,7 +44,11 @@ class Wanted:
     it, or a descendant with the same `model/` in it. Ancestry is git's to answer."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Model id by image digest (`sha256:…`), of everything that the deployment's records name."""
+    root: str = ""
+    """The folder of the repository below which `overlays/` lies; "" is its top."""
 
     @property
     def path(self) -> str:
-        return f"overlays/{self.environment}/{self.deployment}"
+        """Its folder from the top of the repository, as its Application names it."""
+        home = f"overlays/{self.environment}/{self.deployment}"
+        return f"{self.root}/{home}" if self.root else home
