@@ -1,4 +1,4 @@
-.PHONY: bench check demo test
+.PHONY: bench check demo fresh test
 
 bench: ## beside their peers, on a quiet machine; ROWS="deliver status" for some of them
 	.venv/bin/python -m bench $(ROWS)
@@ -11,3 +11,6 @@ demo:
 
 test:
 	scripts/test
+
+fresh: ## README's two commands in fresh Debian systems; needs root. SUITE=trixie for one of them
+	scripts/fresh $(SUITE)

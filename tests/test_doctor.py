@@ -217,7 +217,7 @@ class TestCommand:
         finished = self.run(site)
         assert finished.returncode == 1
         assert f"✗ {site.forge.provider}: propose pull requests: not granted" in finished.stdout
-        assert "    cure: " in finished.stdout
+        assert "    hint: " in finished.stdout
 
     def test_for_programs(self, site):
         site.forge.level = "read"

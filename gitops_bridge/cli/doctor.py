@@ -58,4 +58,4 @@ def _show(finding: Finding) -> None:
     mark, colour = _MARKS[finding.ok]
     click.secho(f"{mark} {finding.check}: {finding.said}", fg=colour)
     if finding.cure:
-        click.echo(f"    cure: {finding.cure}")
+        click.echo(f"    hint: {finding.cure}")
