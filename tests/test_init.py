@@ -124,7 +124,7 @@ def test_all_conflicts_are_told_at_once_and_nothing_is_written(remote: Remote) -
     assert "argocd (a file where a folder is needed)" in said
     assert "gitops-bridge.yaml (a folder)" in said
     assert "overlays/prod/environment/serving/kustomization.yaml" in said
-    assert "cure:" in said
+    assert "hint:" in said
 
 
 def test_an_empty_address_is_not_the_current_folder(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_a_declining_server_is_an_error_with_advice(remote: Remote) -> None:
     hook.chmod(0o755)
     said = remote.refused(*NEEDED)
     assert "main is protected" in said
-    assert "cure:" in said
+    assert "hint:" in said
 
 
 def test_on_a_terminal_what_is_missing_is_asked_for(remote: Remote) -> None:

@@ -218,3 +218,70 @@ def test_plain_init_leaves_an_older_base_alone(older: Remote) -> None:
     older.init(*more)
     assert older.read(SERVICE) == before
     assert documents.load_verbatim(older.read(MANIFEST))["version"] == "0.0.1"
+
+
+BUILDER = "overlays/prod/environment/builder/kustomization.yaml"
+CONTROLLER = "argocd/bridge/kustomization.yaml"
+IMAGE = "registry.example.com/mlops/gitops-bridge"
+
+
+def pinned(remote: Remote) -> tuple[str, str]:
+    """The image of build Jobs, and that of the controller."""
+    found = []
+    for path in (BUILDER, CONTROLLER):
+        for item in documents.load(remote.read(path))["images"]:
+            if item["name"] == "bridge-image":
+                found.append(f"{item['newName']}:{item['newTag']}@{item.get('digest', '')}")
+    return found[0], found[1]
+
+
+def as_of(remote: Remote, version: str) -> None:
+    """Let the repository name an older version everywhere, as that version's init left it."""
+    paths = (BUILDER, CONTROLLER, WORKFLOW)
+    old = {path: remote.read(path).replace(__version__, version) for path in paths}
+    listed = documents.load_verbatim(remote.read(MANIFEST))
+    listed["version"] = version
+    listed["files"] |= {path: blob_id(text.encode()) for path, text in old.items()}
+    remote.commit({**old, MANIFEST: documents.dump(listed)}, "Older")
+
+
+def test_ci_runs_the_image_unless_it_is_told_what_to_install(tmp_path: Path) -> None:
+    remote = Remote(tmp_path)
+    remote.init(*NEEDED)
+    (job,) = documents.load(remote.read(WORKFLOW))["jobs"].values()
+    assert job["container"]["image"] == f"{IMAGE}:{__version__}"
+    assert "pip install" not in remote.read(WORKFLOW)
+
+
+@pytest.mark.parametrize(
+    ("provider", "path"), [("github", WORKFLOW), ("gitlab", ".gitlab/gitops-bridge.yaml")]
+)
+def test_ci_installs_exactly_what_init_was_given(tmp_path: Path, provider: str, path: str) -> None:
+    remote = Remote(tmp_path)
+    source = "gitops-bridge @ git+https://git.example.com/ml/gitops-bridge@v0.1.0"
+    remote.init(*NEEDED, "--provider", provider, "--bridge-source", source)
+    assert f"pip install '{source}'\n" in remote.read(path)
+
+
+def test_an_upgrade_raises_every_reference_to_the_tool_together(tmp_path: Path) -> None:
+    remote = Remote(tmp_path)
+    wheel = f"https://files.example.com/{__version__}/gitops_bridge-{__version__}-py3-none-any.whl"
+    remote.init(*NEEDED, "--bridge-source", wheel)
+    now, workflow = pinned(remote), remote.read(WORKFLOW)
+    as_of(remote, "0.0.9")
+    assert "0.0.9" in pinned(remote)[0]
+    remote.init("--upgrade", "--yes")
+    assert pinned(remote) == now == (f"{IMAGE}:{__version__}@", f"{IMAGE}:{__version__}@")
+    assert remote.read(WORKFLOW) == workflow
+    assert remote.init("--upgrade")["changes"] == []
+
+
+def test_an_image_pinned_by_digest_stays_until_the_next_one_is_named(tmp_path: Path) -> None:
+    remote = Remote(tmp_path)
+    old, new = ("0.0.9@sha256:" + "1" * 64, f"{__version__}@sha256:" + "2" * 64)
+    remote.init(*NEEDED, "--bridge-image", f"{IMAGE}:{old}")
+    as_of(remote, "0.0.9")
+    remote.init("--upgrade", "--yes")
+    assert pinned(remote) == (f"{IMAGE}:{old}", f"{IMAGE}:{old}")
+    remote.init("--upgrade", "--yes", "--bridge-image", f"{IMAGE}:{new}")
+    assert pinned(remote) == (f"{IMAGE}:{new}", f"{IMAGE}:{new}")

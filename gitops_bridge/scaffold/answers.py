@@ -76,7 +76,7 @@ class Environment:
 @dataclass(frozen=True)
 class Answers:
     """All that `files.first` and `files.more` need. `owners` are CODEOWNERS names: @org/team or an
-    address."""
+    address. `bridge_source` is what pip installs in CI; None: CI runs in the bridge's image."""
 
     repository: str
     environments: tuple[Environment, ...]
@@ -85,6 +85,7 @@ class Answers:
     provider: str = "github"
     owners: tuple[str, ...] = ()
     argocd_namespace: str = "argocd"
+    bridge_source: str | None = None
 
 
 @dataclass(frozen=True)

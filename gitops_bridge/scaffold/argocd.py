@@ -15,6 +15,8 @@ from gitops_bridge.scaffold import people
 
 SERVING = "argocd/serving.yaml"
 BUILDS = "argocd/builds.yaml"
+CONTROLLER = "mlops-bridge"
+"""The AppProject and Application of the standing controller, which no environment changes."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def extend(files: Mapping[str, bytes], destinations: Sequence[Destination]) -> d
     for path, text in files.items():
         document = people.load(text, path)
         kind = document.get("kind") if isinstance(document, dict) else None
-        if kind in _WRITERS:
+        if kind in _WRITERS and document["metadata"]["name"] != CONTROLLER:
             with _Located(path):
                 if _add(document, destinations):
                     text = people.dump(document)
@@ -139,12 +141,23 @@ def _fill_application_set(document: Any, targets: Targets, builds: bool) -> None
 
 def _fill_project(document: Any, targets: Targets, builds: bool) -> None:
     document["spec"]["sourceRepos"][:] = [targets.repository]
+    if document["metadata"]["name"] == CONTROLLER:
+        return
     document["spec"]["destinations"][:] = _distinct(
         _allowed(destination, builds) for destination in targets.destinations
     )
 
 
-_WRITERS = {"ApplicationSet": _fill_application_set, "AppProject": _fill_project}
+def _fill_application(document: Any, targets: Targets, _builds: bool) -> None:
+    document["spec"]["source"]["repoURL"] = targets.repository
+    document["spec"]["source"]["targetRevision"] = f"refs/heads/{targets.branch}"
+
+
+_WRITERS = {
+    "ApplicationSet": _fill_application_set,
+    "AppProject": _fill_project,
+    "Application": _fill_application,
+}
 
 
 def _add(document: Any, destinations: Sequence[Destination]) -> bool:

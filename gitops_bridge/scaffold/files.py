@@ -12,15 +12,11 @@ from typing import Any
 
 from gitops_bridge import config, documents
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.scaffold import argocd, environments, people, shipped
-from gitops_bridge.scaffold.answers import IN_CLUSTER, Answers, Environment
+from gitops_bridge.scaffold import argocd, environments, people, pins, shipped
+from gitops_bridge.scaffold.answers import IN_CLUSTER, PROVIDERS, Answers, Environment
 from gitops_bridge.scaffold.plan import File, Manifest, Role, Tree
 
 CONFIG = "gitops-bridge.yaml"
-WORKFLOWS = {
-    "github": (".github/workflows/gitops-bridge.yaml", "github-check.yaml"),
-    "gitlab": (".gitlab/gitops-bridge.yaml", "gitlab-check.yaml"),
-}
 _OWNERS = {
     "github": (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"),
     "gitlab": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
@@ -29,10 +25,11 @@ _GITLAB_INCLUDE = "include:\n- local: .gitlab/gitops-bridge.yaml\n"
 PLACEHOLDER_OWNER = "@your-organisation/your-platform-team"
 
 
-def first(answers: Answers, tree: Tree, version: str) -> dict[str, File]:
+def first(answers: Answers, tree: Tree) -> dict[str, File]:
     """Everything, for a repository that init never wrote to."""
     targets = _targets(answers)
-    wanted = _ours(targets, answers.provider, version)
+    tool = pins.Tool(answers.environments[0].bridge_image, answers.bridge_source)
+    wanted = _ours(targets, answers.provider, tool)
     wanted[CONFIG] = File(_config(answers), Role.EDITED)
     for environment in answers.environments:
         wanted |= _folder(environment)
@@ -41,7 +38,7 @@ def first(answers: Answers, tree: Tree, version: str) -> dict[str, File]:
         "branch": answers.branch,
         "builds_branch": answers.builds_branch,
         "owners": " ".join(answers.owners) or PLACEHOLDER_OWNER,
-        "workflows": WORKFLOWS[answers.provider][0].partition("/")[0],
+        "workflows": pins.workflow_path(answers.provider).partition("/")[0],
     }
     wanted["README.md"] = _courtesy(shipped.text("README.md", values))
     wanted[_owners_path(answers.provider, tree)] = _courtesy(shipped.text("codeowners", values))
@@ -68,15 +65,41 @@ def more(answers: Answers, tree: Tree, known: Manifest) -> dict[str, File]:
     return wanted
 
 
-def newer(tree: Tree, known: Manifest, version: str) -> dict[str, File]:
-    """base/, argocd/ and the workflow of this version for a repository that init knows.
+def newer(
+    tree: Tree, known: Manifest, version: str, *, image: str | None, source: str | None
+) -> dict[str, File]:
+    """base/, argocd/, the workflow and the images of this version for a repository that init
+    knows: `image` and `source`, or else today's references with the version raised in them.
 
     Raises ConfigError when its argocd/ no longer tells the environments.
     """
     paths = [path for path in shipped.folders() if path.startswith("argocd/")]
     targets = argocd.read({path: tree.read(path) or b"" for path in paths})
-    provider = next((name for name, (path, _) in WORKFLOWS.items() if path in known.files), None)
-    return _ours(targets, provider, version)
+    provider = next((item for item in PROVIDERS if pins.workflow_path(item) in known.files), None)
+    old = known.version or version
+    if source is None and provider is not None:
+        today = pins.source_of(tree.read(pins.workflow_path(provider)))
+        source = today and pins.newer(today, old, version)
+    builders = _builders(tree)
+    newest = {path: image or pins.newer(used, old, version) for path, (_, used) in builders.items()}
+    tool = pins.Tool(next(iter(newest.values()), pins.IMAGE_NAME), source)
+    wanted = _ours(targets, provider, tool)
+    for path, (text, used) in builders.items():
+        if used != newest[path]:
+            wanted[path] = File(pins.with_image(text, path, newest[path]), Role.EDITED)
+    return wanted
+
+
+def _builders(tree: Tree) -> dict[str, tuple[bytes, str]]:
+    """The kustomizations that give the image of build Jobs, with that image."""
+    found = {}
+    for name in tree.entries("overlays"):
+        path = f"overlays/{name}/environment/builder/kustomization.yaml"
+        text = tree.read(path)
+        image = pins.image_of(text, path)
+        if text is not None and image is not None:
+            found[path] = text, image
+    return found
 
 
 def builds_branch(branch: str) -> dict[str, bytes]:
@@ -84,18 +107,14 @@ def builds_branch(branch: str) -> dict[str, bytes]:
     return {"README.md": shipped.text("builds.md", {"branch": branch}).encode()}
 
 
-def _ours(targets: argocd.Targets, provider: str | None, version: str) -> dict[str, File]:
+def _ours(targets: argocd.Targets, provider: str | None, tool: pins.Tool) -> dict[str, File]:
     files = shipped.folders()
     in_argocd = {path: text for path, text in files.items() if path.startswith("argocd/")}
-    wanted = {
-        path: File(text, Role.OURS)
-        for path, text in {**files, **argocd.fill(in_argocd, targets)}.items()
-    }
+    files |= argocd.fill(in_argocd, targets)
+    files[pins.CONTROLLER] = pins.with_image(files[pins.CONTROLLER], pins.CONTROLLER, tool.image)
     if provider is not None:
-        path, name = WORKFLOWS[provider]
-        text = shipped.text(name, {"branch": targets.branch, "version": version})
-        wanted[path] = File(text.encode(), Role.OURS)
-    return wanted
+        files[pins.workflow_path(provider)] = pins.workflow(provider, targets.branch, tool)
+    return {path: File(text, Role.OURS) for path, text in files.items()}
 
 
 def _targets(answers: Answers) -> argocd.Targets:

@@ -35,6 +35,8 @@ class Tree(Protocol):
 
     def read(self, path: str) -> bytes | None: ...
 
+    def entries(self, path: str) -> Mapping[str, object]: ...
+
 
 class Role(Enum):
     """How a file of the scaffold behaves once it exists.

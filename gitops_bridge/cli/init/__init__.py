@@ -44,7 +44,15 @@ from gitops_bridge.scaffold.steps import next_steps
 @click.option("--argocd-namespace", default="argocd", show_default=True, help="Where Argo CD is.")
 @flags.provider()
 @click.option("--owner", "owners", multiple=True, metavar="@TEAM", help="A name for CODEOWNERS.")
-@click.option("--upgrade", is_flag=True, help="Bring this version's base/, argocd/ and workflow.")
+@click.option(
+    "--bridge-source", metavar="REQUIREMENT",
+    help="What pip installs of gitops-bridge in CI: the address of a wheel, git+https://…@TAG, "
+    "NAME==VERSION of your own index. Unless given, CI runs in the image of gitops-bridge.",
+)  # fmt: skip
+@click.option(
+    "--upgrade", is_flag=True,
+    help="Bring this version's base/, argocd/, workflow and references to gitops-bridge itself.",
+)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Change existing files without asking.")
 @click.option("--dry-run", is_flag=True, help="Show what would be committed, and stop.")
 @click.option(
@@ -61,6 +69,7 @@ def init(
     argocd_namespace: str,
     provider: str | None,
     owners: tuple[str, ...],
+    bridge_source: str | None,
     upgrade: bool,
     yes: bool,
     dry_run: bool,
@@ -97,6 +106,7 @@ def init(
             asking.provider(repository_url, provider),
             owners,
             argocd_namespace,
+            bridge_source,
         )
         return found, findings
 
@@ -107,7 +117,11 @@ def init(
         Config(_repository(repository_url, branch, builds_branch, rest), ()), os.environ
     )
     snapshot = _snapshot(ctx, chosen=_chosen("branch"))
-    occasion = _occasion(manifest(snapshot), answer, upgrade=upgrade, asked=bool(environments))
+    if upgrade:
+        images = scoped["bridge_image"]
+        occasion = _upgrade(manifest(snapshot), next(iter(images), None), bridge_source)
+    else:
+        occasion = _occasion(manifest(snapshot), answer, asked=bool(environments))
     plan = occasion.plan(snapshot)
     if output == "text":
         showing.imported(occasion.findings)
@@ -182,21 +196,24 @@ def _snapshot(ctx: Context, *, chosen: bool) -> Snapshot:
     return found
 
 
+def _upgrade(known: Manifest, image: str | None, source: str | None) -> _Occasion:
+    if known.version is None:
+        raise ConfigError("init never wrote to this branch", hint="run it without --upgrade first")
+    return _Occasion(
+        lambda snapshot: files.newer(
+            snapshot, manifest(snapshot), __version__, image=image, source=source
+        ),
+        f"Upgrade to gitops-bridge {__version__}",
+        upgrade=True,
+    )
+
+
 def _occasion(
     known: Manifest,
     answer: Callable[[], tuple[Answers, tuple[Finding, ...]]],
     *,
-    upgrade: bool,
     asked: bool,
 ) -> _Occasion:
-    if upgrade and known.version is None:
-        raise ConfigError("init never wrote to this branch", hint="run it without --upgrade first")
-    if upgrade:
-        return _Occasion(
-            lambda snapshot: files.newer(snapshot, manifest(snapshot), __version__),
-            f"Upgrade to gitops-bridge {__version__}",
-            upgrade=True,
-        )
     if known.version is not None and not asked:
         raise ConfigError(
             f"this branch was set up by init {known.version} already",
@@ -212,7 +229,7 @@ def _occasion(
             findings=findings,
         )
     return _Occasion(
-        lambda snapshot: files.first(answers, snapshot, __version__),
+        lambda snapshot: files.first(answers, snapshot),
         f"Set up gitops-bridge for {names}"[:60],
         answers=answers,
         findings=findings,
@@ -286,9 +303,7 @@ def _edit(
 
 def _write(directory: Path, answers: Answers, findings: Sequence[Finding], *, output: str) -> None:
     """Everything that a new repository would get, into a folder that does not exist yet."""
-    plan = compare(
-        files.first(answers, _Nothing(), __version__), _Nothing(), __version__, upgrade=False
-    )
+    plan = compare(files.first(answers, _Nothing()), _Nothing(), __version__, upgrade=False)
     try:
         directory.mkdir(parents=True)
     except OSError as error:
@@ -313,3 +328,6 @@ class _Nothing:
 
     def read(self, path: str) -> None:
         return None
+
+    def entries(self, path: str) -> dict[str, object]:
+        return {}
