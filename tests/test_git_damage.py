@@ -40,6 +40,26 @@ def empty_objects(mirror):
         path.write_bytes(b"")
 
 
+def cut_objects(mirror):
+    """As a power cut leaves them. libgit2 by itself would read such a one for ever."""
+    for path in mirror.glob("objects/??/*"):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def cut_objects_by_a_byte(mirror):
+    for path in mirror.glob("objects/??/*"):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:-1])
+
+
+def cut_packs(mirror):
+    git(mirror, "repack", "-adq")
+    for path in mirror.glob("objects/pack/*.pack"):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
 def lose_objects(mirror):
     for path in mirror.glob("objects/??"):
         shutil.rmtree(path)
@@ -114,7 +134,8 @@ def half_a_clone(mirror):
 
 
 WAYS = [
-    empty_objects, lose_objects, corrupt_packs, cut_indexes, cut_graph, lock_graph, lock_branch,
+    empty_objects, cut_objects, cut_objects_by_a_byte, cut_packs, lose_objects, corrupt_packs,
+    cut_indexes, cut_graph, lock_graph, lock_branch,
     lock_packed_refs, empty_branch, branch_to_nowhere, break_configuration, lose_head,
     empty_folder, remove_mirror, remove_cache, half_a_clone,
 ]  # fmt: skip

@@ -70,6 +70,8 @@ class Mirror:
         import pygit2
         from pygit2.enums import ConfigLevel, ObjectType, RepositoryOpenFlag
 
+        from gitops_bridge.git import loose
+
         self._require()
         head = (self.path / "HEAD").stat()  # written by `git init` and never after
         made = (head.st_ino, head.st_mtime_ns)
@@ -80,6 +82,7 @@ class Mirror:
             pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE)
             pygit2.settings.cache_max_size(_CACHE)
             fresh = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
+            loose.guard(fresh)
             kept = self._own.handle = (made, fresh)
         return kept[1]
 
