@@ -80,3 +80,30 @@ def huge(lines=20_000):
     before = {"kind": "ConfigMap", "metadata": {"name": "big"}, "data": {}}
     after = {**before, "data": {f"key-{number}": "value" * 4 for number in range(lines)}}
     return subject(before=[before], after=[after])
+
+
+def full_subject():
+    """A replacement of which DataRobot tells everything."""
+    change = subject(
+        facts=comparison.DeploymentFacts(
+            importance="HIGH", approval="APPROVED", reason="DATA_DRIFT", requester="jane.doe",
+            health={"service": "passing", "drift": "failing", "accuracy": "warning"},
+            comment="AUC fell since May; the new model was trained on this year's customers.",
+        ),
+        model_name="Light Gradient Boosted Trees Classifier",
+    )  # fmt: skip
+    known = {
+        "type": "AutoML", "project": "Customer churn", "creator": "Jane Doe", "classes": "yes, no",
+        "image": f"registry.example.com/mlops/models@{DIGEST}",
+    }  # fmt: skip
+    champion = replace(
+        change.champion, **known, training_data="customers-2024.csv", version="6",
+        name="Gradient Boosted Trees Classifier", metrics={"AUC": "0.71 (0.8 in training)"},
+        drift="psi 0.31, 5333 rows", package="churn v6", package_id="65f000000000000000000054",
+        use={"requests": "120", "predictions": "48000", "response time": "41.26 ms"},
+    )  # fmt: skip
+    challenger = replace(
+        change.challenger, **known, training_data="customers-2025.csv",
+        metrics={"AUC": "0.84 in training"},
+    )  # fmt: skip
+    return replace(change, champion=champion, challenger=challenger)

@@ -19,7 +19,8 @@ from gitops_bridge.desired.record import Record
 @dataclass(frozen=True)
 class ModelFacts:
     """One side of the table. `metrics`: a metric's name to its value in production and, where
-    known, on the data it was trained on; `use` and `drift` are of production as well."""
+    known, on the data it was trained on; `drift` and `use` (what is counted to how much of it) are
+    of production as well."""
 
     id: str | None = None
     name: str | None = None
@@ -38,7 +39,7 @@ class ModelFacts:
     image: str | None = None
     metrics: Mapping[str, str] = field(default_factory=dict)
     drift: str | None = None
-    use: str | None = None
+    use: Mapping[str, str] = field(default_factory=dict)
 
     def enriched(self, other: ModelFacts | None) -> ModelFacts:
         """These facts, and of `other` what is not known here."""
@@ -83,19 +84,24 @@ ROWS = (
     ("served as", "served_as"),
     ("image", "image"),
 )
-_LATER_ROWS = (("target drift", "drift"), ("use", "use"))
 
 
-def rows(champion: ModelFacts, challenger: ModelFacts) -> Iterator[tuple[str, Any, Any]]:
-    """Every line of the table: what it is about, the champion's side, the challenger's."""
-    for heading, name in ROWS:
-        yield heading, getattr(champion, name), getattr(challenger, name)
-    metrics = dict.fromkeys([*champion.metrics, *challenger.metrics]) or {"": None}
-    for name in metrics:
-        heading = f"accuracy: {name}" if name else "accuracy"
-        yield heading, champion.metrics.get(name), challenger.metrics.get(name)
-    for heading, name in _LATER_ROWS:
-        yield heading, getattr(champion, name), getattr(challenger, name)
+def rows(
+    champion: ModelFacts, challenger: ModelFacts
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """Every line of the table that either side has something for: what it is about, the champion's
+    side, the challenger's."""
+    before, after = _told(champion), _told(challenger)
+    for heading in dict.fromkeys([*before, *after]):
+        yield heading, before.get(heading), after.get(heading)
+
+
+def _told(facts: ModelFacts) -> dict[str, str]:
+    """All that is known, by the heading of its line."""
+    plain = {heading: getattr(facts, name) for heading, name in ROWS}
+    metrics = {f"accuracy: {name}": value for name, value in facts.metrics.items()}
+    told = {**plain, **metrics, "target drift": facts.drift, **facts.use}
+    return {heading: value for heading, value in told.items() if value}
 
 
 def of_record(record: Record | None) -> ModelFacts:
@@ -179,17 +185,17 @@ def _drift(answer: object) -> str | None:
     return f"{text(answer, 'metric') or 'score'} {score}" + (f", {size} rows" if size else "")
 
 
-def _use(metrics: Mapping[str, Any]) -> str | None:
+def _use(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Requests, predictions, time and errors of the last days."""
     said = (
-        ("totalRequests", "{} requests"),
-        ("totalPredictions", "{} predictions"),
-        ("responseTime", "{} ms to respond"),
-        ("serverErrorRate", "server errors {}"),
-        ("userErrorRate", "user errors {}"),
+        ("totalRequests", "requests", "{}"),
+        ("totalPredictions", "predictions", "{}"),
+        ("responseTime", "response time", "{} ms"),
+        ("serverErrorRate", "server errors", "{}"),
+        ("userErrorRate", "user errors", "{}"),
     )
-    found = [words.format(number(metrics, key)) for key, words in said if number(metrics, key)]
-    return ", ".join(found) or None
+    counted = ((heading, form, number(metrics, key)) for key, heading, form in said)
+    return {heading: form.format(found) for heading, form, found in counted if found}
 
 
 def of_deployment(deployment: object, requests: object, package_id: str | None) -> DeploymentFacts:

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Sequence
 from gitops_bridge.desired.messages import clean
 
 MISSING = "not available"
+_LONGEST_WORD = 28
+"""Characters that fit into one of three columns of a table on the pages of all providers."""
+_DIGEST = re.compile(r"\S*sha256:([0-9a-f]{12})[0-9a-f]*")
 _STANDING_IN = str.maketrans({"`": "'", "|": "¦"})
 _REFERENCE = re.compile(r"[@#!~%$^&](?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d)", re.IGNORECASE)
 
@@ -31,6 +34,15 @@ def code(value: object, limit: int = 200) -> Markdown:
     """
     text = clean("" if value is None else str(value), limit).translate(_STANDING_IN)
     return Markdown(f"`{text}`") if text else Markdown(MISSING)
+
+
+def short(value: str) -> str:
+    """`value` for a table's cell: a digest by its first twelve digits, without what stands before
+    it; of any other long word its end, which is what tells tags and paths apart."""
+    digests = _DIGEST.sub(r"sha256:\1…", value)
+    return re.sub(
+        rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: "…" + word[0][1 - _LONGEST_WORD :], digests
+    )
 
 
 def fenced(text: str, language: str = "") -> Markdown:

@@ -102,7 +102,7 @@ class _Parts:
     subject: Subject
     fold: bool
     diff_limit: int | None = None
-    known_rows_only: bool = False
+    full_values: bool = True
     provenance: bool = True
     comment: bool = True
     comparison: bool = True
@@ -126,7 +126,7 @@ def _shortened(parts: _Parts, render: Render, limit: int) -> str:
 
 _STEPS: tuple[dict[str, Any], ...] = (
     {"diff_limit": 0},
-    {"known_rows_only": True},
+    {"full_values": False},
     {"comment": False},
     {"provenance": False},
     {"comparison": False},
@@ -166,9 +166,10 @@ def _context(parts: _Parts) -> dict[str, Any]:
         "environment": subject.environment,
         "verdict": parts_of.verdict(subject),
         "summary": parts_of.summary(subject),
-        "comparison": parts_of.comparison(subject, known_only=parts.known_rows_only)
+        "comparison": parts_of.comparison(subject)
         if parts.comparison
         else Markdown("Left out for its length."),
+        "full_values": parts_of.full_values(subject) if parts.full_values else Markdown(""),
         "reason": facts.reason,
         "requester": facts.requester,
         "approval": facts.approval,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from gitops_bridge import documents
 from gitops_bridge.desired.comparison import rows
 from gitops_bridge.desired.effect import Effect
-from gitops_bridge.desired.markdown import MISSING, Markdown, code, fenced, table
+from gitops_bridge.desired.markdown import Markdown, code, fenced, short, table
 from gitops_bridge.desired.messages import clean
 from gitops_bridge.desired.pull_request.subject import Build, Subject
 
+_SIDES = ("champion (now)", "challenger (proposed)")
+_LONGEST_CELL = 80  # characters, on two or three lines
 SCHEMA = "gitops-bridge.io/rollout/v1"
 
 
@@ -25,9 +27,11 @@ def verdict(subject: Subject) -> Markdown:
         said.append("Build: not looked at")
     if facts.approval:
         said.append(f"Approval in DataRobot {code(facts.approval)}")
-    health = [f"{kind} {code(status)}" for kind, status in facts.health.items()]
-    said.append(f"Now serving: {', '.join(health) if health else 'health ' + MISSING}")
-    said.append(f"Importance: {code(facts.importance)}")
+    if facts.health:
+        health = [f"{kind} {code(status)}" for kind, status in facts.health.items()]
+        said.append(f"Now serving: {', '.join(health)}")
+    if facts.importance:
+        said.append(f"Importance: {code(facts.importance)}")
     return Markdown("**" + said[0] + "** · " + " · ".join(said[1:]))
 
 
@@ -42,17 +46,32 @@ def summary(subject: Subject) -> Markdown:
     return Markdown(f"{name} in {environment}: model {code(after.model.id)}.")
 
 
-def comparison(subject: Subject, *, known_only: bool) -> Markdown:
-    """The table; `known_only` leaves out the lines that neither side has anything for."""
-    found = list(rows(subject.champion, subject.challenger))
-    known = [row for row in found if row[1] or row[2]]
+def comparison(subject: Subject) -> Markdown:
+    """The table of what is known, with a column only for a side that is there; it fits the page, so
+    its cells are short."""
+    found = [(row[0], row[1:]) for row in rows(subject.champion, subject.challenger)]
+    sides = [at for at in range(2) if any(values[at] for _, values in found)]
     shown = [
-        (Markdown(code(heading)[1:-1]), code(before), code(after))
-        for heading, before, after in (known if known_only else found)
+        (Markdown(code(heading)[1:-1]), *(_cell(values[at]) for at in sides))
+        for heading, values in found
     ]
-    text = table(("", "champion (now)", "challenger (proposed)"), shown)
-    left_out = len(found) - len(shown)
-    return Markdown(f"{text}\n\n{left_out} lines without data left out.") if left_out else text
+    return table(("", *(_SIDES[at] for at in sides)), shown) if shown else Markdown("")
+
+
+def full_values(subject: Subject) -> Markdown:
+    """What the table shows shortened, as a list; empty where that is nothing."""
+    return Markdown(
+        "\n".join(
+            f"- {code(heading)[1:-1]}, {side}: {code(value)}"
+            for heading, *values in rows(subject.champion, subject.challenger)
+            for side, value in zip(_SIDES, values, strict=True)
+            if value and _cell(value) != code(value)
+        )
+    )
+
+
+def _cell(value: str | None) -> Markdown:
+    return code(short(clean(value)), _LONGEST_CELL) if value else Markdown("—")
 
 
 def diff(effect: Effect, limit: int | None) -> Markdown | None:
