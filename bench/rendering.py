@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bench.harness import Bench, Line, at_least, at_most, shown, take_turns, timed
 from bench.world import PYTHON, TOP, environ, git, kustomize
-from gitops_bridge.controller.checks import Folder
+from gitops_bridge.controller.checkout import Folder
 from gitops_bridge.controller.sources import Reader
 
 JOB = """

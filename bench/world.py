@@ -23,7 +23,7 @@ from typing import Any
 from gitops_bridge import documents
 from gitops_bridge.actions import Request, parse
 from gitops_bridge.controller import builds, environments
-from gitops_bridge.controller.checks import Folder
+from gitops_bridge.controller.checkout import Folder
 from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import jobs, messages, overlay
 from gitops_bridge.desired import record as records

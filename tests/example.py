@@ -15,7 +15,7 @@ from gitops_bridge.actions import (
     Scale,
 )
 from gitops_bridge.controller import builds, environments
-from gitops_bridge.controller.checks import Folder
+from gitops_bridge.controller.checkout import Folder
 from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import overlay
 from gitops_bridge.desired.rollout import Known, Rollout, decide

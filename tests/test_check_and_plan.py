@@ -116,7 +116,7 @@ def faults():
     yield (
         "repeated",
         lambda t: append(t, "components: []\n"),
-        f"{HOME}/kustomization.yaml says twice 'components' (line 9)",
+        f"{HOME}/kustomization.yaml: duplicate key 'components' (line 9)",
     )
     yield (
         "namespace",
@@ -170,12 +170,17 @@ def test_a_placeholder_in_the_builder_is_refused(served, left):
     [
         ("monitoring", "kind: Deployment", "kind: Ingres", "changes nothing"),
         ("monitoring", "/monitoring-agent", "/nowhere", "is not in the repository"),
-        ("autoscaling", "kind: Component", "kind: Component\nkind: Component", "twice 'kind'"),
+        (
+            "autoscaling",
+            "kind: Component",
+            "kind: Component\nkind: Component",
+            "duplicate key 'kind'",
+        ),
         (
             "builder",
             "kind: Kustomization",
             "kind: Kustomization\nkind: Kustomization",
-            "twice 'kind'",
+            "duplicate key 'kind'",
         ),
     ],
 )

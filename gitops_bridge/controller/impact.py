@@ -8,16 +8,17 @@ want to know which of them restart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_bridge import blobs
 from gitops_bridge.config import Environment
-from gitops_bridge.controller import checks, environments
+from gitops_bridge.controller import checks, environments, rehearsal
+from gitops_bridge.controller.checkout import Folder
 from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.known import folder
 from gitops_bridge.controller.sources import Reader
-from gitops_bridge.desired import overlay, proof
+from gitops_bridge.desired import admission, overlay, proof
 from gitops_bridge.desired.targets import Targets
 from gitops_bridge.errors import BridgeError, RequestError
 from gitops_bridge.git import Snapshot
@@ -87,10 +88,11 @@ def impacts(ctx: Context, environment: Environment, edited: Path) -> Iterator[Im
     all whether the folder itself still holds, for no rollout passes one that does not."""
     snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
     home = environments.folder(environment.name)
-    after = ctx.reader(_Edited(snapshot, home, checks.Folder(edited).files("")))
+    after = ctx.reader(_Edited(snapshot, home, Folder(edited).files("")))
     before = ctx.reader(snapshot)
-    uncached = replace(ctx.kustomize, cache=None)
-    problems = environments.problems(after, environment.name, uncached, Targets())
+    problems = rehearsal.rehearsed(
+        after, environment.name, ctx.kustomize, Targets(), admission.rules(admission.Platform())
+    ).problems
     if problems:
         yield Impact(home, False, (), "; ".join(problems))
     found = snapshot.entries(f"overlays/{environment.name}")
@@ -109,8 +111,8 @@ def compared(
     for chunk in checks.chunks(folders):
         old = checks.render(before, chunk, kustomize)
         new = checks.render(after, chunk, kustomize)
-        for (path, _, was), (_, _, becomes) in zip(old, new, strict=True):
-            impact = _impact(path, was, becomes)
+        for was, becomes in zip(old, new, strict=True):
+            impact = _impact(becomes.folder, was.objects, becomes.objects)
             if impact.changed or impact.problem:
                 yield impact
 

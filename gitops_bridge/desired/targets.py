@@ -69,16 +69,21 @@ class Targets:
         self._read: dict[bytes, tuple[_Object, ...]] = {}
 
     def missed(
-        self, folder: str, files: Mapping[str, bytes], kustomizations: Mapping[str, Kustomization]
+        self,
+        folder: str,
+        files: Mapping[str, bytes],
+        kustomizations: Mapping[str, Kustomization],
+        links: Mapping[str, str] | None = None,
     ) -> list[str]:
         """The patches that select nothing in the build of `folder`, each with what is there.
 
-        `files` are all that take part by their path, `kustomizations` those in them by folder.
+        `files` are all that take part by their path, `kustomizations` those in them by folder,
+        `links` the paths that lead through symbolic links with what is behind them.
         Nothing is said of a build whose objects only kustomize itself can know.
         """
         if any(item.get(key) for item in kustomizations.values() for key in _UNFORESEEN):
             return []
-        build = _Build(files, kustomizations, self._objects)
+        build = _Build(files, kustomizations, links or {}, self._objects)
         build.accumulate(folder, ())
         return build.problems
 
@@ -93,25 +98,37 @@ class _Build:
         self,
         files: Mapping[str, bytes],
         kustomizations: Mapping[str, Kustomization],
+        links: Mapping[str, str],
         objects: Callable[[bytes], Sequence[_Object]],
     ) -> None:
         self._files, self._kustomizations, self._objects = files, kustomizations, objects
+        self._links = links
         self.problems: list[str] = []
 
     def accumulate(self, folder: str, given: Sequence[_Object]) -> list[_Object]:
         """The objects there are once the kustomization in `folder` has run on those `given`."""
         kustomization = self._kustomizations[folder]
         found = list(given)
-        for path in _paths(kustomization, ("resources", "bases"), folder):
+        for path in self._paths(kustomization, ("resources", "bases"), folder):
             if path in self._kustomizations:
                 found += self.accumulate(path, ())
             else:
                 found += self._objects(self._files.get(path, b""))
         found += _generated(kustomization)
-        for path in _paths(kustomization, ("components",), folder):
-            found = self.accumulate(path, found)
+        for path in self._paths(kustomization, ("components",), folder):
+            if path in self._kustomizations:
+                found = self.accumulate(path, found)
         self.problems += _missed(kustomization, folder, found)
         return [_renamed(item, kustomization) for item in found]
+
+    def _paths(
+        self, kustomization: Kustomization, keys: Sequence[str], folder: str
+    ) -> Iterator[str]:
+        for key in keys:
+            for reference in kustomization.get(key) or []:
+                if isinstance(reference, str):
+                    path = posixpath.normpath(posixpath.join(folder, reference))
+                    yield self._links.get(path, path)
 
 
 def _missed(kustomization: Kustomization, folder: str, there: Sequence[_Object]) -> Iterator[str]:
@@ -125,13 +142,6 @@ def _missed(kustomization: Kustomization, folder: str, there: Sequence[_Object])
             f"{folder}: the patch with the target {{{wanted:.200}}} changes nothing: no such "
             f"object is there, but {present}"
         )
-
-
-def _paths(kustomization: Kustomization, keys: Sequence[str], folder: str) -> Iterator[str]:
-    for key in keys:
-        for reference in kustomization.get(key) or []:
-            if isinstance(reference, str):
-                yield posixpath.normpath(posixpath.join(folder, reference))
 
 
 def _generated(kustomization: Kustomization) -> Iterator[_Object]:

@@ -4,7 +4,7 @@ The bridge and the doors import from here. Objects and refs go through pygit2, t
 the `git` program; pygit2 is imported with the first use of a repository, not with this package.
 """
 
-from gitops_bridge.git.checkout import removed
+from gitops_bridge.git.checkout import links, removed
 from gitops_bridge.git.commits import Commit, Edit, Sign, Signature, Update
 from gitops_bridge.git.remote import Remote
 from gitops_bridge.git.repository import Repository
@@ -23,6 +23,7 @@ __all__ = [
     "TreeReader",
     "Update",
     "gpg_signer",
+    "links",
     "removed",
     "ssh_signer",
 ]

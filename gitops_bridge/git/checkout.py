@@ -1,12 +1,41 @@
-"""A checkout on this machine, as a team's CI has it, to what it removes since a revision;
-`bridge.checks` asks.
+"""A checkout on this machine, as a team's CI has it, to what it removes since a revision and to its
+symbolic links.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gitops_bridge import blobs
 from gitops_bridge.errors import RepositoryError
+
+if TYPE_CHECKING:
+    import pygit2
+
+
+def links(folder: Path) -> dict[str, str]:
+    """The symbolic links in the last commit of the checkout at `folder`, by their path from its
+    top, with what they name; none where there is no checkout."""
+    import pygit2
+
+    try:
+        repository = pygit2.Repository(str(folder))
+        return dict(_links(repository.revparse_single("HEAD").peel(pygit2.Tree), ""))
+    except (KeyError, pygit2.GitError):
+        return {}
+
+
+def _links(folder: pygit2.Tree, prefix: str) -> Iterator[tuple[str, str]]:
+    import pygit2
+
+    for item in folder:
+        path = f"{prefix}{blobs.text(item.raw_name or b'')}"
+        if isinstance(item, pygit2.Tree):
+            yield from _links(item, f"{path}/")
+        elif isinstance(item, pygit2.Blob) and item.filemode == blobs.LINK:
+            yield path, blobs.text(item.data)
 
 
 def removed(folder: Path, since: str) -> list[str]:

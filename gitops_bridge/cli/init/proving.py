@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_bridge.controller import checks, impact
+from gitops_bridge.controller.checkout import Folder
 from gitops_bridge.controller.sources import Reader
 from gitops_bridge.errors import RenderError
 from gitops_bridge.kustomize import Kustomize, write_tree
@@ -57,7 +58,7 @@ def _refuse_problems(old: Path, new: Path, kustomize: Kustomize) -> None:
 
 def _effect(old: Path, new: Path, kustomize: Kustomize) -> Effect:
     folders = checks.overlays(new)
-    before, after = (Reader(checks.Folder(root)) for root in (old, new))
+    before, after = (Reader(Folder(root)) for root in (old, new))
     found = [item for item in impact.compared(before, after, folders, kustomize) if item.changed]
     return Effect(
         len(folders),

@@ -4,7 +4,11 @@
 done.
 """
 
-from gitops_bridge.desired.overlay.checks import autoscaling_problems, unresolved
+from gitops_bridge.desired.overlay.checks import (
+    autoscaling_problems,
+    unresolved,
+    unset_monitoring,
+)
 from gitops_bridge.desired.overlay.files import Image, component, seed
 from gitops_bridge.desired.overlay.names import (
     DEPLOYMENT_LABEL,
@@ -18,7 +22,7 @@ from gitops_bridge.desired.overlay.names import (
     pod_template,
     pointer_token,
 )
-from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe, seams, whole_probe
+from gitops_bridge.desired.overlay.routes import Route, Seams, environment_probe, seams
 
 __all__ = [
     "DEPLOYMENT_LABEL",
@@ -40,5 +44,5 @@ __all__ = [
     "seams",
     "seed",
     "unresolved",
-    "whole_probe",
+    "unset_monitoring",
 ]

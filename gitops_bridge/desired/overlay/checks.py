@@ -1,4 +1,4 @@
-"""What a rendered overlay lacks before it may be committed; `bridge` asks after each build."""
+"""What a rendered overlay lacks before it may be committed."""
 
 from __future__ import annotations
 
@@ -30,11 +30,25 @@ def unresolved(objects: list[dict[str, Any]]) -> list[str]:
             for pointer, text in texts(item)
             if ID_WORD in text
         ]
-        annotations = mapping_at(pod_template(item), "metadata", "annotations")
         for container in containers(item):
             who = f"{where}: container {container.get('name')}"
-            if str(container.get("image")) in {MODEL_IMAGE, AGENT_IMAGE}:
-                problems.append(f"{who} has the placeholder image {container['image']}")
+            if container.get("image") == MODEL_IMAGE:
+                problems.append(f"{who} has the placeholder image {MODEL_IMAGE}")
+    return [*problems, *unset_monitoring(objects)]
+
+
+def unset_monitoring(objects: list[dict[str, Any]]) -> list[str]:
+    """What environment/monitoring leaves open, and every monitored deployment needs."""
+    problems = []
+    for item in objects:
+        annotations = mapping_at(pod_template(item), "metadata", "annotations")
+        for container in containers(item):
+            who = f"{item['kind']} {name_of(item)}: container {container.get('name')}"
+            if container.get("image") == AGENT_IMAGE:
+                problems.append(
+                    f"{who} has the placeholder image {AGENT_IMAGE}: name the tracking agent's "
+                    "under images in environment/monitoring"
+                )
             if _reads_spooler(container) and not annotations.get(SPOOLER_ANNOTATION):
                 problems.append(f"{who} is monitored, but environment/monitoring sets no spooler")
     return problems

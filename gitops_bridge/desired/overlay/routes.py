@@ -7,7 +7,7 @@ The route into the cluster is the team's choice (environment/serving); its objec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +59,6 @@ def environment_probe() -> str:
     It must lie as deep as a deployment's: `overlays/<environment>/<any name>/kustomization.yaml`.
     """
     return _PROBE
-
-
-def whole_probe(components: Iterable[str]) -> str:
-    """As `environment_probe`, with further components on top, by their paths in the repository: to
-    see that a deployment which uses them would render."""
-    return _PROBE + "".join(f"  - ../../../{component}\n" for component in components)
 
 
 def seams(objects: list[dict[str, Any]]) -> Seams:
