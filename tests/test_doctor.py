@@ -37,7 +37,8 @@ class TestHealthy:
         findings = examined(site)
         assert red(findings) == {}
         assert list(findings) == [
-            "kustomize", "repository", "initialised", "environment prod", "push to builds",
+            "kustomize", "repository", "initialised", "environment prod", "overlays",
+            "push to builds",
             "push of proposal branches", "push of notes",
             *(f"{site.forge.provider}: {right}" for right in (
                 "push branches", "propose pull requests", "set labels",

@@ -113,6 +113,7 @@ def examine(
         folders=folders,
         ids={item.name: item.id for item in config.environments} if config else {},
         trust=config.trust if config else Trust(),
+        root=config.repository.root if config else "",
     )
     if rules.platform.sets:
         yield Finding(_ARGOCD, tuple(rules.of_platform()))

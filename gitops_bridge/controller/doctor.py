@@ -7,14 +7,13 @@ where rollouts are proposed: no other question would be answered by the server's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from gitops_bridge.config import Gate
-from gitops_bridge.controller import environments, notes
+from gitops_bridge.controller import checks, environments, notes
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import pull_request
 from gitops_bridge.errors import BridgeError, PushRejected, RepositoryError, StaleBase
 from gitops_bridge.git import Snapshot
@@ -87,16 +86,38 @@ def _initialised(ctx: Context, snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _rendered(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
+    """As `gitops-bridge check`, of what is on the branch."""
+    if snapshot is None:
+        for environment in ctx.config.environments:
+            yield Finding(f"environment {environment.name}", None, _UNREAD)
+        return
+    found = {item.folder: item for item in checks.examine(snapshot, ctx.kustomize, ctx.config)}
     for environment in ctx.config.environments:
         check = f"environment {environment.name}"
-        if snapshot is None:
-            yield Finding(check, None, _UNREAD)
-            continue
-        yield from _tried(check, partial(_renders, ctx, snapshot, environment.name))
+        judged = found.pop(environments.folder(environment.name), None)
+        rendered = list(_tried(check, partial(_renders, ctx, snapshot, environment.name)))
+        if judged is None or rendered[0].ok is False:
+            yield from rendered
+        else:
+            yield from _judged(check, judged, rendered)
+    for judged in found.values():
+        yield from _judged(judged.folder, judged, ())
+    if not any(item.problems for item in found.values()):
+        yield Finding("overlays", True, f"{len(found)} folders hold, and Argo CD takes them")
+
+
+def _judged(check: str, judged: checks.Finding, green: Iterable[Finding]) -> Iterator[Finding]:
+    hint = "gitops-bridge check tells the same of a checkout"
+    for problem in judged.problems:
+        yield Finding(check, False, problem, hint)
+    if not judged.problems:
+        yield from green
+    for warning in judged.warnings:
+        yield Finding(check, None, warning)
 
 
 def _renders(ctx: Context, snapshot: Snapshot, environment: str) -> str:
-    facts = environments.facts(Reader(snapshot), environment, ctx.kustomize)
+    facts = environments.facts(ctx.reader(snapshot), environment, ctx.kustomize)
     return f"renders; images go to {facts.builder.image_repository}"
 
 
@@ -189,7 +210,7 @@ def _registries(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
     repositories = set()
     for environment in ctx.config.environments:
         try:
-            facts = environments.facts(Reader(snapshot), environment.name, ctx.kustomize)
+            facts = environments.facts(ctx.reader(snapshot), environment.name, ctx.kustomize)
         except BridgeError:
             continue  # told above
         repositories.add(facts.builder.image_repository)
