@@ -10,6 +10,7 @@
     ├── ForgeError                a pull-request API
     ├── DataRobotError            the DataRobot REST API
     ├── RegistryError             an OCI registry
+    ├── ClusterError              a Kubernetes API server
     └── ImageError                a model package or build context that cannot become an image
 
 Whose fault it is, is the class; whether a retry would help is the attribute. Every neighbour turns
@@ -65,6 +66,10 @@ class DataRobotError(BridgeError):
 
 
 class RegistryError(BridgeError):
+    pass
+
+
+class ClusterError(BridgeError):
     pass
 
 

@@ -41,6 +41,10 @@ class Snapshot:
     def name(self) -> str:
         return f"{self.path.parent.name}/{self.path.name}"
 
+    @property
+    def at(self) -> str:
+        return self.git["recorded_at"]
+
     def items(self, kind: Kind) -> list:
         """A list of the Kubernetes API, fresh so that a test may change it."""
         file = self.path / f"{FILES[kind]}.json"

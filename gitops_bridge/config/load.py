@@ -14,6 +14,7 @@ from gitops_bridge.config.model import (
     Actions,
     App,
     Build,
+    Cluster,
     Config,
     DataRobot,
     Delivery,
@@ -61,6 +62,7 @@ def load(data: object, source: str) -> Config:
         render=rendering.render(top.section("render")),
         trust=rendering.trust(top.section("trust")),
         datarobot=_datarobot(top.section("datarobot")) if top.has("datarobot") else None,
+        cluster=_cluster(top.section("cluster")) if top.has("cluster") else None,
     )
     top.finish()
     problems += _unserved(config)
@@ -102,6 +104,10 @@ def _environments(section: Section) -> tuple[Environment, ...]:
                 namespace=item.required("namespace", _matching(NAMESPACE, "a namespace's name")),
                 prediction_url=item.required("prediction_url", _http_url).rstrip("/"),
                 cluster=item.text("cluster") or Environment.cluster,
+                context=item.text("context"),
+                builds_namespace=item.text(
+                    "builds_namespace", _matching(NAMESPACE, "a namespace's name")
+                ),
             )
         )
         item.finish()
@@ -176,6 +182,21 @@ def _datarobot(section: Section) -> DataRobot:
     return datarobot
 
 
+def _cluster(section: Section) -> Cluster:
+    namespace = section.text("argocd_namespace", _matching(NAMESPACE, "a namespace's name"))
+    cluster = Cluster(
+        in_cluster=section.flag("in_cluster", Cluster.in_cluster),
+        kubeconfig=section.text("kubeconfig"),
+        context=section.text("context"),
+        argocd_namespace=namespace or Cluster.argocd_namespace,
+        argocd_context=section.text("argocd_context"),
+    )
+    section.finish()
+    if cluster.in_cluster and cluster.context:
+        section.problem("context", "stands beside in_cluster; set one of them")
+    return cluster
+
+
 def _signing(section: Section) -> Signing:
     section_format = section.required("format")
     signing = Signing(
@@ -243,6 +264,12 @@ def _unserved(config: Config) -> list[str]:
     """Policies that lack what they need."""
     problems = []
     problems += _shared_branches(config.repository)
+    if config.cluster is None:
+        problems += [
+            f"environments.{environment.id}.context: is for reading the cluster; set cluster: too"
+            for environment in config.environments
+            if environment.context
+        ]
     if config.delivery.proposes and not (config.pull_request.token or config.pull_request.app):
         problems.append(
             "pull_request.token: is missing, and delivery: pull-request needs it (or "

@@ -54,6 +54,14 @@ class Environment:
     prediction_url: str
     """What DataRobot shows people, up to the deployment id: https://host/path"""
     cluster: str = "https://kubernetes.default.svc"
+    context: str | None = None
+    """The kubeconfig's context for this environment; default: as the section `cluster` says."""
+    builds_namespace: str | None = None
+
+    @property
+    def builds(self) -> str:
+        """The namespace of the build Jobs; what `init` names it unless told otherwise."""
+        return self.builds_namespace or f"{self.namespace[:56]}-builds"
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,35 @@ class PullRequests:
 
 
 @dataclass(frozen=True)
+class ClusterAccess:
+    """How one API server is reached: as the Pod's own service account, or by a kubeconfig."""
+
+    in_cluster: bool = False
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The API servers that are read, and where Argo CD's Applications are."""
+
+    in_cluster: bool = False
+    """Whether what names no context is in the cluster that this runs in."""
+    kubeconfig: str | None = None
+    """A file; without it the library's own default, ~/.kube/config."""
+    context: str | None = None
+    """Without it the kubeconfig's current one."""
+    argocd_namespace: str = "argocd"
+    argocd_context: str | None = None
+
+    def access(self, context: str | None) -> ClusterAccess:
+        """The API server of `context`, or the one for whatever names none."""
+        if self.in_cluster and not context:
+            return ClusterAccess(in_cluster=True)
+        return ClusterAccess(kubeconfig=self.kubeconfig, context=context or self.context)
+
+
+@dataclass(frozen=True)
 class Config:
     repository: Repository
     environments: tuple[Environment, ...]
@@ -257,6 +294,8 @@ class Config:
     render: Render = field(default_factory=Render)
     trust: Trust = field(default_factory=Trust)
     datarobot: DataRobot | None = None
+    cluster: Cluster | None = None
+    """None: nothing is looked at in any cluster."""
 
     def environment(self, identifier: str) -> Environment:
         """The environment with DataRobot's `identifier`. Raises ConfigError when not mapped."""

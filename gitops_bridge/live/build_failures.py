@@ -87,6 +87,21 @@ def telling(lines: tuple[str, ...]) -> str:
     return next((line for line in reversed(lines) if _TELLING.search(line)), "".join(lines[-1:]))
 
 
+def build_is_applied(wanted: Wanted, observed: Observed) -> Finding | None:
+    """A Job that Kubernetes refuses never comes to be, and neither do the Jobs of a folder that
+    Argo CD cannot read."""
+    app = observed.builds
+    if app is None or observed.jobs or not is_awaited(wanted):
+        return None
+    for refusal in app.refusals:
+        if refusal.name == wanted.build_job:
+            return fail(f"Kubernetes refuses the build Job: {one_line(refusal.message)}")
+    message = app.conditions.get("ComparisonError")
+    if message is None or app.sync in {"Synced", "OutOfSync"}:
+        return None
+    return warn(f"Argo CD cannot read the folder of the build Jobs: {one_line(message)}")
+
+
 def build_can_start(wanted: Wanted, observed: Observed) -> Finding | None:
     """Kubernetes would let such a Job wait until its deadline, hours later."""
     for pod in observed.build_pods if is_awaited(wanted) else ():
@@ -103,7 +118,7 @@ def build_can_start(wanted: Wanted, observed: Observed) -> Finding | None:
 def build_has_ended(wanted: Wanted, observed: Observed) -> Finding | None:
     job = next((job for job in observed.jobs if not job.failed), None)
     if job is None:
-        return wait("the build Job is not in the cluster yet") if wanted.build_job else None
+        return wait(f"waiting for build Job {wanted.build_job}") if wanted.build_job else None
     if job.complete:
         return None
     if job.suspended:
@@ -111,4 +126,4 @@ def build_has_ended(wanted: Wanted, observed: Observed) -> Finding | None:
     return wait(f"the image is being built by Job {job.name}")
 
 
-BUILD_CONDITIONS: tuple[Condition, ...] = (build_succeeds, build_can_start)
+BUILD_CONDITIONS: tuple[Condition, ...] = (build_succeeds, build_is_applied, build_can_start)

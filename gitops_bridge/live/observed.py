@@ -200,6 +200,8 @@ class Observed:
     jobs: tuple[BuildJob, ...] = ()
     build_pods: tuple[Pod, ...] = ()
     application: Application | None = None
+    builds: Application | None = None
+    """The Application that applies the build Jobs of the environment."""
     unseen: tuple[Unseen, ...] = ()
     at: str | None = None
     """The API server's time, RFC 3339, so that the clock of this machine does not matter."""
@@ -279,6 +281,7 @@ class Observation:
             jobs=jobs,
             build_pods=tuple(pod for job in jobs for pod in self._build_pods.get(job.name, ())),
             application=self._applications.get(wanted.path),
+            builds=self._applications.get(wanted.environment),
             unseen=self.unseen,
             at=self.at,
         )

@@ -151,13 +151,19 @@ def _container(status: Mapping[str, Any], init: bool) -> Container:
 
 
 def _requests(item: object) -> str | None:
-    """`cpu 1k, memory 16Mi`, of the container that asks for most words."""
+    """`cpu 1000, memory 16Mi`; several containers apart by semicolons."""
     asked = [
-        ", ".join(f"{key} {value}" for key, value in sorted(found.items()))
+        ", ".join(f"{key} {_quantity(value)}" for key, value in sorted(found.items()))
         for container in mappings_at(item, "spec", "containers")
         if (found := mapping_at(container, "resources", "requests"))
     ]
     return "; ".join(asked) or None
+
+
+def _quantity(value: object) -> str:
+    """Kubernetes shortens 1000 CPUs to `1k`."""
+    found = str(value)
+    return f"{found[:-1]}000" if found[:-1].isdigit() and found.endswith("k") else found
 
 
 def _job(item: object) -> BuildJob:

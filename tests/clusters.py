@@ -1,0 +1,58 @@
+"""A recorded snapshot put into the Kubernetes API stand-in, and the configuration that reads it."""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime
+
+from gitops_bridge.config import Cluster, Environment
+from gitops_bridge.live import Kind
+
+SERVING, BUILDS, ARGOCD = "mlops-prod", "mlops-builds", "argocd"
+PLACES = {
+    Kind.DEPLOYMENTS: ("deployments", SERVING),
+    Kind.REPLICA_SETS: ("replicasets", SERVING),
+    Kind.PODS: ("pods", SERVING),
+    Kind.JOBS: ("jobs", BUILDS),
+    Kind.BUILD_PODS: ("pods", BUILDS),
+    Kind.APPLICATIONS: ("applications", ARGOCD),
+}
+
+
+PROD = Environment("65a0", "prod", SERVING, "https://x.example.com", builds_namespace=BUILDS)
+
+
+def configured(server, folder, **contexts) -> Cluster:
+    return Cluster(kubeconfig=str(server.kubeconfig(folder, **contexts)))
+
+
+def labelled(kind: Kind, item: dict) -> dict:
+    """With the labels that our build Jobs and the shipped ApplicationSets give: the recorded
+    cluster was set up by hand."""
+    item = copy.deepcopy(item)
+    labels = item["metadata"].setdefault("labels", {})
+    if kind in (Kind.JOBS, Kind.BUILD_PODS):
+        model = labels.get("bosun.datarobot.com/model", "")
+        labels |= {"gitops-bridge.io/content-key": "3f9c1d2000", "gitops-bridge.io/model-id": model}
+    if kind is Kind.APPLICATIONS:
+        labels["gitops-bridge.io/environment"] = "prod"
+        path = item["spec"]["source"]["path"]
+        if path.startswith("overlays/"):
+            labels["gitops-bridge.io/deployment"] = path.rpartition("/")[2]
+    return item
+
+
+def show(server, snapshot) -> None:
+    """Makes the cluster hold what the snapshot shows, and nothing else, at that time."""
+    server.now = datetime.fromisoformat(snapshot.at.replace("Z", "+00:00")).timestamp()
+    for kind, (resource, namespace) in PLACES.items():
+        items = [labelled(kind, item) for item in snapshot.items(kind)]
+        server.replace_all(resource, namespace, items)
+    for item in snapshot.items(Kind.BUILD_PODS):
+        statuses = item["status"]
+        for found in [
+            *statuses.get("initContainerStatuses", []),
+            *statuses.get("containerStatuses", []),
+        ]:
+            lines = "\n".join(line.partition("] ")[2] for line in snapshot.build_log)
+            server.logs[item["metadata"]["name"], found["name"], False] = lines
