@@ -127,7 +127,7 @@ def test_what_tells_whether_it_runs_is_forbidden(server, reader, resource):
     found = verdict(reader)
     assert found.state is LiveState.UNKNOWN
     assert "403" in found.reason
-    assert "kubectl apply -k argocd/live-state" in found.reason
+    assert "kubectl apply -n mlops-prod -k argocd/live-state/serving" in found.reason
 
 
 @pytest.mark.parametrize("resource", ["applications", "replicasets", "jobs"])

@@ -138,7 +138,7 @@ def refused(connection: Connection, answer: Answer) -> ClusterError:
         ),
         403: (
             f"the rights are missing (403): {said}",
-            "kubectl apply -k argocd/live-state grants them; does the namespace exist?",
+            "does the namespace exist, and do the roles of argocd/live-state/ apply there?",
         ),
         404: (
             f"the API server does not know it (404): {said}",

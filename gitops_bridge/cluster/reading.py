@@ -17,7 +17,6 @@ from gitops_bridge.config import Cluster, ClusterAccess, Environment
 from gitops_bridge.errors import ClusterError
 from gitops_bridge.live import (
     BuildJob,
-    Kind,
     Observation,
     Observed,
     Source,
@@ -83,7 +82,7 @@ class _Round:
         except ClusterError as error:
             if error.status in (None, 401):
                 self._gone[resource.access] = error
-            self.unseen.append(unseen(resource.kind, error))
+            self.unseen.append(unseen(resource, error))
         else:
             self.items += listing.items
             self.at = listing.at or self.at
@@ -99,8 +98,11 @@ class _Round:
         return read_list(connection, resource.path, resource.query, one, self._patience)
 
 
-def unseen(kind: Kind, error: ClusterError) -> Unseen:
-    return Unseen(kind, error.message, error.hint or "look again later")
+def unseen(resource: Resource, error: ClusterError) -> Unseen:
+    cure = error.hint or "look again later"
+    if error.status == 403:
+        cure = f"{resource.grant}; if that fails, the namespace is gone"
+    return Unseen(resource.kind, error.message, cure)
 
 
 def judged(

@@ -15,6 +15,15 @@ ENVIRONMENT_LABEL = "gitops-bridge.io/environment"
 APPLICATION_LABEL = "gitops-bridge.io/deployment"
 """Labels that the shipped ApplicationSets give every Application."""
 
+_ROLES = {
+    Kind.DEPLOYMENTS: "serving",
+    Kind.REPLICA_SETS: "serving",
+    Kind.PODS: "serving",
+    Kind.JOBS: "builds",
+    Kind.BUILD_PODS: "builds",
+    Kind.APPLICATIONS: "applications",
+}
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -24,6 +33,12 @@ class Resource:
     access: ClusterAccess
     path: str
     query: Mapping[str, str]
+
+    @property
+    def grant(self) -> str:
+        """The command that gives the right to list it."""
+        namespace, folder = self.path.split("/namespaces/")[1].split("/")[0], _ROLES[self.kind]
+        return f"kubectl apply -n {namespace} -k argocd/live-state/{folder}"
 
 
 def resources(cluster: Cluster, environment: Environment, wanted: Wanted | None) -> list[Resource]:

@@ -193,7 +193,7 @@ class Follower:
     def _blind(self, error: ClusterError) -> None:
         with self._lock:
             self._items, self._listed = {}, None
-            self._unseen = unseen(self.resource.kind, error)
+            self._unseen = unseen(self.resource, error)
         self._changed()
 
     def _now(self) -> str | None:
