@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gitops_bridge import documents
-from gitops_bridge.actions import Action, Outcome, Request, State, Status, parse
+from gitops_bridge.actions import Action, DeploymentState, Outcome, Request, Status, parse
 from gitops_bridge.config import Config, load
 from gitops_bridge.errors import BridgeError, ConfigError, RequestError
 
@@ -155,7 +155,7 @@ def failure(error: BridgeError, action: str) -> Outcome:
     replacing = action == Action.DEPLOYMENT_REPLACE_MODEL.value
     return Outcome(
         Status.FAILING,
-        State.ERRORED,
+        DeploymentState.ERRORED,
         str(error),
         old_model_in_use=True if replacing and under_way and error.serving is not False else None,
     )

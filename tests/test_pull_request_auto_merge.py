@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops_bridge.actions import State, Status
+from gitops_bridge.actions import DeploymentState, Status
 from tests.proposing import BRANCH, Proposing, everywhere
 from tests.servers.forges.github import GitHubServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B
@@ -63,7 +63,7 @@ def test_closed_within_the_budget_it_fails_at_once(one):
 
     one.sleep = sleep
     outcome = one.replace()
-    assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+    assert (outcome.status, outcome.state) == (Status.FAILING, DeploymentState.ERRORED)
     assert outcome.old_model_in_use is True
     assert "was rejected by ann" in outcome.message
     assert "The AUC fell" in outcome.message

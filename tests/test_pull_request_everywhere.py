@@ -7,7 +7,7 @@ test_pull_request_trouble.py, what waits for its image in test_pull_request_gate
 import pytest
 import yaml
 
-from gitops_bridge.actions import State, Status
+from gitops_bridge.actions import DeploymentState, Status
 from gitops_bridge.controller import doctor, reconciling
 from tests.proposing import BRANCH, PASSWORD, Proposing, everywhere, noted
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
@@ -30,7 +30,7 @@ def site(kind, tmp_path):
 class TestProposed:
     def test_opened_told_and_updated_in_place(self, site):
         outcome = site.start()
-        assert (outcome.status, outcome.state) == (Status.PASSING, State.LAUNCHING)
+        assert (outcome.status, outcome.state) == (Status.PASSING, DeploymentState.LAUNCHING)
         pull = site.only()
         assert (pull.branch, pull.base, pull.state) == (BRANCH, "main", "open")
         first = site.branches[BRANCH]
@@ -41,7 +41,7 @@ class TestProposed:
         assert site.team.log() == ["Set up"]
 
         status = site.status()
-        assert (status.status, status.state) == (Status.WARNING, State.LAUNCHING)
+        assert (status.status, status.state) == (Status.WARNING, DeploymentState.LAUNCHING)
         assert status.dashboard_url == outcome.dashboard_url
         site.start(MODEL_B)
         assert MODEL_B in site.only().body
@@ -111,9 +111,9 @@ def test_merged_whichever_way_it_is_delivered_and_the_next_one_is_new(site):
 def test_a_stop_that_was_merged_is_no_person_s_doing(site):
     """A squashed stop leaves neither record nor trailers; the same start again is no replay."""
     site.serving()
-    assert site.act("deployment_stop").state is State.SHUTTING_DOWN
+    assert site.act("deployment_stop").state is DeploymentState.SHUTTING_DOWN
     site.merge(2, "squash")
-    assert site.status().state is State.STOPPED
+    assert site.status().state is DeploymentState.STOPPED
     assert site.on_main() == {}
     assert "waiting for pull request 3" in site.start().message
 
@@ -127,7 +127,7 @@ class TestClosed:
         site.forge.decline(2, comment="The AUC fell.\nSee @bob's `report`")
         site.forge.say(pull, "bob", "I would have taken it")
         outcome = site.replace()
-        assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+        assert (outcome.status, outcome.state) == (Status.FAILING, DeploymentState.ERRORED)
         assert outcome.old_model_in_use is True
         who = site.forge.shown("ann")
         assert f"model {MODEL_B} was rejected by {who} in " in outcome.message
@@ -137,7 +137,7 @@ class TestClosed:
 
         for _ in range(2):
             status = site.status()
-            assert (status.status, status.state) == (Status.WARNING, State.UNKNOWN)
+            assert (status.status, status.state) == (Status.WARNING, DeploymentState.UNKNOWN)
             assert status.old_model_in_use is True
             assert f"Git wants model {MODEL_A}" in status.message
             assert "was rejected by" in site.replace().message
@@ -151,7 +151,7 @@ class TestClosed:
         site.forge.decline(1, comment="no")
         site.forge.delete_branch(BRANCH)
         status = site.status()
-        assert (status.status, status.state) == (Status.FAILING, State.ERRORED)
+        assert (status.status, status.state) == (Status.FAILING, DeploymentState.ERRORED)
         assert f"was rejected by {site.forge.shown('ann')} in {status.dashboard_url}: no (" in (
             status.message
         )

@@ -3,10 +3,10 @@ the repository. Every provider's whole flow stands in test_pull_request_everywhe
 """
 
 import pytest
-
-from gitops_bridge.actions import State, Status
-from gitops_bridge.controller import notes
 from gitops_bridge.controller.notes import Note
+
+from gitops_bridge.actions import DeploymentState, Status
+from gitops_bridge.controller import notes
 from tests.proposing import BRANCH, Proposing, noted
 from tests.servers.forges.github import GitHubServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
@@ -27,7 +27,7 @@ class TestProposing:
         site.serving()
         site.replace()
         status = site.status()
-        assert (status.status, status.state) == (Status.WARNING, State.REPLACING_MODEL)
+        assert (status.status, status.state) == (Status.WARNING, DeploymentState.REPLACING_MODEL)
         assert status.current_model_id is None
         assert status.dashboard_url.endswith("/2")
         assert f"Git wants model {MODEL_A}" in status.message
@@ -113,12 +113,12 @@ class TestStops:
         """A squashed stop leaves neither record nor trailers; the same start again is no replay."""
         site.serving()
         outcome = site.act("deployment_stop")
-        assert (outcome.status, outcome.state) == (Status.PASSING, State.SHUTTING_DOWN)
+        assert (outcome.status, outcome.state) == (Status.PASSING, DeploymentState.SHUTTING_DOWN)
         site.merge(2, how)
         site.forge.delete_branch(BRANCH)
         if seen:
             status = site.status()
-            assert (status.status, status.state) == (Status.UNKNOWN, State.STOPPED)
+            assert (status.status, status.state) == (Status.UNKNOWN, DeploymentState.STOPPED)
         assert site.on_main() == {}
         outcome = site.start()
         assert "waiting for pull request 3" in outcome.message
@@ -132,7 +132,7 @@ class TestStops:
         site.serving()
         site.act("deployment_stop")
         status = site.status()
-        assert (status.status, status.state) == (Status.WARNING, State.SHUTTING_DOWN)
+        assert (status.status, status.state) == (Status.WARNING, DeploymentState.SHUTTING_DOWN)
         assert "the stop: waiting for pull request 2" in status.message
 
     def test_a_replay_of_the_start_does_not_cancel_it(self, site):
@@ -154,7 +154,7 @@ class TestStops:
         site.act("deployment_stop")
         site.forge.decline(2, comment="customers still use it")
         outcome = site.act("deployment_stop")
-        assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+        assert (outcome.status, outcome.state) == (Status.FAILING, DeploymentState.ERRORED)
         assert "the stop was rejected by ann" in outcome.message
         assert "customers still use it" in outcome.message
         assert site.on_main()["model"] == MODEL_A
@@ -398,7 +398,7 @@ class TestPolicy:
             site.serving()
             site.replace()
             outcome = site.act("deployment_stop")
-            assert outcome.state is State.STOPPED
+            assert outcome.state is DeploymentState.STOPPED
             assert site.on_main() == {}
             assert site.forge.pulls[2].state == "closed"
             assert BRANCH not in site.branches

@@ -5,7 +5,7 @@ What drafts are needed for runs at every provider that has them.
 
 import pytest
 
-from gitops_bridge.actions import State, Status
+from gitops_bridge.actions import DeploymentState, Status
 from gitops_bridge.desired.dockerfile import Provenance, labels
 from tests.gated import KEY, PACKAGE_A, PACKAGE_B, PACKAGE_C, Gated
 from tests.proposing import BRANCH, GatedSite, everywhere, noted
@@ -22,7 +22,7 @@ def site(tmp_path, host):
 
 def test_there_is_no_pull_request_before_there_is_an_image(site):
     outcome = site.start(package=PACKAGE_A)
-    assert (outcome.status, outcome.state) == (Status.PASSING, State.LAUNCHING)
+    assert (outcome.status, outcome.state) == (Status.PASSING, DeploymentState.LAUNCHING)
     assert "waiting for the image" in outcome.message
     assert BRANCH in site.branches
     assert site.forge.pulls == {}
@@ -65,7 +65,7 @@ def test_what_the_image_says_it_is_made_of_is_its_provenance(site):
 def test_a_checksum_the_operator_states_is_shown_without_a_gate(tmp_path):
     team = Gated(tmp_path, "registry.example.com", gate="none")
     team.write_builder(**{f"sha256.{PACKAGE_A}": "cd" * 32})
-    team.commit("State the checksum")
+    team.commit("DeploymentState the checksum")
     team.push()
     with GatedSite(tmp_path, GitHubServer, team=team) as site:
         site.start(package=PACKAGE_A)

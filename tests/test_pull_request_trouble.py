@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
+from gitops_bridge.controller.notes import Note
 
 from gitops_bridge import agent
-from gitops_bridge.actions import State, Status
+from gitops_bridge.actions import DeploymentState, Status
 from gitops_bridge.controller import handle, notes, open_context
-from gitops_bridge.controller.notes import Note
 from tests.proposing import BRANCH, PASSWORD, Proposing, everywhere
 from tests.servers.forges.github import GitHubServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
@@ -49,7 +49,7 @@ class TestProviderFails:
     def test_down_from_the_start_the_proposal_waits_and_the_next_look_goes_on(self, site):
         site.forge.fail(503, times=99)
         outcome = site.start()
-        assert (outcome.status, outcome.state) == (Status.WARNING, State.LAUNCHING)
+        assert (outcome.status, outcome.state) == (Status.WARNING, DeploymentState.LAUNCHING)
         assert "proposed, without a pull request yet" in outcome.message
         assert BRANCH in site.branches
         site.forge.calm()
@@ -76,7 +76,7 @@ class TestProviderFails:
         site.replace()
         site.forge.fail(500, times=99)
         status = site.status()
-        assert (status.status, status.state) == (Status.WARNING, State.REPLACING_MODEL)
+        assert (status.status, status.state) == (Status.WARNING, DeploymentState.REPLACING_MODEL)
         assert f"Git wants model {MODEL_A}" in status.message
 
     def test_a_reason_that_could_not_be_read_is_read_later(self, site):
@@ -100,7 +100,7 @@ class TestProviderFails:
         one.push_to_branch("theirs", "1")
         one.forge.fail(503, times=99)
         outcome = one.replace(new=MODEL_C)
-        assert (outcome.status, outcome.state) == (Status.WARNING, State.REPLACING_MODEL)
+        assert (outcome.status, outcome.state) == (Status.WARNING, DeploymentState.REPLACING_MODEL)
         assert "the pull request waits for the provider" in outcome.message
         one.forge.calm()
         assert "Jane Doe pushed" in one.status().message
@@ -114,7 +114,7 @@ class TestProviderFails:
         assert "waiting for pull request 1" in site.start().message
         site.forge.fail(429, times=99, headers={"Retry-After": "3600"})
         outcome = site.start(MODEL_B)
-        assert (outcome.status, outcome.state) == (Status.WARNING, State.LAUNCHING)
+        assert (outcome.status, outcome.state) == (Status.WARNING, DeploymentState.LAUNCHING)
         assert "asks to wait 3600 s" in outcome.message
         site.forge.calm()
         site.status()
@@ -131,13 +131,13 @@ class TestToken:
     def test_a_wrong_one_and_one_with_too_few_rights_are_told_with_the_cure(self, site):
         site.environ["FORGE_TOKEN"] = "canary-wrong"
         outcome = site.start()
-        assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+        assert (outcome.status, outcome.state) == (Status.FAILING, DeploymentState.ERRORED)
         assert "token is wrong" in outcome.message
         assert "canary" not in outcome.message
         site.environ["FORGE_TOKEN"] = site.forge.token
         for site.forge.level in ("read", "none"):
             outcome = site.start()
-            assert (outcome.status, outcome.state) == (Status.FAILING, State.ERRORED)
+            assert (outcome.status, outcome.state) == (Status.FAILING, DeploymentState.ERRORED)
             assert "token" in outcome.message
             assert site.forge.token not in outcome.message
         site.forge.level = "write"
@@ -248,7 +248,7 @@ class TestAtOnce:
         files = [action_file(site.folder) for _ in range(3)]
         with ThreadPoolExecutor(3) as pool:
             outcomes = list(pool.map(act, range(3)))
-        assert {outcome.state for outcome in outcomes} == {State.LAUNCHING}
+        assert {outcome.state for outcome in outcomes} == {DeploymentState.LAUNCHING}
         assert len(site.forge.pulls) == 1
         site.status()
         pull = site.only()

@@ -6,6 +6,7 @@ from gitops_bridge.actions.vocabulary import (
     NEEDS_MODEL,
     Action,
     Deployment,
+    DeploymentState,
     ExecutionType,
     Model,
     ModelFormat,
@@ -13,7 +14,6 @@ from gitops_bridge.actions.vocabulary import (
     Package,
     Request,
     Scale,
-    State,
     Status,
 )
 
@@ -22,6 +22,7 @@ __all__ = [
     "NEEDS_MODEL",
     "Action",
     "Deployment",
+    "DeploymentState",
     "ExecutionType",
     "Model",
     "ModelFormat",
@@ -29,7 +30,6 @@ __all__ = [
     "Package",
     "Request",
     "Scale",
-    "State",
     "Status",
     "is_id",
     "parse",

@@ -54,7 +54,7 @@ class Status(str, Enum):
     UNKNOWN = "unknown"
 
 
-class State(str, Enum):
+class DeploymentState(str, Enum):
     READY = "ready"
     STOPPED = "stopped"
     ERRORED = "errored"
@@ -136,7 +136,7 @@ class Outcome:
     """The answer to an action: what the agent, a person or a script is told."""
 
     status: Status
-    state: State | None = None
+    state: DeploymentState | None = None
     message: str | None = None
     prediction_url: str | None = None
     dashboard_url: str | None = None

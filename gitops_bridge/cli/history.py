@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gitops_bridge.cli import options
-from gitops_bridge.controller import people
 from gitops_bridge.desired.messages import clean, replicas
+
+if TYPE_CHECKING:
+    from gitops_bridge.controller.history import Entry
 
 
 @click.command()
@@ -24,11 +27,15 @@ def history(
 ) -> None:
     """Tell the rollouts of DEPLOYMENT, newest first: what, when, by whom.
 
-    Marked with * is what a person decided: a commit of theirs, or a rollback.
+    Shown are the commits that changed what it runs, and what was asked, built, proposed, rejected,
+    held or released meanwhile. Marked with * is what a person decided.
     """
+    from gitops_bridge.controller import history as story
+    from gitops_bridge.controller import verbs
+
     ctx = options.context(config_file)
-    deployment = options.identified(ctx, deployment, environment)
-    entries = list(people.history(ctx, deployment, environment))[:limit]
+    identifier = options.identified(ctx, deployment, environment)
+    entries = story.history(ctx, verbs.target(ctx, identifier, environment))[:limit]
     if output == "json":
         click.echo(json.dumps([_as_data(entry) for entry in entries], indent=2))
         return
@@ -40,9 +47,13 @@ def history(
         record = entry.record
         model = f"model {record.model.id}, {replicas(record.scale)}, " if record else ""
         click.echo(f"{'':13}{model}by {clean(entry.author, 30)}")
+        if entry.reason:
+            click.echo(f"{'':13}{clean(entry.reason, 200)}")
+        if entry.url:
+            click.echo(f"{'':13}{clean(entry.url, 200)}")
 
 
-def _as_data(entry: people.Entry) -> dict[str, object]:
+def _as_data(entry: Entry) -> dict[str, object]:
     return {
         "commit": entry.commit,
         "time": entry.time,
@@ -50,4 +61,7 @@ def _as_data(entry: people.Entry) -> dict[str, object]:
         "subject": entry.subject,
         "model": entry.record.model.id if entry.record else None,
         "by_the_bridge": entry.ours,
+        "event": entry.event or None,
+        "reason": entry.reason or None,
+        "pull_request": entry.url or None,
     }

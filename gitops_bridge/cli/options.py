@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,11 +13,12 @@ from click.shell_completion import CompletionItem
 from gitops_bridge import agent
 from gitops_bridge.cli.output import show
 from gitops_bridge.controller import Context, open_context
-from gitops_bridge.controller.answers import review_said
-from gitops_bridge.controller.proposals import Proposal
-from gitops_bridge.controller.reviews import Review
 from gitops_bridge.errors import BridgeError, ConfigError
-from gitops_bridge.git import Commit, Signature
+from gitops_bridge.git import Signature
+
+if TYPE_CHECKING:
+    from gitops_bridge.controller.loop import Result
+    from gitops_bridge.controller.observing import Target
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -122,20 +123,22 @@ def signature(author: str | None, ctx: Context) -> Signature:
     return Signature(name.strip(), email.strip())
 
 
-def report(result: Commit | Review | Proposal, output: str) -> None:
-    """Say what was committed, or proposed, or what waits for its image."""
-    if isinstance(result, Commit):
-        subject = result.message.split("\n", 1)[0]
-        data: dict[str, object] = {"commit": result.id, "message": result.message}
-        text = f"committed {result.id[:12]}: {subject}"
-    elif isinstance(result, Proposal):
-        image = result.record.image if result.record else ""
-        data = {"branch": result.branch, "image": image}
-        text = f"{result.branch} waits for the image {image}"
-    else:
-        data = {"proposed": result.url, "said": list(result.said)}
-        text = review_said(result)
-    show(output, data, text)
+def report(ctx: Context, target: Target, result: Result, output: str) -> None:
+    """Say what was committed or, without a commit, where the rollout stands."""
+    from gitops_bridge.controller import views
+    from gitops_bridge.rollout.answer import describe
+
+    state, commit = result.state, result.commit
+    told = describe(views.of_result(ctx, target, result)) or "done"
+    data: dict[str, object] = {
+        "phase": state.phase.value,
+        "commit": commit.id if commit else None,
+        "message": commit.message if commit else None,
+        "proposed": state.review.url if state.review else None,
+        "said": told,
+    }
+    subject = commit.message.split("\n", 1)[0] if commit else ""
+    show(output, data, f"committed {commit.id[:12]}: {subject}" if commit else told)
 
 
 def context(config_file: Path) -> Context:

@@ -11,12 +11,9 @@ import click
 from gitops_bridge import agent
 from gitops_bridge.actions import NEEDS_MODEL, Action
 from gitops_bridge.cli import EXIT_PROBLEM, options, show
-from gitops_bridge.controller import Context, impact
-from gitops_bridge.controller.known import folder
-from gitops_bridge.controller.rollouts import Planned, planner
-from gitops_bridge.desired import messages
+from gitops_bridge.controller import Context, acting, impact
+from gitops_bridge.controller.planning import Planned
 from gitops_bridge.desired.effect import manifest_diff
-from gitops_bridge.desired.rollout import Hold
 from gitops_bridge.errors import RequestError
 
 _CHANGING = sorted(action.value for action in NEEDS_MODEL | {Action.DEPLOYMENT_STOP})
@@ -50,33 +47,31 @@ def plan(what: Path, action: str | None, config_file: Path, output: str) -> None
 
 def _show_action(ctx: Context, path: Path, action: str | None, output: str) -> None:
     request = agent.read_request(action or _guessed(path), path)
-    identifier = request.deployment.id if request.deployment else ""
-    environment = ctx.config.environment(request.environment_id)
-    snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=True)
-    decision = planner(ctx, request, environment)(snapshot).decision
-    if decision is None:
-        _say(output, {"change": None}, f"nothing to do: Git holds this, as of {snapshot.commit}")
+    preview = acting.preview(ctx, request, ctx.config.environment(request.environment_id))
+    planned = preview.planned
+    if planned is None:
+        data: dict[str, object] = {"change": None, "phase": preview.phase, "said": preview.said}
+        _say(output, data, preview.said)
         return
-    if isinstance(decision, Hold):
-        happened, cure = messages.held(decision, identifier)
-        data: dict[str, object] = {"change": None, "held": happened, "cure": cure}
-        _say(output, data, f"{happened}\n  hint: {cure}")
-        return
-    home = folder(environment.name, identifier)
-    files = show.file_diff(snapshot.files(home), decision.files, home)
-    manifests = manifest_diff(decision.manifests_before, decision.manifests_after)
+    files = show.file_diff(preview.files, planned.files, planned.home)
+    manifests = manifest_diff(planned.manifests_before, planned.manifests_after)
     if output == "json":
-        click.echo(json.dumps(_as_data(decision, files, manifests), indent=2))
+        click.echo(json.dumps(_as_data(planned, preview, files, manifests), indent=2))
         return
-    _section("Commit message", decision.edit.message.splitlines())
+    _section("What happens", [preview.said])
+    _section("Commit message", planned.edit.message.splitlines())
     _section("Files", files)
     _section("Rendered manifests", manifests)
 
 
-def _as_data(decision: Planned, files: list[str], manifests: list[str]) -> dict[str, object]:
+def _as_data(
+    planned: Planned, preview: acting.Preview, files: list[str], manifests: list[str]
+) -> dict[str, object]:
     return {
-        "change": decision.rollout.change.value,
-        "message": decision.edit.message,
+        "change": planned.rollout.change.value,
+        "phase": preview.phase,
+        "said": preview.said,
+        "message": planned.edit.message,
         "files": "\n".join(files),
         "manifests": "\n".join(manifests),
     }

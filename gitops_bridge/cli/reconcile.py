@@ -1,4 +1,4 @@
-"""`gitops-bridge reconcile`: the next step of every rollout that waits, and clearing away."""
+"""`gitops-bridge reconcile`: the next steps of every rollout that waits, and clearing away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from gitops_bridge.cli import EXIT_PROBLEM, options
-from gitops_bridge.controller import builds, reconciling
 
 
 @click.command()
@@ -20,21 +19,22 @@ from gitops_bridge.controller import builds, reconciling
 def reconcile(
     deployment: str | None, environment: str | None, config_file: Path, output: str
 ) -> None:
-    """Deliver what waits for its image, and remove the build Jobs that nothing needs.
+    """Take every rollout that waits as far as it goes, and remove Jobs that nothing needs.
 
-    With DEPLOYMENT only that one is looked at and nothing is removed. A status action of the agent
-    looks as well; run this from a timer where the agent asks seldom. Exits 1 when a build has
-    failed or could not be looked at.
+    With DEPLOYMENT only that one is looked at. A status action of the agent looks as well; run this
+    from a timer where the agent asks seldom. Exits 1 when a build has failed or a rollout could not
+    be looked at.
     """
+    from gitops_bridge.controller import collecting, reconciling
+
     ctx = options.context(config_file)
     if deployment is not None:
         deployment = options.identified(ctx, deployment, environment)
     steps = list(reconciling.reconcile(ctx, deployment, environment))
-    collected = builds.collect(ctx) if deployment is None else None
+    collected = collecting.collect(ctx)
     ctx.repository.maintain()
     if output == "json":
-        data = {"deployments": [vars(step) for step in steps],
-                "collected": collected.id if collected else None}  # fmt: skip
+        data = {"deployments": [vars(step) for step in steps], "collected": collected}
         click.echo(json.dumps(data, indent=2))
     else:
         for step in steps:
@@ -43,6 +43,6 @@ def reconcile(
         if not steps:
             click.echo("nothing waits")
         if collected:
-            click.echo(f"{collected.id[:12]}: {collected.message.splitlines()[0]}")
+            click.echo(f"{collected[:12]}: removed Jobs that nothing needs")
     if any(step.is_problem for step in steps):
         sys.exit(EXIT_PROBLEM)

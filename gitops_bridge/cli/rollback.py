@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from gitops_bridge.cli import options
-from gitops_bridge.controller import people
 
 
 @click.command()
@@ -40,11 +39,14 @@ def rollback(
       gitops-bridge rollback 65a000000000000000000010
       gitops-bridge rollback 65a000000000000000000010 --to 4f1c2d9   (from gitops-bridge history)
     """
+    from gitops_bridge.controller import verbs
+
     ctx = options.context(config_file)
-    deployment = options.identified(ctx, deployment, environment)
+    identifier = options.identified(ctx, deployment, environment)
+    target = verbs.target(ctx, identifier, environment)
     if rebuild:
-        path = people.rebuild(ctx, deployment, environment, to)
+        path = verbs.rebuild(ctx, target, to)
         click.echo(json.dumps({"job": path}) if output == "json" else f"{path} builds it")
         return
-    plan = people.rollback(ctx, deployment, environment, to, options.signature(author, ctx))
-    options.report(people.carried_out(ctx, plan), output)
+    result = verbs.rollback(ctx, target, to, options.signature(author, ctx))
+    options.report(ctx, target, result, output)

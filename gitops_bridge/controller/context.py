@@ -1,5 +1,5 @@
 """What an action works with: the repository, the renderer, the configuration, and the ways to the
-registry and to DataRobot; the doors open it."""
+registry, to DataRobot and to the forge."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Context:
     """`registry` gives a client for a registry's host, `datarobot` one for its API that waits at
     most so many seconds, None when it is not configured, `forge` the one for pull requests, `pulls`
     what is remembered of them: they are made, and their secrets read, when they are first needed.
-    `sign` signs commits, None when they are not signed; `listing` remembers what was listed.
+    `sign` signs commits, None when they are not signed; `listing` remembers what was listed,
+    `digests` what registries had in this look.
     `clock` gives seconds since the epoch, `monotonic` seconds that only grow."""
 
     config: Config
@@ -47,7 +48,9 @@ class Context:
     forge: Callable[[], Forge]
     pulls: Callable[[], Pulls]
     sign: Sign | None
+    cache: Path
     listing: Listing = field(default_factory=Listing)
+    digests: dict[str, str | None] = field(default_factory=dict)
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -116,6 +119,7 @@ def open_context(
         forge,
         clients.pulls(forge, seen),
         sign,
+        cache,
         clock=clock,
         monotonic=monotonic,
         sleep=sleep,

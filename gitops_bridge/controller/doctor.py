@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from gitops_bridge.config import Gate
-from gitops_bridge.controller import checks, environments, notes
+from gitops_bridge.controller import checks, environments
 from gitops_bridge.controller.context import Context
 from gitops_bridge.desired import pull_request
-from gitops_bridge.errors import BridgeError, PushRejected, RepositoryError, StaleBase
+from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import Snapshot
 
-SCRATCH = (f"{notes.PLAIN}doctor", f"{notes.HIDDEN}_doctor")
-"""A branch and a note. No environment can be called so, so no proposal's branch lies below it."""
+SCRATCH = "gitops-bridge/_doctor"
+"""No environment can be called so, so no proposal's branch lies below it."""
 _UNREAD = "not looked at, because the repository cannot be read"
 
 
@@ -79,9 +79,9 @@ def _signed(ctx: Context) -> str | None:
 def _initialised(ctx: Context, snapshot: Snapshot) -> Iterator[Finding]:
     settings = ctx.config.repository
     missing = [name for name in ("base", "overlays") if snapshot.id(name) is None]
-    if not ctx.repository.branches(settings.builds_branch, fetch=False):
-        missing.append(f"branch {settings.builds_branch}")
-    said = f"{', '.join(missing)} missing" if missing else "base, overlays and builds are there"
+    branches = (settings.builds_branch, settings.rollouts_branch)
+    missing += [f"branch {name}" for name in branches if ctx.repository.branch(name) is None]
+    said = f"{', '.join(missing)} missing" if missing else "folders and branches are there"
     yield Finding("initialised", not missing, said, "gitops-bridge init" if missing else None)
 
 
@@ -130,6 +130,19 @@ def _pushes(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
             yield Finding(check, None, said)
             continue
         yield from _tried(check, partial(_let_in, ctx, branch))
+    if snapshot is not None:
+        yield from _tried(f"push to {settings.rollouts_branch}", partial(_written, ctx))
+
+
+def _written(ctx: Context) -> str | None:
+    """Nothing reaches main without the branch of rollouts, so a commit is pushed there that changes
+    nothing: only a real push asks the server's rules."""
+    branch = ctx.config.repository.rollouts_branch
+    if ctx.repository.branch(branch) is None:
+        return None
+    message = ctx.message("Check that this branch can be written", ctx.author)
+    ctx.repository.append(branch, message, ctx.author)
+    return "the server takes it"
 
 
 def _let_in(ctx: Context, branch: str) -> str:
@@ -142,8 +155,7 @@ def _proposals(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
     if snapshot is None:
         yield Finding(check, None, _UNREAD)
     else:
-        yield from _tried(check, partial(_scratched, ctx, snapshot, SCRATCH[0]))
-        yield from _tried("push of notes", partial(_noted, ctx, snapshot))
+        yield from _tried(check, partial(_scratched, ctx, snapshot))
         yield from _tried("template", partial(_template, snapshot))
     try:
         forge = ctx.forge()
@@ -166,7 +178,8 @@ def _proposals(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _scratched(ctx: Context, snapshot: Snapshot, ref: str) -> str:
+def _scratched(ctx: Context, snapshot: Snapshot) -> str:
+    ref = SCRATCH
     commit = ctx.repository.commit_of(snapshot.commit)
     left_over = ctx.repository.branch(ref)
     if left_over:
@@ -184,16 +197,6 @@ def _scratched(ctx: Context, snapshot: Snapshot, ref: str) -> str:
             hint="let the server advertise refs below it (uploadpack.hideRefs, transfer.hideRefs)",
         )
     return f"{ref} was made and removed again"
-
-
-def _noted(ctx: Context, snapshot: Snapshot) -> str:
-    """A server that refuses other refs gets branches, see `notes`."""
-    try:
-        return _scratched(ctx, snapshot, SCRATCH[1])
-    except PushRejected as refusal:
-        if ctx.repository.branch(SCRATCH[1]):  # taken, but not removed again
-            raise
-        return f"kept as branches {notes.PLAIN}…, because {refusal.message}"
 
 
 def _template(snapshot: Snapshot) -> str | None:

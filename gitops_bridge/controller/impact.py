@@ -16,7 +16,7 @@ from gitops_bridge.config import Environment
 from gitops_bridge.controller import checks, environments, rehearsal
 from gitops_bridge.controller.checkout import Folder
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.known import folder
+from gitops_bridge.controller.observing import folder
 from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import admission, overlay, proof
 from gitops_bridge.desired.targets import Targets

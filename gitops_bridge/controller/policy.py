@@ -1,30 +1,16 @@
-"""Which planned changes people review first, as the configuration's `delivery` says.
-
-`stages`, `waiting` and `people` ask before they deliver; `reviews` takes what is Ready from there.
-"""
+"""Which planned changes people review first, as the configuration's `delivery` says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gitops_bridge.config import Mode
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.rollouts import Look, Planned
+from gitops_bridge.controller.planning import Planned
 from gitops_bridge.errors import DataRobotError
-from gitops_bridge.git import Snapshot
 
 PATIENCE = 15.0
 """Seconds for a question to DataRobot whose answer people can do without."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A change that may be delivered and shall be reviewed, planned on main at `snapshot`."""
-
-    snapshot: Snapshot
-    planned: Planned
-    look: Look
 
 
 def reviewed(ctx: Context) -> Callable[[Planned], bool]:

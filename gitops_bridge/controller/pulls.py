@@ -2,7 +2,7 @@
 
 What a provider said last is remembered in a file in the cache folder, so that the next process asks
 for one pull request by number, and only whether it has changed. The file may go at any time: then
-the pull request is looked for by its branch. `reviews` asks.
+the pull request is looked for by its branch.
 """
 
 from __future__ import annotations
@@ -129,6 +129,11 @@ class Pulls:
         memory = self._memory(pull.branch) or _Memory(pull)
         self._keep(pull.branch, replace(memory, pull=changed))
         return changed
+
+    def is_handed_over(self, pull: PullRequest, commit: str) -> bool:
+        """Whether the provider was asked to merge `commit` by itself."""
+        memory = self._memory(pull.branch)
+        return memory is not None and memory.auto == commit
 
     def merge_by_itself(self, pull: PullRequest, commit: str) -> None:
         """Ask the provider once to merge `commit` when its own requirements are met."""

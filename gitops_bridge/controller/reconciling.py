@@ -1,104 +1,46 @@
-"""Every rollout that waits, one step further: what `gitops-bridge reconcile` does and tells."""
+"""Every rollout that waits, each taken as far as it goes, to one line each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitops_bridge.config import Environment
-from gitops_bridge.controller import answers, notes, proposals, rejections
+from gitops_bridge.controller import verbs, views
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.notes import Note
-from gitops_bridge.controller.proposals import Progress, Proposal
-from gitops_bridge.controller.waiting import look, queue_again, renewed, together
-from gitops_bridge.desired import messages
-from gitops_bridge.errors import BridgeError, RequestError
+from gitops_bridge.controller.loop import Result
+from gitops_bridge.controller.observing import Target
+from gitops_bridge.errors import BridgeError
+from gitops_bridge.rollout import answer
+from gitops_bridge.rollout.state import Phase
 
 
 @dataclass(frozen=True)
 class Step:
-    """One rollout that waited, and what became of it."""
+    """What became of one rollout; `commit` is its delivery's, when this look delivered it."""
 
     environment: str
     deployment: str
+    phase: str
     said: str
     commit: str | None = None
     is_problem: bool = False
 
 
 def reconcile(ctx: Context, deployment: str | None, environment: str | None) -> Iterator[Step]:
-    """Look at the rollouts that wait, all or those of a deployment or environment. Raises
-    RequestError for an environment that is not configured."""
-    by_name = {item.name: item for item in ctx.config.environments}
-    if environment is not None and environment not in by_name:
-        known = ", ".join(by_name)
-        raise RequestError(f"there is no environment {environment!r}", hint=f"one of {known}")
-    ctx.repository.fetch()
-    for name in [environment] if environment else sorted(by_name):
-        waiting = [
-            proposal
-            for proposal in proposals.all_of(ctx, name)
-            if deployment in (None, proposal.deployment)
-        ]
-        with together(ctx, by_name[name], waiting):
-            for proposal in waiting:
-                yield _step(ctx, by_name[name], proposal)
+    """The steps of all rollouts that wait, or of the one."""
+    for target, result in verbs.reconcile(ctx, deployment, environment):
+        yield _step(ctx, target, result)
 
 
-def release(ctx: Context, deployment: str, environment: str | None) -> Progress | None:
-    """What people have rejected, proposed once more, or a rollout that waited and that a person's
-    change holds back, put on top of that change; None when there is neither. Raises BridgeError."""
-    ctx.repository.fetch()
-    for where in ctx.config.environments:
-        if environment not in (None, where.name):
-            continue
-        is_asked_again = _reconsidered(ctx, where, deployment)
-        proposal = proposals.find(ctx, where.name, deployment)
-        if proposal is None:
-            continue
-        progress = look(ctx, where, proposal)
-        if progress.hold:
-            return look(ctx, where, renewed(ctx, where, proposal))
-        if progress.commit or is_asked_again:
-            return progress
-    return None
-
-
-def _reconsidered(ctx: Context, environment: Environment, deployment: str) -> bool:
-    """Whether people had rejected something. It is queued again, unless something waits already,
-    before its rejection is forgotten."""
-    snapshot = ctx.repository.snapshot(ctx.config.repository.branch, fetch=False)
-    rejection = rejections.standing(ctx, snapshot, environment.name, deployment)
-    if rejection is None:
-        return False
-    if proposals.find(ctx, environment.name, deployment) is None:
-        queue_again(ctx, environment, rejection.proposal)
-    notes.drop(ctx.repository, Note.REJECTED, environment.name, deployment)
-    return True
-
-
-def _step(ctx: Context, environment: Environment, proposal: Proposal) -> Step:
-    where = (proposal.environment, proposal.deployment)
-    try:
-        progress = look(ctx, environment, proposal)
-    except BridgeError as error:
-        return Step(*where, str(error), is_problem=True)
-    left = progress.proposal
-    if progress.commit:
-        subject = progress.commit.message.splitlines()[0]
-        return Step(*where, f"delivered in {progress.commit.id[:12]}: {subject}",
-                    progress.commit.id)  # fmt: skip
-    if progress.review:
-        rejection = progress.review.rejection
-        said = str(rejection) if rejection else answers.review_said(progress.review)
-        return Step(*where, said)
-    if left is None:
-        return Step(*where, "superseded: main has gone on")
-    if progress.hold:
-        happened, cure = messages.held(progress.hold, where[1])
-        return Step(*where, f"{happened} ({cure})")
-    if left.record is None:
-        return Step(*where, f"{left.branch} cannot be read", is_problem=True)
-    if left.failed:
-        return Step(*where, left.failed, is_problem=True)
-    return Step(*where, f"waits for the image {progress.image or left.record.image}")
+def _step(ctx: Context, target: Target, result: Result | BridgeError) -> Step:
+    where = (target.environment.name, target.deployment)
+    if isinstance(result, BridgeError):
+        return Step(*where, "", str(result), is_problem=True)
+    view = views.of_result(ctx, target, result)
+    phase = result.state.phase
+    if result.commit:
+        subject = result.commit.message.split("\n", 1)[0]
+        said = f"delivered in {result.commit.id[:12]}: {subject}"
+        return Step(*where, phase.value, said, result.commit.id)
+    said = answer.describe(view) or "nothing waits any more: main holds what was asked for"
+    return Step(*where, phase.value, said, is_problem=phase is Phase.FAILED)

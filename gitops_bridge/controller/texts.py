@@ -1,5 +1,5 @@
-"""A change that is ready to the forge's Proposal: the facts are gathered here, the text is
-`desired.pull_request`'s. `reviews` asks, once for each proposal it writes.
+"""A planned change to the forge's Proposal: the facts are gathered here, the text is
+`desired.pull_request`'s.
 """
 
 from __future__ import annotations
@@ -7,15 +7,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitops_bridge.config import Environment, Gate
-from gitops_bridge.controller import builds, gate, proposals
+from gitops_bridge.controller import builds, images
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.policy import PATIENCE, Ready
+from gitops_bridge.controller.planning import Plan, Planned
+from gitops_bridge.controller.policy import PATIENCE
 from gitops_bridge.desired import comparison, pull_request
 from gitops_bridge.desired.dockerfile import BASE_DIGEST_LABEL, BASE_NAME_LABEL, SHA256_LABEL
 from gitops_bridge.desired.effect import effect
 from gitops_bridge.desired.pull_request import Build, Subject
 from gitops_bridge.errors import ConfigError, DataRobotError
 from gitops_bridge.git import Snapshot
+from gitops_bridge.rollout.state import Review
 
 if TYPE_CHECKING:
     from gitops_bridge.forge import Proposal
@@ -25,15 +27,18 @@ _NO_HTML = frozenset({"bitbucket-cloud", "bitbucket-server"})
 
 
 def proposal(
-    ctx: Context, environment: Environment, waiting: proposals.Proposal, ready: Ready
+    ctx: Context, environment: Environment, review: Review, plan: Plan, main: Snapshot
 ) -> tuple[Proposal, str | None]:
     """The pull request as it shall be for a proposal, and a warning when the team's own template
     could not be used. Raises ConfigError for a secret that is not there."""
     from gitops_bridge.forge import Proposal  # late: it loads the HTTP library
 
     forge = ctx.forge()
-    subject = _subject(ctx, environment, waiting, ready)
-    template, warning = _template(ready.snapshot), None
+    planned = plan.planned
+    if planned is None:
+        raise ValueError("there is no change to propose")
+    subject = _subject(ctx, environment, review, plan, planned)
+    template, warning = _template(main), None
     limits, fold = forge.limits, forge.provider not in _NO_HTML
 
     def composed(template: str | None) -> pull_request.Text:
@@ -52,7 +57,7 @@ def proposal(
     settings = ctx.config.pull_request
     labels = (*settings.labels, *text.labels) if "labels" in forge.features else ()
     return Proposal(
-        branch=waiting.branch,
+        branch=f"gitops-bridge/{environment.name}/{subject.deployment}",
         base=ctx.config.repository.branch,
         title=text.title,
         body=text.body,
@@ -60,7 +65,7 @@ def proposal(
         reviewers=settings.reviewers,
         assignees=settings.assignees,
         draft=settings.draft or text.title.startswith(pull_request.PENDING),
-        head_sha=waiting.commit,
+        head_sha=review.head,
     ), warning
 
 
@@ -70,10 +75,9 @@ def _template(snapshot: Snapshot) -> str | None:
 
 
 def _subject(
-    ctx: Context, environment: Environment, waiting: proposals.Proposal, ready: Ready
+    ctx: Context, environment: Environment, review: Review, plan: Plan, planned: Planned
 ) -> Subject:
-    planned = ready.planned
-    rollout = planned.rollout
+    rollout, deployment = planned.rollout, planned.home.rpartition("/")[2]
     champion = comparison.of_record(rollout.before)
     challenger = comparison.of_record(rollout.after)
     facts = comparison.DeploymentFacts()
@@ -82,7 +86,7 @@ def _subject(
         if client:
             package = rollout.after.model.package if rollout.after else None
             told = client.facts(
-                waiting.deployment,
+                deployment,
                 serving=champion.id,
                 proposed=challenger.id,
                 package=package.id if package else None,
@@ -95,26 +99,26 @@ def _subject(
     return Subject(
         message=planned.edit.message,
         rollout=rollout,
-        deployment=waiting.deployment,
+        deployment=deployment,
         environment=environment.name,
         base=ctx.config.repository.branch,
         effect=effect(planned.manifests_before, planned.manifests_after),
-        build=_build(ctx, ready),
+        build=_build(ctx, plan, planned),
         champion=champion,
         challenger=challenger,
         facts=facts,
-        commit=waiting.commit,
+        commit=review.head,
     )
 
 
-def _build(ctx: Context, ready: Ready) -> Build | None:
-    after, look = ready.planned.rollout.after, ready.look
+def _build(ctx: Context, plan: Plan, planned: Planned) -> Build | None:
+    after = planned.rollout.after
     if after is None:
         return None
     gated = ctx.config.build.gate is Gate.REGISTRY
-    image = look.image or (gate.parsed(after.image) if gated else None)
-    labels = gate.labels(ctx, image) if gated and image else {}
-    build = look.build
+    image = plan.image or (images.parsed(after.image) if gated else None)
+    labels = images.labels(ctx, image) if gated and image else {}
+    build = plan.build
     stated = build.builder.checksum(build.package_id) if build else None
     base = "@".join(labels[key] for key in (BASE_NAME_LABEL, BASE_DIGEST_LABEL) if labels.get(key))
     return Build(

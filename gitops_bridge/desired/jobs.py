@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from gitops_bridge.actions import ExecutionType, Model, ModelFormat
@@ -124,27 +124,30 @@ def destination(manifest: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def garbage(existing: Sequence[str], images: Iterable[Image], keep_last: int) -> list[str]:
-    """Which of the Job files may be removed, in the order given.
+def garbage(
+    existing: Sequence[str],
+    wanted: Collection[str],
+    young: Collection[str],
+    newest_first: Sequence[str],
+    keep: int,
+) -> list[str]:
+    """Which of the Job files at the paths `existing` may be removed, in that order.
 
-    `existing` are paths of `builds` in the order they were added, oldest first; `images` all that
-    an overlay or a proposal names. Those stay, and the last `keep_last` of each folder.
+    `wanted` are the keys that an overlay or a rollout names; those stay, the `young` files, and of
+    each folder the `keep` that come first in `newest_first`.
     """
-    wanted = {image.tag.rpartition("-")[2] for image in images}
-    by_folder: dict[str, list[str]] = defaultdict(list)
-    for path in existing:
-        if _entry(path):
-            by_folder[path.rpartition("/")[0]].append(path)
-    recent = {path for paths in by_folder.values() for path in _last(paths, keep_last)}
+    kept: Counter[str] = Counter()
+    recent = set(young)
+    for path in newest_first:
+        folder = path.rpartition("/")[0]
+        if kept[folder] < keep:
+            kept[folder] += 1
+            recent.add(path)
     return [
         path
         for path in existing
         if (entry := _entry(path)) and entry[0] not in wanted and path not in recent
     ]
-
-
-def _last(paths: list[str], count: int) -> list[str]:
-    return paths[-count:] if count > 0 else []
 
 
 def _builds(paths: Iterable[str]) -> list[tuple[str, int]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gitops_bridge.actions import Scale
 from gitops_bridge.desired.record import Record
-from gitops_bridge.desired.rollout import Change, Hold, Rollout, Touch
+from gitops_bridge.desired.rollout import Change, Rollout, Touch
 
 ACTION = "DataRobot-Action"
 DEPLOYMENT = "DataRobot-Deployment"
@@ -18,12 +18,8 @@ MODEL = "DataRobot-Model"
 PREVIOUS_MODEL = "DataRobot-Previous-Model"
 IMAGE = "Image"
 PACKAGE = "DataRobot-Model-Package"
-BUILD_FAILED = "Build-Failed"
-REJECTED_BY = "Rejected-By"
-REJECTED_BECAUSE = "Rejected-Because"
-PULL_REQUEST = "Pull-Request"
 ROLLED_BACK_TO = "Rolled-Back-To"
-RELEASED = "Released"
+PULL_REQUEST = "Pull-Request"
 
 _NAMED = 5  # commits of people
 _SUBJECT_NAME = 40  # characters of a name in the first line
@@ -48,7 +44,7 @@ def commit(rollout: Rollout, deployment: str, environment: str) -> str:
     paragraphs = [
         f"{_subject(rollout, name)} in {environment}",
         _what(rollout),
-        _over([rollout.replaces, *rollout.also] if rollout.replaces else []),
+        _overrides(rollout.overrides),
         "\n".join(f"{key}: {value}" for key, value in _trailers(rollout, deployment)),
     ]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
@@ -83,13 +79,13 @@ def _what(rollout: Rollout) -> str:
     return f"Model {model}, {replicas(after.scale)}, requested in DataRobot."
 
 
-def _over(people: Sequence[Touch]) -> str:
+def _overrides(people: Sequence[Touch]) -> str:
     """Every commit by a person that no longer shows, by the newest few."""
     if not people:
         return ""
     named = [f"{item.commit[:12]} by {clean(item.author, 80)}" for item in people[:_NAMED]]
     more = [f"{len(people) - _NAMED} more before"] if len(people) > _NAMED else []
-    return f"This goes over {enumerated([*named, *more])}."
+    return f"Overrides {enumerated([*named, *more])}."
 
 
 def _trailers(rollout: Rollout, deployment: str) -> list[tuple[str, str]]:
@@ -110,34 +106,11 @@ def signed_off(message: str, name: str, email: str) -> str:
     return f"{message.rstrip()}\nSigned-off-by: {clean(name)} <{clean(email)}>\n"
 
 
-def restored(
-    change: Change,
-    deployment: str,
-    environment: str,
-    record: Record | None,
-    source: str,
-) -> str:
-    """The message for an earlier state put back: a rollback by a person, or a hold released.
-
-    A rollback carries no action trailer: it is a person's decision, and holds as one. A release is
-    DataRobot's last word again, and carries that word's trailers.
-    """
+def rolled_back(deployment: str, environment: str, record: Record | None, source: str) -> str:
+    """The message for an earlier state that a person brings back."""
     name = (clean(record.name, _SUBJECT_NAME) if record else "") or deployment
-    if change is Change.ROLLBACK:
-        subject = f"Roll back {name} in {environment}"
-        trailers = [(ROLLED_BACK_TO, source)]
-    else:
-        subject = f"Release {name} in {environment}"
-        action = record.action.value if record else "deployment_stop"
-        trailers = [(ACTION, action), (DEPLOYMENT, deployment), (RELEASED, source)]
     state = f"Model {record.model.id} as of {source[:12]}." if record else f"As of {source[:12]}."
-    lines = "\n".join(f"{key}: {value}" for key, value in trailers)
-    return f"{subject}\n\n{state}\n\n{lines}\n"
-
-
-def answered(action: str, deployment: str, environment: str) -> str:
-    """The message of the note that an action found in Git what it asked for."""
-    return f"Answer {action} of {deployment} in {environment}: Git holds it\n"
+    return f"Roll back {name} in {environment}\n\n{state}\n\n{ROLLED_BACK_TO}: {source}\n"
 
 
 def build(model: str, package: str, image: str, environment: str, attempt: int) -> str:
@@ -151,32 +124,3 @@ def collected(paths: Sequence[str]) -> str:
     """The message for Job files removed from the branch `builds`."""
     listed = "\n".join(paths)
     return f"Remove {len(paths)} build{'' if len(paths) == 1 else 's'} nothing needs\n\n{listed}\n"
-
-
-def build_failed(name: str, environment: str, reason: str) -> str:
-    """The message of the commit that closes a proposal whose image never came."""
-    subject = f"Give up the build for {clean(name, 20)} in {environment}"
-    return f"{subject}\n\n{BUILD_FAILED}: {clean(reason, 1000)}\n"
-
-
-def rejected(
-    name: str, environment: str, by: str | None, because: str | None, pull_request: str
-) -> str:
-    """The message of the note on a proposal whose pull request was closed without merging."""
-    lines = [
-        f"{REJECTED_BY}: {clean(by or 'somebody', 80)}",
-        *([f"{REJECTED_BECAUSE}: {clean(because, 500)}"] if because and clean(because) else []),
-        f"{PULL_REQUEST}: {clean(pull_request, 500)}",
-    ]
-    subject = f"Reject the change of {clean(name, 20)} in {environment}"
-    return f"{subject}\n\n" + "\n".join(lines) + "\n"
-
-
-def held(hold: Hold, deployment: str) -> tuple[str, str]:
-    """What happened and the cure, for an action that a person's commit outranks."""
-    before = "proposed" if hold.proposed else "delivered"
-    return (
-        f"held: {clean(hold.by.author, 80)} moved {deployment} in {hold.by.commit[:12]} after it "
-        f"was {before} in {hold.delivered.commit[:12]}, and that stands",
-        f"a newer action goes ahead; to deliver this one again: gitops-bridge release {deployment}",
-    )

@@ -74,6 +74,7 @@ class Delivery:
         self._mirror = mirror
         self._scribe = scribe
         self._folder = mirror.folder / "queue"
+        self.atomic = True
 
     def submit(self, intent: Intent) -> Reply:
         """Queue `intent`, lead when nobody else does, and give the reply once there is one.
@@ -216,6 +217,7 @@ class Delivery:
         if not refused and End.UNABLE not in ends and not is_held:
             return results
         if refused or End.UNABLE in ends:
+            self.atomic = self.atomic and End.UNABLE not in ends
             self._mirror.refresh()
             if not self._moved(along.values()):
                 for draft in drafts:

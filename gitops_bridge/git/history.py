@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def asked(
-    mirror: Mirror, commit: str, path: str, limit: int | None
+    mirror: Mirror, commit: str, path: str, limit: int | None, *, full: bool = False
 ) -> Iterator[Callable[[], list[Commit]]]:
     """The commits up to `commit` that changed `path`, as `git log -- path` has them; git looks for
     them while the block does something else."""
@@ -31,6 +31,8 @@ def asked(
     arguments = ["--literal-pathspecs", "rev-list", commit]
     if limit is not None:
         arguments.insert(2, f"--max-count={limit}")
+    if full:
+        arguments.insert(2, "--full-history")
     if place := below(mirror.root, path):
         arguments += ["--", place]
     with mirror.git.started(*arguments, repository=mirror.path) as first:
@@ -44,6 +46,66 @@ def asked(
             return [commits.read(repository, name) for name in answer.out.decode().split()]
 
         yield lambda: mirror.reading(work)
+
+
+def touched(mirror: Mirror, commit: str, path: str) -> set[str]:
+    """Every path below `path` in the history of `commit`."""
+    split(path)
+    arguments = ["--literal-pathspecs", "log", "-m", "--format=", "--name-only", "-z", commit]
+
+    def work() -> set[str]:
+        place = below(mirror.root, path)
+        answer = mirror.git.run(*arguments, "--", place, repository=mirror.path)
+        if answer.code != 0:
+            raise failures.explain(answer.err, where(mirror.remote))
+        names = {name for name in answer.out.decode(errors="replace").split("\0") if name}
+        return set(inside(mirror.root, names))
+
+    return mirror.asking(work)
+
+
+def recent(mirror: Mirror, commit: str, commits: int) -> list[tuple[str, int]]:
+    """The paths the last commits touched, newest first, with the time of the newest touch."""
+    arguments = ["log", f"--max-count={commits}", "--format=%x01%ct", "--name-only", commit]
+
+    def work() -> list[tuple[str, int]]:
+        answer = mirror.git.run(*arguments, repository=mirror.path)
+        if answer.code != 0:
+            raise failures.explain(answer.err, where(mirror.remote))
+        found: dict[str, int] = {}
+        for part in answer.out.decode(errors="replace").split("\x01")[1:]:
+            time, *paths = part.split("\n")
+            for path in filter(None, paths):
+                found.setdefault(path, int(time))
+        return [(path, found[name]) for name in found for path in inside(mirror.root, {name})]
+
+    return mirror.asking(work)
+
+
+def merges(mirror: Mirror, since: str, commit: str) -> list[Commit]:
+    """The merges after `since` on the way to `commit`, oldest first."""
+
+    def work(repository: pygit2.Repository) -> list[Commit]:
+        span = f"{since}..{commit}"
+        arguments = ["rev-list", "--merges", "--ancestry-path", "--reverse", span]
+        answer = mirror.git.run(*arguments, repository=mirror.path)
+        if answer.code != 0:
+            raise failures.explain(answer.err, where(mirror.remote))
+        return [commits.read(repository, name) for name in answer.out.decode().split()]
+
+    return mirror.reading(work)
+
+
+def differences(mirror: Mirror, before: str, after: str) -> list[str]:
+    """The paths in which two commits differ, those outside the root with a leading slash."""
+
+    def work(repository: pygit2.Repository) -> list[str]:
+        old, new = (commits.commit(repository, name).tree for name in (before, after))
+        deltas = old.diff_to_tree(new).deltas
+        paths = {path for it in deltas for path in (it.old_file.path, it.new_file.path)}
+        return sorted(found for path in paths for found in inside(mirror.root, {path}) or [f"/{path}"])
+
+    return mirror.reading(work)
 
 
 def changed(mirror: Mirror, commit: str) -> list[str]:

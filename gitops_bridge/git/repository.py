@@ -63,9 +63,18 @@ class Repository:
         ago."""
         return Snapshot(self._mirror, self._head(branch, fetch=fetch, max_age=max_age), branch)
 
+    def last_seen(self, branch: str) -> Snapshot:
+        """The head of `branch` as the mirror has last seen it; empty when it was not there."""
+        return Snapshot(self._mirror, self._mirror.head(branch), branch)
+
     def tree_reader(self, branch: str, *, fetch: bool, max_age: float = 0.0) -> TreeReader:
         """As `snapshot`, for those who only report."""
         return TreeReader(self._mirror, self._head(branch, fetch=fetch, max_age=max_age))
+
+    def reader_of_last_seen(self, branch: str) -> TreeReader | None:
+        """As `tree_reader`, of a branch that may be missing."""
+        head = self._mirror.head(branch)
+        return TreeReader(self._mirror, head) if head else None
 
     def _head(self, branch: str, *, fetch: bool, create: bool = False, max_age: float = 0.0) -> str:
         for look, age in ((fetch, max_age), (True, 0.0)):
@@ -127,16 +136,45 @@ class Repository:
 
         return self._mirror.reading(work)
 
-    def log(self, commit_id: str, path: str = "", limit: int | None = None) -> list[Commit]:
-        """The commits up to `commit_id` that touched `path`, newest first, at most `limit`."""
-        with self.asking_log(commit_id, path, limit) as found:
+    def log(
+        self, commit_id: str, path: str = "", limit: int | None = None, *, full: bool = False
+    ) -> list[Commit]:
+        """The commits up to `commit_id` that touched `path`, newest first, at most `limit`; with
+        `full` also those whose work a merge has dropped."""
+        with self.asking_log(commit_id, path, limit, full=full) as found:
             return found()
 
     def asking_log(
-        self, commit_id: str, path: str = "", limit: int | None = None
+        self, commit_id: str, path: str = "", limit: int | None = None, *, full: bool = False
     ) -> AbstractContextManager[Callable[[], list[Commit]]]:
         """As `log`; git looks while the block does something else, and is waited for when asked."""
-        return history.asked(self._mirror, self.commit_of(commit_id).id, path, limit)
+        return history.asked(self._mirror, self.commit_of(commit_id).id, path, limit, full=full)
+
+    def touched(self, commit_id: str, path: str) -> set[str]:
+        """Every path below `path` that any commit up to `commit_id` touched."""
+        return history.touched(self._mirror, self.commit_of(commit_id).id, path)
+
+    def recent(self, commit_id: str, *, commits: int) -> list[tuple[str, int]]:
+        """The paths that the last so many commits touched, newest first, each once, with the time
+        of its newest commit, in seconds since the epoch."""
+        return history.recent(self._mirror, commit_id, commits) if commit_id else []
+
+    def merges(self, since: str, commit_id: str) -> list[Commit]:
+        """The merges between two commits through which the older one came in, oldest first."""
+        return history.merges(self._mirror, since, self.commit_of(commit_id).id)
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The newest commit that both have in their history."""
+
+        def work(repository: pygit2.Repository) -> str | None:
+            found = repository.merge_base(one, other)
+            return str(found) if found else None
+
+        return self._mirror.reading(work)
+
+    def differences(self, before: str, after: str) -> list[str]:
+        """The paths in which two commits differ."""
+        return history.differences(self._mirror, before, after)
 
     def changed(self, commit_id: str) -> list[str]:
         """The paths in which a commit differs from its first parent."""
@@ -153,6 +191,20 @@ class Repository:
         return self._mirror.heads(prefix)
 
     # -- delivering to branches that others use too
+
+    @property
+    def atomic(self) -> bool:
+        """Whether the server moves several branches in one transaction, as far as is known."""
+        return self._delivery.atomic
+
+    def submit(self, branch: str, edit: Edit) -> str | None:
+        """Commit and push one edit, planned on what the mirror has last seen, with whatever else is
+        waiting: the commit's id, None when its guards no longer hold. The branch may be missing."""
+        intent = Intent(branch, self._mirror.head(branch), edit, create=True)
+        reply = self._delivery.submit(intent)
+        if reply.problem:
+            raise reply.problem
+        return reply.commit
 
     def deliver(
         self, branch: str, plan: Callable[[Snapshot], Edit | T], *, create: bool = False
@@ -222,6 +274,12 @@ class Repository:
             return commits.read(repository, name)
 
         return self._mirror.reading(work)
+
+    def append(self, branch: str, message: str, author: Signature) -> None:
+        """Push a commit to `branch` that changes nothing. Raises StaleBase when it has moved."""
+        head = self._mirror.head(branch)
+        commit = self.commit(self.at(head), Edit({}, {}, message, author))
+        self.replace_branch(branch, commit, head)
 
     def replace_branch(self, branch: str, commit: Commit, expected: str | None) -> None:
         """Move `branch` to `commit` if it is still at `expected`; None = it is not there yet.

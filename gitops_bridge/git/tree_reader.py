@@ -28,6 +28,29 @@ class TreeReader:
         out = self._mirror.asking(lambda: self._listed(self.commit, f"{folder}/", "-d"))
         return {name.rpartition("/")[2]: identifier for name, identifier in out.items()}
 
+    def folders_below(self, path: str) -> dict[str, str]:
+        """Every folder below the folder `path`, by its path from there: path -> id."""
+        split(path)
+        folder = below(self._mirror.root, path)
+        out = self._mirror.asking(lambda: self._listed(self.commit, f"{folder}/", "-d", "-r"))
+        return {name.removeprefix(f"{folder}/"): identifier for name, identifier in out.items()}
+
+    def files(self, path: str) -> dict[str, str]:
+        """The files in the folder `path`: name -> id."""
+        split(path)
+        folder = below(self._mirror.root, path)
+        out = self._mirror.asking(lambda: self._listed(self.commit, f"{folder}/"))
+        return {name.rpartition("/")[2]: identifier for name, identifier in out.items()}
+
+    def contents(self, blobs: Collection[str]) -> dict[str, bytes]:
+        """The contents of files given by id."""
+        if not blobs:
+            return {}
+        asked = "".join(f"{blob}\n" for blob in blobs).encode()
+        out = self._mirror.asking(lambda: self._answer("cat-file", "--batch", given=asked))
+        found = zip(blobs, _objects(out), strict=True)
+        return {blob: content for blob, content in found if content is not None}
+
     def read(self, folders: Collection[str], path: str) -> dict[str, bytes]:
         """The file at `path` inside each of `folders`, given by id; nothing for those without."""
         split(path)

@@ -16,17 +16,21 @@ def same(state: State, seen: Observed) -> State:
 
 def settle_delivered(state: State, seen: Observed) -> State:
     """What was carried out is answered, and main has it once the push is through."""
-    return _settled(state, _wish(state, seen), _prospect(seen).content, rolled_out=True)
+    prospect = _prospect(seen)
+    settled = _settled(state, _wish(state, seen), prospect.content, prospect.tree)
+    return replace(settled, rollouts=state.rollouts + 1)
 
 
 def settle_found(state: State, seen: Observed) -> State:
     """Main has it already: remembered, so that its replay after a person's revert is known."""
-    return _settled(state, _wish(state, seen), seen.main)
+    return _settled(state, _wish(state, seen), seen.main, seen.main_tree)
 
 
 def settle_merged(state: State, seen: Observed) -> State:
     review = _review(state)
-    return _settled(state, review.wish, review.content, rolled_out=True)
+    tree = seen.main_tree if seen.main == review.content else review.tree
+    settled = _settled(state, review.wish, review.content, tree)
+    return replace(settled, rollouts=state.rollouts + 1)
 
 
 def settle_lifted(state: State, seen: Observed) -> State:
@@ -60,7 +64,7 @@ def propose(state: State, seen: Observed) -> State:
     """Under review on its branch. The commit there is filled in by whoever writes it."""
     prospect, wish, before = _prospect(seen), _wish(state, seen), state.review
     goes_on = before is not None and state.phase is not Phase.REJECTED
-    review = Review(wish, prospect.content, "", prospect.base)
+    review = Review(wish, prospect.content, "", prospect.base, tree=prospect.tree)
     if before and goes_on:
         earlier = (*before.earlier, before.content)[-_EARLIER:]
         review = replace(review, number=before.number, url=before.url, earlier=earlier)
@@ -84,7 +88,7 @@ def hold_newer(state: State, seen: Observed) -> State:
 
 def hold_called(state: State, seen: Observed) -> State:
     base = state.base if state.wish else seen.main
-    return replace(state, phase=Phase.HELD, base=base, hold=seen.person)
+    return replace(state, phase=Phase.HELD, base=base, hold=seen.person, reason=seen.reason)
 
 
 def release(state: State, seen: Observed) -> State:
@@ -145,21 +149,20 @@ def go_on_after_merge(state: State, seen: Observed) -> State:
     review = _review(state)
     answered = review.wish if seen.main == review.content else state.answered
     return replace(
-        go_on_behind(state, seen), answered=answered, delivered=seen.main,
+        go_on_behind(state, seen), answered=answered, delivered=seen.main, tree=seen.main_tree,
         rollouts=state.rollouts + 1,
     )  # fmt: skip
 
 
-def _settled(state: State, wish: Wish, content: str | None, *, rolled_out: bool = False) -> State:
+def _settled(state: State, wish: Wish, content: str | None, tree: str) -> State:
     """Nothing waits any more. A rollback leaves what DataRobot was answered as it was."""
-    rollouts = state.rollouts + rolled_out
+    before = State(
+        answered=state.answered, delivered=state.delivered, tree=state.tree,
+        rollouts=state.rollouts, review=state.review,
+    )  # fmt: skip
     if wish.request is None:
-        return State(
-            answered=state.answered, delivered=state.delivered, rollouts=rollouts,
-            review=state.review,
-        )  # fmt: skip
-    answered = replace(wish, over=False)
-    return State(answered=answered, delivered=content, rollouts=rollouts, review=state.review)
+        return before
+    return replace(before, answered=replace(wish, over=False), delivered=content, tree=tree)
 
 
 def _waiting(phase: Phase, state: State, seen: Observed) -> State:

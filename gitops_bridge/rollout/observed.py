@@ -32,6 +32,7 @@ class Prospect:
 
     fulfilled  main holds it already
     content    what `model/` would mean afterwards; None when it is removed
+    tree       the id of that folder's tree
     base       the id of the deployment's folder that it was planned on
     image      the image by tag, None when it needs none
     built      whether nothing is missing for it to be delivered
@@ -41,6 +42,7 @@ class Prospect:
 
     fulfilled: bool = False
     content: str | None = None
+    tree: str = ""
     base: str | None = None
     image: str | None = None
     built: bool = True
@@ -71,6 +73,7 @@ class Observed:
     """One look.
 
     main          what `model/` on main means; None when there is none
+    main_tree     the id of that folder's tree
     asked         what an action or a rollback asks for now
     prospect      what carrying out `asked`, else what waits, would do
     build_failed  why the build will not end well, once that is known
@@ -78,11 +81,13 @@ class Observed:
     pull          its pull request; None when there is none, or nobody asked for it
     asked_forge   whether the forge was asked, so that `pull` None means that there is none
     person        who moved main away from what was delivered, or who holds or releases
+    reason        why a person calls a hold
     now           seconds since the epoch
     atomic        whether the server moves several branches in one transaction
     """
 
     main: str | None = None
+    main_tree: str = ""
     cause: Cause = Cause.LOOK
     asked: Wish | None = None
     prospect: Prospect | None = None
@@ -92,5 +97,6 @@ class Observed:
     pull: PullState | None = None
     asked_forge: bool = False
     person: Who | None = None
+    reason: str = ""
     now: int = 0
     atomic: bool = True

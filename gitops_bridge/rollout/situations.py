@@ -95,7 +95,8 @@ def _released(state: State, seen: Observed) -> Iterator[Situation]:
 def _asked(state: State, seen: Observed) -> Iterator[Situation]:
     prospect = seen.prospect or Prospect()
     if seen.asked and seen.asked.request is None:
-        yield Situation.ASKED_REVIEW if prospect.reviewed else Situation.ROLLED_BACK
+        if not prospect.fulfilled:
+            yield Situation.ASKED_REVIEW if prospect.reviewed else Situation.ROLLED_BACK
         return
     if seen.asked and seen.asked.same(state.answered):
         if _waits_for_newer(state):

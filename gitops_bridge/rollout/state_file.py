@@ -25,6 +25,7 @@ def write(state: State) -> bytes:
         "phase": state.phase.value,
         "rollouts": state.rollouts,
         "delivered": state.delivered,
+        "tree": state.tree or None,
         "answered": _wish(state.answered),
         "wish": _wish(state.wish),
         "base": state.base,
@@ -47,6 +48,7 @@ def read(text: bytes, where: str) -> State:
             phase=Phase(data["phase"]),
             answered=_wish_from(data.get("answered")),
             delivered=data.get("delivered"),
+            tree=str(data.get("tree", "")),
             rollouts=int(data["rollouts"]),
             wish=_wish_from(data.get("wish")),
             base=data.get("base"),
@@ -131,6 +133,7 @@ def _review(review: Review | None) -> dict[str, Any] | None:
         {
             "head": review.head,
             "content": review.content,
+            "tree": review.tree or None,
             "base": review.base,
             "number": review.number,
             "url": review.url or None,
@@ -146,6 +149,7 @@ def _review_from(data: Mapping[str, Any] | None) -> Review | None:
     return Review(
         wish=_wish_from(data["wish"]) or Wish(),
         content=data.get("content"),
+        tree=str(data.get("tree", "")),
         head=str(data["head"]),
         base=data.get("base"),
         number=data.get("number"),

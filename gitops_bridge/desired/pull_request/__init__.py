@@ -176,7 +176,7 @@ def _context(parts: _Parts) -> dict[str, Any]:
         "importance": facts.importance,
         "health": dict(facts.health),
         "comment": facts.comment if parts.comment else None,
-        "replaces": rollout.replaces,
+        "replaces": next(iter(rollout.overrides), None),
         "effect": Markdown(subject.effect.sentence(code)),
         "diff": parts_of.diff(subject.effect, parts.diff_limit),
         "provenance": parts.provenance and after is not None,

@@ -1,7 +1,7 @@
 """What the registry shows: the digest behind a tag, the label that says what an image is made of.
 
 With `build.gate: registry` a rollout is delivered by digest and not before there is one; with
-`none` nobody is asked. `rollouts` calls `pinned`, `people` asks before it goes back to an image.
+`none` nobody is asked.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def pinned(ctx: Context, build: Build, serving: Record | None) -> Image:
     held = parsed(serving.image) if serving else None
     if held and held.digest and replace(held, digest=None) == build.image and present(ctx, held):
         return held
-    digest = ctx.registry(build.builder.registry).digest(str(build.image))
+    digest = _digest(ctx, build.image)
     if digest is None:
         return build.image
     found = replace(build.image, digest=digest)
@@ -51,7 +51,15 @@ def pinned(ctx: Context, build: Build, serving: Record | None) -> Image:
 
 def present(ctx: Context, image: Image) -> bool:
     """Whether the registry has the image, by its digest where it has one."""
-    return ctx.registry(image.repository.split("/", 1)[0]).digest(str(image)) is not None
+    return _digest(ctx, image) is not None
+
+
+def _digest(ctx: Context, image: Image) -> str | None:
+    """What the registry has, asked once in each look."""
+    name = str(image)
+    if name not in ctx.digests:
+        ctx.digests[name] = ctx.registry(image.repository.split("/", 1)[0]).digest(name)
+    return ctx.digests[name]
 
 
 def labels(ctx: Context, image: Image) -> Mapping[str, str]:
@@ -73,7 +81,7 @@ def found_again(ctx: Context, image: Image) -> Image | None:
     if image.digest and present(ctx, image):
         return image
     registry = ctx.registry(image.repository.split("/", 1)[0])
-    digest = registry.digest(str(replace(image, digest=None)))
+    digest = _digest(ctx, replace(image, digest=None))
     if digest is None:
         return None
     label = registry.labels(f"{image.repository}@{digest}").get(KEY_LABEL, "")

@@ -1,36 +1,29 @@
-"""One Request to one commit: look, decide, prove, deliver.
-
-`stages` (an action), `waiting` and `gitops-bridge plan` run the same planning, which is run anew on
-every fresh snapshot until its commit is on the branch or there is nothing to commit.
-"""
+"""A wish and main as it is, to a proven edit: look, decide, render before and after, prove."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
 
-from gitops_bridge.actions import Action, Request
+from gitops_bridge.actions import Action, Model, Request
 from gitops_bridge.config import Environment
-from gitops_bridge.controller import builds, environments, gate, proposals
+from gitops_bridge.controller import builds, environments, images
 from gitops_bridge.controller.builds import Build
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.known import asking_newest, folder, known
-from gitops_bridge.controller.proposals import Proposal
 from gitops_bridge.controller.sources import Reader, Sources
 from gitops_bridge.desired import messages, overlay, proof
 from gitops_bridge.desired.reach import refuse_reach
 from gitops_bridge.desired.record import Record
-from gitops_bridge.desired.rollout import Hold, Known, Rollout, decide
+from gitops_bridge.desired.rollout import Folder, Rollout, decide
 from gitops_bridge.errors import RenderError
-from gitops_bridge.git import Edit, Signature, Snapshot
+from gitops_bridge.git import Edit, Signature
 
 
 @dataclass(frozen=True)
 class Planned:
     """A proven change of the folder `home` that is not committed yet; the manifests are what each
-    side renders to."""
+    side renders to, `files` what the folder would hold."""
 
     home: str
     rollout: Rollout
@@ -38,74 +31,45 @@ class Planned:
     files: Mapping[str, bytes]
     manifests_before: list[proof.Manifest]
     manifests_after: list[proof.Manifest]
-    changes_nothing: bool = False
-    """Whether the files are those that are there."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one snapshot made of a request: a change to deliver, a hold, or None when Git holds it.
+class Plan:
+    """What carrying out a request comes to: a change, or None when main holds it already; the
+    request with its model package; the image's build, None where it needs none; the image as the
+    registry shows it."""
 
-    `build` is the image's, None where the request needs none; `image` is as the gate saw it;
-    `waiting` is the proposal that was there.
-    """
-
-    decision: Planned | Hold | None
-    known: Known
+    planned: Planned | None
+    request: Request | None = None
     build: Build | None = None
     image: overlay.Image | None = None
-    waiting: Proposal | None = None
 
 
-class Plan(Protocol):
-    def __call__(self, snapshot: Snapshot, found: Known | None = None) -> Look: ...
-
-
-def planner(
+def plan_request(
     ctx: Context,
     request: Request,
     environment: Environment,
-    restarts: int | None = None,
+    reader: Reader,
+    home: str,
+    found: Folder,
+    restarts: int | None,
+    known: Iterable[Model],
 ) -> Plan:
-    """The planning of one request, to be called with each new snapshot, and what is known of the
-    deployment there when the caller has looked already.
+    """Plan a start, stop, replacement or relaunch. Raises BridgeError when it cannot be proven.
 
-    The number a relaunch counts up to is taken at the first look and kept, unless `restarts` says
-    it: a second look after its own commit arrived finds nothing to do.
+    `restarts` is what a relaunch counts up to; `known` models may name the request's package.
     """
-    deployment = request.deployment
-    if deployment is None:
-        raise ValueError(f"{request.action.value} is not about one deployment")
-    home = folder(environment.name, deployment.id)
-    restart_to = [] if restarts is None else [restarts]
-    resolved: list[Request] = []
-
-    def plan(snapshot: Snapshot, found: Known | None = None) -> Look:
-        reader = Reader(snapshot)
-        if found:
-            facts = _facts(ctx, request, environment, reader)
-        else:
-            with asking_newest(ctx.repository, snapshot, home) as newest:
-                facts = _facts(ctx, request, environment, reader)
-                found = known(ctx.repository, snapshot, home, deployment.id, newest)
-        record = found.record()
-        if not restart_to:
-            restart_to.append((record.restarts if record else 0) + 1)
-        waiting = proposals.find(ctx, environment.name, deployment.id)
-        if waiting and not (found.last and proposals.since(ctx, waiting, found.last)):
-            found = replace(found, proposed=True)
-        if not resolved:
-            seen = [item.model for item in (record, waiting and waiting.record) if item]
-            resolved.append(builds.with_package(ctx, request, seen))
-        wanted = _wanted(ctx, resolved[0], environment, facts, record)
-        decision = decide(resolved[0], found, wanted.image, wanted.component, restart_to[0])
-        if not isinstance(decision, Rollout):
-            return Look(decision, found, wanted.build, wanted.image, waiting)
-        message = messages.commit(decision, deployment.id, environment.name)
-        planned = prove(ctx, reader, home, found, decision, message, wanted.guards)
-        return Look(planned, found, wanted.build, wanted.image, waiting)
-
-    return plan
+    facts = _facts(ctx, request, environment, reader)
+    record = found.record()
+    request = builds.with_package(ctx, request, [*([record.model] if record else []), *known])
+    wanted = _wanted(ctx, request, environment, facts, record)
+    target = restarts if restarts is not None else (record.restarts if record else 0) + 1
+    decision = decide(request, found, wanted.image, wanted.component, target)
+    if decision is None:
+        return Plan(None, request, wanted.build, wanted.image)
+    message = messages.commit(decision, home.rpartition("/")[2], environment.name)
+    planned = prove(ctx, reader, home, found, decision, message, wanted.guards)
+    return Plan(planned, request, wanted.build, wanted.image)
 
 
 @dataclass(frozen=True)
@@ -137,7 +101,7 @@ def _wanted(
     if facts is None or deployment is None or model is None:
         return _Wanted(None, lambda _: "", {})
     build = builds.wanted(environment.name, facts.builder, model)
-    image = gate.pinned(ctx, build, serving)
+    image = images.pinned(ctx, build, serving)
 
     def component(restarts: int) -> str:
         return overlay.component(
@@ -158,7 +122,7 @@ def prove(
     ctx: Context,
     reader: Reader,
     home: str,
-    found: Known,
+    found: Folder,
     rollout: Rollout,
     message: str,
     guards: Mapping[str, str | None],
@@ -173,11 +137,33 @@ def prove(
     with _rendering(ctx, old, home) as before, _rendering(ctx, new, home) as following:
         rendered_after = following()
         rendered_before = _or_nothing(before)
+    _check(home, rollout, rendered_before, rendered_after, new)
+    changes = {f"{home}/{path}": content for path, content in rollout.files.items()}
+    changes = changes if files else {home: None}
+    refuse_reach(changes, home, ctx.config.limits.removals)
+    author = by or ctx.author
+    roots = new.roots if new else {}
+    edit = Edit(
+        changes=changes,
+        guards={**guards, **roots, home: reader.tree.id(home)},
+        message=ctx.message(message, author),
+        author=author,
+    )
+    return Planned(home, rollout, edit, files, rendered_before, rendered_after)
+
+
+def _check(
+    home: str,
+    rollout: Rollout,
+    before: list[proof.Manifest],
+    after: list[proof.Manifest],
+    new: Sources | None,
+) -> None:
     deployment = home.rpartition("/")[2]
-    reasons = proof.moved_outside(rendered_before, rendered_after, deployment)
+    reasons = proof.moved_outside(before, after, deployment)
     if new is not None:
         reasons += proof.problems(
-            rendered_after,
+            after,
             deployment=deployment,
             image=rollout.after.image if rollout.after else "",
             kustomizations=new.kustomizations.values(),
@@ -187,22 +173,10 @@ def prove(
             f"{home} would not hold, so nothing was committed: " + "; ".join(reasons),
             hint="correct the environment folder or the overlay's kustomization.yaml",
         )
-    roots = new.roots if new else {}
-    changes = {f"{home}/{path}": content for path, content in rollout.files.items()}
-    changes = changes if files else {home: None}
-    refuse_reach(changes, home, ctx.config.limits.removals)
-    author = by or ctx.author
-    edit = Edit(
-        changes=changes,
-        guards={**guards, **roots, home: reader.tree.id(home)},
-        message=ctx.message(message, author),
-        author=author,
-    )
-    same = files == dict(found.files)
-    return Planned(home, rollout, edit, files, rendered_before, rendered_after, same)
 
 
 def _readable(reader: Reader, home: str, files: Mapping[str, bytes]) -> Sources | None:
+    """What an overlay is built from now; nothing when a person broke it."""
     try:
         return reader.sources(home, files)
     except RenderError:

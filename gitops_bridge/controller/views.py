@@ -1,0 +1,49 @@
+"""A deployment's stand in Git, and what a run made of it, to the View that answers need."""
+
+from __future__ import annotations
+
+from gitops_bridge.actions import Model
+from gitops_bridge.controller import movers
+from gitops_bridge.controller.context import Context
+from gitops_bridge.controller.loop import Result
+from gitops_bridge.controller.observing import Stand, Target
+from gitops_bridge.rollout import answer
+from gitops_bridge.rollout.answer import View
+from gitops_bridge.rollout.state import Phase, Who
+
+
+def of_result(ctx: Context, target: Target, result: Result) -> View:
+    """After a run, with what it could not see and what people should know."""
+    sight = result.sight
+    return of_stand(ctx, target, sight.stand, sight.problem, result.warnings)
+
+
+def of_stand(
+    ctx: Context, target: Target, found: Stand, problem: str = "", warnings: tuple[str, ...] = ()
+) -> View:
+    record = found.record
+    model = record.model if record else None
+    return View(
+        deployment=target.deployment,
+        state=found.state,
+        main=found.content,
+        model=model,
+        commit=found.main.commit,
+        prediction_url=prediction_url(target, model),
+        mover=_mover(ctx, target, found),
+        problem=problem,
+        warnings=warnings,
+    )
+
+
+def prediction_url(target: Target, model: Model | None) -> str | None:
+    return answer.prediction_url(target.environment.prediction_url, target.deployment, model)
+
+
+def _mover(ctx: Context, target: Target, found: Stand) -> Who | None:
+    """Who moved main away from what was delivered, where the state does not tell already."""
+    state = found.state
+    if state.phase is not Phase.SETTLED or found.content == state.delivered:
+        return None
+    touch = movers.movers(ctx.repository, found.main.commit, target.home, state.delivered)[0]
+    return Who(touch.author, where=touch.commit)
