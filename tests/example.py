@@ -18,7 +18,7 @@ from gitops_bridge.controller import builds, environments
 from gitops_bridge.controller.checkout import Folder
 from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import overlay
-from gitops_bridge.desired.rollout import Known, Rollout, decide
+from gitops_bridge.desired.rollout import OverlayFiles, Rollout, decide
 from gitops_bridge.kustomize import find
 from tests.team import TOP
 
@@ -60,7 +60,7 @@ def files() -> dict[str, bytes]:
             restarts=restarts,
         )
 
-    rollout = decide(REQUEST, Known({}), image, component, 1)
+    rollout = decide(REQUEST, OverlayFiles({}), image, component, 1)
     assert isinstance(rollout, Rollout)
     return {path: content for path, content in rollout.files.items() if content is not None}
 

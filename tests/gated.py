@@ -15,7 +15,7 @@ from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.client import MANIFESTS, Registry
 from gitops_bridge.registry.credentials import Credential, keychain
 from tests.servers.registry import PASSWORD, USER
-from tests.team import DEPLOYMENT, Team, action_file, git
+from tests.team import DEPLOYMENT, Team, action_file, git, orphan
 
 PACKAGE_A = "65f0aa11bb22cc33dd44ee50"
 PACKAGE_B = "65f0aa11bb22cc33dd44ee51"
@@ -55,11 +55,7 @@ class Gated(Team):
             self.write_builder(name)
         git(self.clone, "commit", "--quiet", "--all", "--amend", "--no-edit")
         git(self.clone, "push", "--quiet", "--force", "origin", "main")
-        git(self.remote, "branch", "builds", self._empty())
-
-    def _empty(self):
-        tree = git(self.remote, "hash-object", "-t", "tree", "-w", "/dev/null").strip()
-        return git(self.remote, "commit-tree", "-m", "Builds", tree).strip()
+        git(self.remote, "branch", "builds", orphan(self.remote, "Builds"))
 
     def write_builder(self, environment="prod", **settings):
         path = self.clone / "overlays" / environment / "environment/builder/kustomization.yaml"

@@ -25,15 +25,18 @@ import yaml
 
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
-from gitops_bridge.controller import Context, handle, open_context
+from gitops_bridge.controller import Context, handle, open_context, verbs
+from gitops_bridge.controller.loop import Result
 from gitops_bridge.errors import BridgeError
 from gitops_bridge.forge import Location, connect
+from gitops_bridge.git import Signature
 from tests.servers.forges.base import ForgeServer, Pull, Reply, Request
 from tests.servers.forges.contract import PROVIDERS, Clock
 from tests.servers.git_http import GitServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, Team, action_file, git
 
 PASSWORD = "canary-git-7f3a"
+ANN = Signature("Ann", "ann@example.com")
 BRANCH = f"gitops-bridge/prod/{DEPLOYMENT}"
 _PROTECTION = """#!/bin/sh
 if [ "$1" = refs/heads/main ] && [ -n "$REMOTE_USER" ]; then
@@ -247,6 +250,16 @@ class Proposing:
     def status(self, **info: object) -> Outcome:
         return self.act("deployment_status", **info)
 
+    def release(self, deployment: str = DEPLOYMENT) -> Result:
+        """What `gitops-bridge release` does, by Ann."""
+        ctx = self.ctx()
+        return verbs.release(ctx, verbs.target(ctx, deployment, None), ANN)
+
+    def rollback(self, to: str | None = None, deployment: str = DEPLOYMENT) -> Result:
+        """What `gitops-bridge rollback` does, by Ann."""
+        ctx = self.ctx()
+        return verbs.rollback(ctx, verbs.target(ctx, deployment, None), to, ANN)
+
     def serving(self, **info: object) -> None:
         """Model A is on main, merged. The way there is gone once; sites that begin alike have from
         it what another machine would find."""
@@ -333,6 +346,10 @@ class Proposing:
 
     # what is there
 
+    def phase(self, deployment: str = DEPLOYMENT) -> str:
+        """Where the rollout stands, as the branch `rollouts` says."""
+        return self.team.phase(deployment)
+
     @property
     def branches(self) -> dict[str, str]:
         return dict(self.forge.branches.items())
@@ -361,12 +378,3 @@ class GatedSite(Proposing):
 
     def file(self, package: str | None = None, **info: object) -> Path:
         return self.team.file(package, **info)  # type: ignore[attr-defined, no-any-return]
-
-
-def noted(site: Proposing) -> dict[str, str]:
-    """The bridge's notes in the repository: kind -> commit."""
-    refs = git(
-        site.team.remote, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)",
-        "refs/gitops-bridge",
-    ).splitlines()  # fmt: skip
-    return {line.split("/")[0]: line.split(" ")[1] for line in refs}

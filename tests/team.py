@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -60,7 +61,14 @@ def _set_up(environments: tuple[str, ...]) -> tempfile.TemporaryDirectory[str]:
         git(repository, "repack", "-adq")
         git(repository, "prune-packed", "--quiet")
     (remote / "hooks").mkdir()
+    git(remote, "branch", "rollouts", orphan(remote, "Rollouts"))
     return kept
+
+
+def orphan(remote: Path, message: str) -> str:
+    """A commit without a parent and without files, as `init` begins a branch of its own."""
+    tree = git(remote, "hash-object", "-t", "tree", "-w", "/dev/null").strip()
+    return git(remote, "commit-tree", "-m", message, tree).strip()
 
 
 @functools.cache
@@ -127,6 +135,17 @@ class Team:
 
     def push(self) -> None:
         git(self.clone, "push", "--quiet", "origin", "HEAD:main")
+
+    def state(self, deployment: str = DEPLOYMENT, environment: str = "prod") -> dict[str, Any]:
+        """What the branch `rollouts` says of a deployment; settled where it says nothing."""
+        path = f"rollouts:{environment}/{deployment}.yaml"
+        found = subprocess.run(
+            ["git", "show", path], cwd=self.remote, capture_output=True, text=True
+        )
+        return yaml.safe_load(found.stdout) if found.returncode == 0 else {"phase": "settled"}
+
+    def phase(self, deployment: str = DEPLOYMENT) -> str:
+        return str(self.state(deployment)["phase"])
 
     def log(self, *arguments: str) -> list[str]:
         """The subjects on the remote's main, newest first."""

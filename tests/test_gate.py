@@ -77,7 +77,7 @@ def test_an_image_that_comes_within_the_budget_is_delivered_by_the_action(gated)
     outcome = gated.act("deployment_start", PACKAGE_A)
     assert said(outcome) == ("passing", "launching")
     assert outcome.commit == gated.at()
-    assert gated.refs() == ["builds", "main"]
+    assert gated.refs() == ["builds", "main", "rollouts"]
     assert "@sha256:" in gated.record()["image"]
 
 
@@ -106,7 +106,7 @@ def test_the_next_status_delivers_tag_and_digest(serving, look):
     assert serving.record()["image"].endswith(f"@{digest}")
     component = git(serving.remote, "show", f"main:{HOME}/model/kustomization.yaml")
     assert digest in component
-    assert serving.refs() == ["builds", "main"]
+    assert serving.refs() == ["builds", "main", "rollouts"]
     assert serving.log()[0] == "Replace model of churn in prod"
     assert said(serving.status()) == ("unknown", "unknown")
 
@@ -303,7 +303,7 @@ def test_a_replacement_while_the_start_still_waits(gated):
 def test_a_newer_action_that_is_delivered_at_once_removes_the_waiting_one(serving):
     replace(serving)
     serving.act("deployment_start", PACKAGE_A, keyValueConfig={"replicas": "3"})
-    assert serving.refs() == ["builds", "main"]
+    assert serving.refs() == ["builds", "main", "rollouts"]
     serving.built()
     serving.status()
     assert serving.record()["model"] == MODEL_A
@@ -325,7 +325,7 @@ def test_a_replay_of_what_main_holds_leaves_the_waiting_one(serving):
 def test_a_stop_removes_the_proposal(serving, gated):
     replace(serving)
     assert said(serving.act("deployment_stop")) == ("passing", "stopped")
-    assert serving.refs() == ["builds", "main"]
+    assert serving.refs() == ["builds", "main", "rollouts"]
     serving.built()
     serving.status()
     assert serving.log()[0] == "Stop churn in prod"
@@ -334,7 +334,7 @@ def test_a_stop_removes_the_proposal(serving, gated):
 def test_a_stop_before_the_first_image(gated):
     gated.act("deployment_start", PACKAGE_A)
     assert said(gated.act("deployment_stop")) == ("passing", "stopped")
-    assert gated.refs() == ["builds", "main"]
+    assert gated.refs() == ["builds", "main", "rollouts"]
     assert gated.log() == ["Set up"]
 
 
@@ -446,7 +446,7 @@ def test_without_a_model_package_nothing_can_be_built(gated, gate):
     assert said(outcome) == ("failing", "errored")
     assert "modelPackageDetails" in outcome.message
     assert "datarobot:" in outcome.message
-    assert gated.refs() == ["builds", "main"]
+    assert gated.refs() == ["builds", "main", "rollouts"]
     assert gated.jobs() == []
     assert gated.log() == ["Set up"]
 
@@ -464,7 +464,7 @@ def test_a_registry_that_is_dead_at_once(tmp_path):
     outcome = team.act("deployment_start", PACKAGE_A)
     assert said(outcome) == ("failing", "errored")
     assert team.host in outcome.message
-    assert team.refs() == ["builds", "main"]
+    assert team.refs() == ["builds", "main", "rollouts"]
     assert team.jobs() == []
 
 
@@ -575,7 +575,7 @@ def test_a_builder_that_does_not_hold_writes_nothing(gated):
     assert said(outcome) == ("failing", "errored")
     assert "ttlSecondsAfterFinished" in outcome.message
     assert gated.jobs() == []
-    assert gated.refs() == ["builds", "main"]
+    assert gated.refs() == ["builds", "main", "rollouts"]
 
 
 # -- without a gate
@@ -593,7 +593,7 @@ def test_without_a_gate_the_job_is_written_and_the_tag_delivered(tmp_path):
     team.act("deployment_start", PACKAGE_A, id=OTHER)
     team.act("deployment_start", PACKAGE_A)
     assert team.at("builds") == before
-    assert team.refs() == ["builds", "main"]
+    assert team.refs() == ["builds", "main", "rollouts"]
 
 
 @pytest.mark.parametrize("package", [PACKAGE_A, PACKAGE_B], ids=["built already", "new"])

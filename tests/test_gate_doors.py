@@ -63,7 +63,7 @@ def test_from_the_job_to_the_digest(act):
     digest = team.built()
     assert act("deployment_status")["state"] == "unknown"
     assert team.record()["image"].endswith(digest)
-    assert team.refs() == ["builds", "main"]
+    assert team.refs() == ["builds", "main", "rollouts"]
 
 
 def test_a_build_that_fails(act):

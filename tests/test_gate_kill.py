@@ -57,9 +57,9 @@ def test_killed_around_a_push_and_run_again(tmp_path, host, nth, moment):
     deaths += team.run("deployment_status")
     assert team.log() == ["Start churn in prod", "Set up"]
     assert team.record()["image"].endswith(f"@{digest}")
-    assert team.refs() == ["builds", "main"]
+    assert team.refs() == ["builds", "main", "rollouts"]
     deaths += team.run("deployment_stop")
     assert deaths == 1
     assert team.log() == ["Stop churn in prod", "Start churn in prod", "Set up"]
-    assert team.refs() == ["builds", "main"]
+    assert team.refs() == ["builds", "main", "rollouts"]
     assert len(team.jobs()) == 1

@@ -63,14 +63,14 @@ def test_a_stop_while_the_start_it_stops_is_being_delivered(starting):
     assert said(told[0]) == ("passing", "stopped")
     assert said(status) == ("unknown", "stopped")
     assert starting.log() == ["Set up"]
-    assert starting.refs() == ["builds", "main"]
+    assert starting.refs() == ["builds", "main", "rollouts"]
 
 
 def test_a_start_that_is_delivered_while_it_is_being_stopped(starting):
     starting.interrupt = lambda: starting.elsewhere(starting.status)
     assert said(starting.act("deployment_stop")) == ("passing", "stopped")
     assert starting.log() == ["Stop churn in prod", "Start churn in prod", "Set up"]
-    assert starting.refs() == ["builds", "main"]
+    assert starting.refs() == ["builds", "main", "rollouts"]
 
 
 def test_a_start_that_a_person_merges_while_it_is_being_stopped(starting):
@@ -78,7 +78,7 @@ def test_a_start_that_a_person_merges_while_it_is_being_stopped(starting):
     starting.interrupt = lambda: git(starting.remote, "update-ref", "refs/heads/main", proposed)
     assert said(starting.act("deployment_stop")) == ("passing", "stopped")
     assert starting.log() == ["Stop churn in prod", "Start churn in prod", "Set up"]
-    assert starting.refs() == ["builds", "main"]
+    assert starting.refs() == ["builds", "main", "rollouts"]
 
 
 def test_a_newer_model_while_the_older_one_is_being_delivered(replacing):
@@ -91,7 +91,7 @@ def test_a_newer_model_while_the_older_one_is_being_delivered(replacing):
     replacing.built(path)
     replacing.status()
     assert replacing.record()["model"] == MODEL_C
-    assert replacing.refs() == ["builds", "main"]
+    assert replacing.refs() == ["builds", "main", "rollouts"]
 
 
 def test_an_older_model_that_is_delivered_while_the_newer_one_is_proposed(replacing):
@@ -112,7 +112,7 @@ def test_taking_a_replacement_back_while_it_is_being_delivered(replacing):
     replacing.status()
     assert replacing.record()["model"] == MODEL_A
     assert replacing.log() == ["Start churn in prod", "Set up"]
-    assert replacing.refs() == ["builds", "main"]
+    assert replacing.refs() == ["builds", "main", "rollouts"]
 
 
 def test_a_replacement_that_is_delivered_while_it_is_taken_back(replacing):
@@ -121,7 +121,7 @@ def test_a_replacement_that_is_delivered_while_it_is_taken_back(replacing):
     assert said(back) == ("passing", "replacingModel")
     assert replacing.record()["model"] == MODEL_A
     assert replacing.log("--first-parent")[:2] == ["Replace model of churn in prod"] * 2
-    assert replacing.refs() == ["builds", "main"]
+    assert replacing.refs() == ["builds", "main", "rollouts"]
 
 
 def test_two_machines_that_deliver_the_same_at_once(replacing):
@@ -129,7 +129,7 @@ def test_two_machines_that_deliver_the_same_at_once(replacing):
     replacing.status()
     assert replacing.log()[:2] == ["Replace model of churn in prod", "Start churn in prod"]
     assert replacing.record()["model"] == MODEL_B
-    assert replacing.refs() == ["builds", "main"]
+    assert replacing.refs() == ["builds", "main", "rollouts"]
 
 
 def test_a_stop_and_a_delivery_of_another_deployment(replacing):
@@ -141,4 +141,4 @@ def test_a_stop_and_a_delivery_of_another_deployment(replacing):
     replacing.status()
     assert replacing.record()["model"] == MODEL_B
     assert replacing.record(home=HOME.rpartition("/")[0] + f"/{other}")["model"] == MODEL_A
-    assert replacing.refs() == ["builds", "main"]
+    assert replacing.refs() == ["builds", "main", "rollouts"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_bridge.desired import messages
-from gitops_bridge.desired.rollout import Change, Hold, Rollout, Touch
+from gitops_bridge.desired.rollout import Change, Rollout, Touch
 from tests.test_rollout import A, B
 
 ID = "65a000000000000000000010"
@@ -63,27 +63,19 @@ def test_every_change_has_its_subject(change):
 
 
 def test_a_person_s_commit_is_named():
-    over = replace(rollout("churn"), replaces=Touch("c" * 40, "Jane\nDoe", None))
-    assert "This goes over cccccccccccc by Jane Doe." in messages.commit(over, ID, "prod")
+    over = replace(rollout("churn"), overrides=(Touch("c" * 40, "Jane\nDoe"),))
+    assert "Overrides cccccccccccc by Jane Doe." in messages.commit(over, ID, "prod")
 
 
 def test_so_are_those_before_it_up_to_a_few():
-    earlier = [Touch(f"{index}" * 40, f"P{index}", None) for index in range(1, 8)]
-    over = replace(rollout("churn"), replaces=Touch("c" * 40, "Jane", None), also=tuple(earlier))
+    earlier = [Touch(f"{index}" * 40, f"P{index}") for index in range(1, 8)]
+    over = replace(rollout("churn"), overrides=(Touch("c" * 40, "Jane"), *earlier))
     said = " ".join(messages.commit(over, ID, "prod").split())
-    assert "This goes over cccccccccccc by Jane, 111111111111 by P1, " in said
+    assert "Overrides cccccccccccc by Jane, 111111111111 by P1, " in said
     assert "444444444444 by P4 and 3 more before." in said
 
 
-def test_a_hold_names_both_commits_and_the_cure():
-    happened, cure = messages.held(Hold(Touch("d" * 40, "b", None), Touch("c" * 40, "J", None)), ID)
-    assert "dddddddddddd" in happened
-    assert "cccccccccccc" in happened
-    assert f"gitops-bridge release {ID}" in cure
-
-
-def test_a_rollback_is_no_action_and_a_release_is_one():
-    back = messages.restored(Change.ROLLBACK, ID, "prod", A.record(), "c" * 40)
+def test_a_rollback_is_no_action():
+    back = messages.rolled_back(ID, "prod", A.record(), "c" * 40)
     assert "DataRobot-Action" not in back
-    released = messages.restored(Change.RELEASE, ID, "prod", B.record(), "c" * 40)
-    assert "DataRobot-Action: deployment_replace_model" in released
+    assert back.startswith("Roll back churn in prod\n")

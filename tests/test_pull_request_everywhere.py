@@ -9,7 +9,7 @@ import yaml
 
 from gitops_bridge.actions import DeploymentState, Status
 from gitops_bridge.controller import doctor, reconciling
-from tests.proposing import BRANCH, PASSWORD, Proposing, everywhere, noted
+from tests.proposing import BRANCH, PASSWORD, Proposing, everywhere
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
 
 MODEL_C = "65a000000000000000000022"
@@ -99,7 +99,7 @@ def test_merged_whichever_way_it_is_delivered_and_the_next_one_is_new(site):
         assert "pull request" not in status.message
         assert site.on_main()["model"] == model
         assert BRANCH not in site.branches
-        assert "proposed" not in noted(site)
+        assert site.phase() != "in review"
         assert "nothing to do: Git holds this already" in roll_out(*models).message
         assert len(site.forge.pulls) == number
 
@@ -144,7 +144,7 @@ class TestClosed:
         assert len(site.forge.pulls) == 2
         assert BRANCH not in site.branches
         assert "waiting for pull request 3" in site.replace(new=MODEL_C).message
-        assert "rejected" not in noted(site)
+        assert site.phase() != "rejected"
 
     def test_a_status_that_sees_it_first_remembers_it(self, site):
         site.start()
@@ -155,7 +155,7 @@ class TestClosed:
         assert f"was rejected by {site.forge.shown('ann')} in {status.dashboard_url}: no (" in (
             status.message
         )
-        assert list(noted(site)) == ["rejected"]
+        assert site.phase() == "rejected"
         outcome = site.start()
         assert (outcome.status, outcome.old_model_in_use) == (Status.FAILING, None)
         assert len(site.forge.pulls) == 1
@@ -169,7 +169,7 @@ class TestClosed:
         if site.forge.closes_with_branch:
             assert f"was rejected by {site.forge.shown('ann')}" in said
             assert BRANCH not in site.branches
-            assert list(noted(site)) == ["rejected"]
+            assert site.phase() == "rejected"
         else:
             assert "waiting for pull request 1" in said
             assert site.only().head == site.branches[BRANCH]
@@ -181,7 +181,7 @@ class TestClosed:
         site.reopen(1)
         assert "waiting for pull request 1" in site.status().message
         assert "waiting for pull request 1" in site.start().message
-        assert noted(site).keys() == {"proposed"}
+        assert site.phase() == "in review"
 
     def test_one_that_is_opened_again_later_is_not_closed_again(self, site):
         """Whoever opens it again wants it after all: people win."""
@@ -193,7 +193,7 @@ class TestClosed:
             assert "waiting for pull request 1" in site.status().message
         assert site.only().state == "open"
         assert site.only().comments == [("ann", "no")]
-        assert noted(site).keys() == {"proposed"}
+        assert site.phase() == "in review"
         site.merge(1)
         assert f"Git wants model {MODEL_A}" in site.status().message
 
@@ -268,7 +268,7 @@ class TestBaseMoved:
         assert pull.state == "closed"
         assert "not needed any more" in pull.comments[-1][1]
         assert BRANCH not in site.branches
-        assert "rejected" not in noted(site)
+        assert site.phase() != "rejected"
 
 
 def test_several_are_looked_at_by_lists(kind, tmp_path):

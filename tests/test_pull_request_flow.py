@@ -3,17 +3,15 @@ the repository. Every provider's whole flow stands in test_pull_request_everywhe
 """
 
 import pytest
-from gitops_bridge.controller.notes import Note
 
 from gitops_bridge.actions import DeploymentState, Status
-from gitops_bridge.controller import notes
-from tests.proposing import BRANCH, Proposing, noted
+from gitops_bridge.errors import RequestError
+from tests.proposing import BRANCH, Proposing
 from tests.servers.forges.github import GitHubServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
 
 MODEL_C = "65a000000000000000000022"
 MODEL_D = "65a000000000000000000023"
-QUEUED = notes.name(Note.QUEUED, "prod", DEPLOYMENT)
 
 
 @pytest.fixture
@@ -171,9 +169,10 @@ class TestRejected:
     def test_the_branch_goes_and_the_rejection_is_remembered_beside_it(self, closed):
         closed.status()
         assert BRANCH not in closed.branches
-        assert list(noted(closed)) == ["rejected"]
-        message = git(closed.team.remote, "log", "-1", "--format=%B", noted(closed)["rejected"])
-        assert "Rejected-By: ann\nRejected-Because: The AUC fell. See" in message
+        assert closed.phase() == "rejected"
+        message = git(closed.team.remote, "log", "-1", "--format=%B", "rollouts")
+        assert "By: ann" in message
+        assert "Reason: The AUC fell. See" in message
 
     def test_nothing_proposes_it_again_but_another_action(self, closed):
         closed.status()
@@ -183,7 +182,7 @@ class TestRejected:
         assert len(closed.forge.pulls) == 2
         outcome = closed.replace(keyValueConfig={"replicas": "3"})
         assert "waiting for pull request 3" in outcome.message
-        assert "rejected" not in noted(closed)
+        assert closed.phase() != "rejected"
 
     def test_a_newer_model_is_proposed(self, closed):
         outcome = closed.replace(new=MODEL_C)
@@ -194,40 +193,22 @@ class TestRejected:
         assert "rejected" not in status.message
 
     def test_a_person_may_have_it_proposed_again(self, closed):
-        from gitops_bridge.controller import reconciling
-
         closed.status()
-        progress = reconciling.release(closed.ctx(), DEPLOYMENT, None)
-        assert progress.review.url.endswith("/3")
-        assert list(noted(closed)) == ["proposed"]
-        assert reconciling.release(closed.ctx(), DEPLOYMENT, None) is None
+        assert closed.release().state.review.url.endswith("/3")
+        assert closed.phase() == "in review"
+        with pytest.raises(RequestError, match="nothing is held"):
+            closed.release()
         assert closed.forge.pulls[3].state == "open"
 
     def test_a_rollback_that_was_rejected_may_be_proposed_again(self, closed):
-        from gitops_bridge.controller import people, reconciling
-        from gitops_bridge.git import Signature
-
         closed.replace(new=MODEL_C)
         closed.merge(3)
         closed.status()
-        ctx = closed.ctx()
-        plan = people.rollback(ctx, DEPLOYMENT, None, None, Signature("Ann", "ann@example.com"))
-        people.carried_out(ctx, plan)
+        closed.rollback()
         closed.forge.decline(4)
         closed.status()
-        assert reconciling.release(closed.ctx(), DEPLOYMENT, None).review.url.endswith("/5")
+        assert closed.release().state.review.url.endswith("/5")
         assert closed.forge.pulls[5].title.startswith("Roll back churn in prod")
-
-    def test_a_crash_after_the_note_is_taken_up(self, closed):
-        ctx = closed.ctx()
-        before = closed.branches[BRANCH]
-        closed.status()
-        git(closed.team.remote, "update-ref", f"refs/heads/{BRANCH}", before)
-        git(closed.team.remote, "update-ref", notes.name(Note.PROPOSED, "prod", DEPLOYMENT), before)
-        assert "was rejected by ann" in closed.replace().message
-        assert BRANCH not in closed.branches
-        assert list(noted(closed)) == ["rejected"]
-        assert ctx.config.delivery.proposes
 
 
 class TestBaseMoved:
@@ -243,7 +224,7 @@ class TestBaseMoved:
         site.replace()
         path = f"overlays/prod/{DEPLOYMENT}/model/kustomization.yaml"
         text = git(site.team.remote, "show", f"main:{path}")
-        site.commit_to_main(path, text + "# by hand\n")
+        site.commit_to_main(path, text + "namePrefix: by-hand-\n")
         status = site.status()
         assert status.status is Status.WARNING
         assert "held: Jane Doe moved" in status.message
@@ -259,7 +240,7 @@ class TestForeign:
         site.replace(new=MODEL_C)
         git(site.team.remote, "update-ref", f"refs/heads/{BRANCH}", older)
         for _ in range(2):
-            assert f"somebody pushed {older[:12]} to {BRANCH}" in site.status().message
+            assert f"somebody pushed {older[:12]} to the proposal's branch" in site.status().message
         assert site.branches[BRANCH] == older
         assert len(site.forge.pulls[2].comments) == 1
         assert MODEL_C in site.forge.pulls[2].body
@@ -289,7 +270,7 @@ class TestForeign:
         site.merge(2)
         assert f"Git wants model {MODEL_B}" in site.status().message
         assert BRANCH not in site.branches
-        assert set(noted(site)) <= {"delivered"}
+        assert site.phase() == "settled"
 
 
 class TestAskedMeanwhile:
@@ -307,8 +288,8 @@ class TestAskedMeanwhile:
 
     def test_the_status_says_that_it_waits(self, taken):
         status = taken.status()
-        assert "what was asked since (" in status.message
-        assert list(noted(taken)) == ["proposed", "queued", "warned"]
+        assert f"model {MODEL_C}, asked since, is proposed then" in status.message
+        assert taken.phase() == "blocked"
 
     @pytest.mark.parametrize("how", ["merge", "rebase"])
     def test_it_is_proposed_once_theirs_is_merged(self, taken, how):
@@ -317,7 +298,7 @@ class TestAskedMeanwhile:
         assert f"`{MODEL_B}` → `{MODEL_C}`" in taken.forge.pulls[3].body
         taken.merge(3, how)
         assert f"Git wants model {MODEL_C}" in taken.status().message
-        assert "queued" not in noted(taken)
+        assert taken.phase() != "building"
 
     def test_it_is_proposed_once_the_branch_is_as_it_was(self, taken):
         git(taken.team.remote, "update-ref", f"refs/heads/{BRANCH}", f"{BRANCH}~1")
@@ -344,21 +325,22 @@ class TestAskedMeanwhile:
     def test_an_action_that_finds_theirs_closed_goes_on_at_once(self, taken):
         taken.forge.decline(2)
         assert "waiting for pull request 3" in taken.replace(new=MODEL_C).message
-        assert list(noted(taken)) == ["proposed"]
+        assert taken.phase() == "in review"
 
     def test_one_that_main_holds_by_then_is_forgotten(self, taken):
         """They have brought the very same model to main by themselves."""
         home = f"overlays/prod/{DEPLOYMENT}/model"
-        queued = noted(taken)["queued"]
         taken.forge.decline(2)
+        taken.replace(new=MODEL_C)
+        proposed = taken.branches[BRANCH]
+        taken.forge.decline(3)
         taken._sync()
-        git(taken.team.clone, "fetch", "--quiet", "origin", f"+{QUEUED}:{QUEUED}")
-        git(taken.team.clone, "checkout", "--quiet", queued, "--", home)
+        git(taken.team.clone, "checkout", "--quiet", proposed, "--", home)
         taken.team.commit("By hand")
         taken.team.push()
         assert f"Git wants model {MODEL_C}" in statuses(taken)
-        assert "queued" not in noted(taken)
-        assert len(taken.forge.pulls) == 2
+        assert taken.phase() != "building"
+        assert len(taken.forge.pulls) == 3
 
     def test_on_another_machine(self, taken):
         import shutil
@@ -368,18 +350,13 @@ class TestAskedMeanwhile:
         assert "waiting for pull request 3" in statuses(taken)
 
     def test_a_person_s_rollback_is(self, site):
-        from gitops_bridge.controller import people
-        from gitops_bridge.git import Signature
-
         site.serving()
         site.replace()
         site.merge(2)
         site.status()
         site.replace(old=MODEL_B, new=MODEL_C)
         site.push_to_branch("theirs", "1")
-        ctx = site.ctx()
-        plan = people.rollback(ctx, DEPLOYMENT, None, None, Signature("Ann", "ann@example.com"))
-        people.carried_out(ctx, plan)
+        site.rollback()
         site.forge.decline(3)
         assert "waiting for pull request 4" in statuses(site)
         assert "Roll back churn" in site.forge.pulls[4].title
@@ -459,17 +436,11 @@ class TestPolicy:
                 assert f"importance/{importance.lower()}" in str(site.forge.pulls) or not pulls
 
     def test_a_rollback_is_proposed_and_stays_a_person_s_decision(self, site):
-        from gitops_bridge.controller import people
-        from gitops_bridge.git import Signature
-
         site.serving()
         site.replace()
         site.merge(2, "squash")
         site.status()
-        ctx = site.ctx()
-        by = Signature("Ann Example", "ann@example.com")
-        plan = people.rollback(ctx, DEPLOYMENT, None, None, by)
-        review = people.carried_out(ctx, plan)
+        review = site.rollback().state.review
         assert review.url.endswith("/3")
         assert "Roll back churn" in site.forge.pulls[3].title
         assert "waiting for pull request 3" in site.status().message

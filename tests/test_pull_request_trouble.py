@@ -11,17 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
-from gitops_bridge.controller.notes import Note
 
 from gitops_bridge import agent
 from gitops_bridge.actions import DeploymentState, Status
-from gitops_bridge.controller import handle, notes, open_context
+from gitops_bridge.controller import handle, open_context
 from tests.proposing import BRANCH, PASSWORD, Proposing, everywhere
 from tests.servers.forges.github import GitHubServer
-from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, action_file, git
+from tests.team import MODEL_A, MODEL_B, action_file
 
 MODEL_C = "65a000000000000000000022"
-PROPOSED = notes.name(Note.PROPOSED, "prod", DEPLOYMENT)
 
 
 @everywhere()
@@ -174,7 +172,7 @@ class TestCrashes:
         assert pull.head == site.branches[BRANCH]
         assert site.branches[BRANCH] in pull.body
         assert model in pull.body
-        assert git(site.team.remote, "rev-parse", PROPOSED).strip() == site.branches[BRANCH]
+        assert site.team.state()["review"]["head"] == site.branches[BRANCH]
         assert pull.comments == []
 
     def memories(self, site):
@@ -185,16 +183,7 @@ class TestCrashes:
             path.unlink()
 
     @pytest.mark.parametrize("by", ["status", "start"])
-    def test_after_the_branch(self, one, by):
-        one.start()
-        git(one.team.remote, "update-ref", "-d", PROPOSED)
-        self.forget(one)
-        one.forge.pulls.clear()
-        getattr(one, by)()
-        self.converged(one)
-
-    @pytest.mark.parametrize("by", ["status", "start"])
-    def test_after_the_note(self, one, by):
+    def test_after_the_push(self, one, by):
         one.start()
         self.forget(one)
         one.forge.pulls.clear()
@@ -208,13 +197,11 @@ class TestCrashes:
         self.converged(site)
 
     def test_after_the_branch_of_a_newer_action(self, site):
-        """The branch is newer than note, pull request and memory."""
+        """The branch is newer than pull request and memory."""
         site.start()
-        note = git(site.team.remote, "rev-parse", BRANCH).strip()
         memory = {path: path.read_bytes() for path in self.memories(site)}
         old = site.only().body
         site.start(MODEL_B)
-        git(site.team.remote, "update-ref", PROPOSED, note)
         for path, content in memory.items():
             path.write_bytes(content)
         site.only().body = old

@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from gitops_bridge.controller import builds, people, reconciling
+from gitops_bridge.controller import collecting, reconciling, verbs
 from gitops_bridge.errors import RegistryError, RequestError
 from tests.gated import BRANCH, HOME, PACKAGE_A, PACKAGE_B, Gated
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, git
@@ -43,6 +43,11 @@ def bridge(team, *arguments):
         [sys.executable, "-W", "error", "-m", "gitops_bridge", *map(str, arguments)],
         cwd=team.folder, capture_output=True, text=True, timeout=120, env=team.environ,
     )  # fmt: skip
+
+
+def rebuild(team):
+    ctx = team.ctx()
+    return verbs.rebuild(ctx, verbs.target(ctx, DEPLOYMENT, None), None)
 
 
 def steps(team, deployment=None, environment=None):
@@ -146,12 +151,12 @@ def test_jobs_go_that_nothing_names_but_the_last_of_an_environment(gated):
     rollouts(gated, 5)
     gated.clock.now += 10_000
     main = gated.at()
-    commit = builds.collect(gated.ctx())
+    commit = collecting.collect(gated.ctx())
     assert commit.id == gated.at("builds")
     assert packages(gated) == PACKAGES[3:5]
     assert gated.at() == main
     assert "Remove 3 builds nothing needs" in commit.message
-    assert builds.collect(gated.ctx()) is None
+    assert collecting.collect(gated.ctx()) is None
 
 
 def test_what_an_overlay_or_a_proposal_names_stays(gated):
@@ -163,7 +168,7 @@ def test_what_an_overlay_or_a_proposal_names_stays(gated):
     gated.clock.now += 10_000
     replace(gated, PACKAGES[4], MODELS[4])
     gated.clock.now += 100
-    assert builds.collect(gated.ctx()) is not None
+    assert collecting.collect(gated.ctx()) is not None
     assert packages(gated) == [PACKAGES[2], PACKAGES[4], PACKAGES[5]]
 
 
@@ -173,15 +178,15 @@ def test_young_jobs_stay_though_nothing_names_them(gated):
     gated.act("deployment_start", PACKAGES[0], modelId=MODELS[0])
     gated.act("deployment_start", PACKAGES[1], modelId=MODELS[1])
     gated.act("deployment_stop")
-    assert builds.collect(gated.ctx()) is None
+    assert collecting.collect(gated.ctx()) is None
     gated.clock.now += 10_000
-    assert builds.collect(gated.ctx()) is not None
+    assert collecting.collect(gated.ctx()) is not None
     assert packages(gated) == [PACKAGES[1]]
 
 
 def test_no_builds_branch_is_no_garbage(gated):
     git(gated.remote, "branch", "-D", "builds")
-    assert builds.collect(gated.ctx()) is None
+    assert collecting.collect(gated.ctx()) is None
 
 
 def test_an_action_never_collects(gated):
@@ -207,8 +212,7 @@ def replaced(serving):
 
 def roll_back(team):
     ctx = team.ctx()
-    plan = people.rollback(ctx, DEPLOYMENT, None, None, ctx.author)
-    return people.carried_out(ctx, plan)
+    return verbs.rollback(ctx, verbs.target(ctx, DEPLOYMENT, None), None, ctx.author).commit
 
 
 def digest_of(team, branch="main"):
@@ -252,9 +256,9 @@ def test_a_rollback_to_an_image_that_is_gone_offers_to_build_it(replaced):
     assert "--rebuild" in caught.value.hint
     assert replaced.at() == main
     replaced.clock.now += 10_000
-    path = people.rebuild(replaced.ctx(), DEPLOYMENT, None, None)
+    path = rebuild(replaced)
     assert path.endswith("-a2.yaml")
-    assert people.rebuild(replaced.ctx(), DEPLOYMENT, None, None) == path
+    assert rebuild(replaced) == path
     replaced.built(path)
     roll_back(replaced)
     assert replaced.record()["model"] == MODEL_A
@@ -278,7 +282,7 @@ def test_a_rebuild_that_would_be_another_image_says_so(replaced):
     replaced.commit("A newer prediction server")
     replaced.push()
     with pytest.raises(RequestError, match="cannot be built again"):
-        people.rebuild(replaced.ctx(), DEPLOYMENT, None, None)
+        rebuild(replaced)
 
 
 def test_the_verb_rollback_rebuilds(replaced):

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gitops_bridge.controller import notes
-from gitops_bridge.controller.notes import Note
 from tests.cli import act, bridge
 from tests.proposing import BRANCH, Proposing
 from tests.servers.forges.github import GitHubServer
@@ -88,7 +86,7 @@ class TestUnderReview:
                     signed = shown(site.team, "%(trailers:key=Signed-off-by,valueonly)", ref)
                     assert signed.strip() == "Bridge <bridge@example.com>"
                 site.status()
-                written = [notes.name(Note.REJECTED, "prod", DEPLOYMENT)]
+                written = ["rollouts"]
 
 
 class TestGpg:

@@ -10,7 +10,7 @@ from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.observing import Target, stand
 from gitops_bridge.desired.deployment_history import HistoryEntry, classify_commits
 from gitops_bridge.desired.record import Record
-from gitops_bridge.desired.rollout import Folder
+from gitops_bridge.desired.rollout import OverlayFiles
 from gitops_bridge.errors import BridgeError
 from gitops_bridge.git import Commit
 from gitops_bridge.rollout import audit, state_file
@@ -70,7 +70,7 @@ def entries(ctx: Context, commit: str, home: str) -> Iterator[Entry]:
 
 
 def look(ctx: Context, touch: Commit, home: str) -> HistoryEntry:
-    record = Folder(ctx.repository.at(touch.id).files(home)).record()
+    record = OverlayFiles(ctx.repository.at(touch.id).files(home)).record()
     own = touch.committer == ctx.repository.committer
     return HistoryEntry(touch.id, touch.author.name, touch.trailers, record, own=own)
 
@@ -110,7 +110,7 @@ def _unseen_moves(
         if touch.commit in known:
             continue
         commit = ctx.repository.commit_of(touch.commit)
-        record = Folder(ctx.repository.at(commit.id).files(target.home)).record()
+        record = OverlayFiles(ctx.repository.at(commit.id).files(target.home)).record()
         subject = commit.message.split("\n", 1)[0]
         yield Entry(commit.id, commit.time, touch.author, subject, record, False, "moved")
 

@@ -14,7 +14,7 @@ from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.planning import Plan
 from gitops_bridge.controller.reviewing import Reviewer
 from gitops_bridge.desired.record import Record, request
-from gitops_bridge.desired.rollout import Folder, Touch
+from gitops_bridge.desired.rollout import OverlayFiles, Touch
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.git import Snapshot
 from gitops_bridge.rollout import state_file
@@ -85,7 +85,7 @@ class Stand:
 
     @property
     def record(self) -> Record | None:
-        return Folder(self.files).record()
+        return OverlayFiles(self.files).record()
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def stand(ctx: Context, target: Target) -> Stand:
 
 def _delivered(files: dict[str, bytes]) -> State:
     """Without a file nothing waits, and what main holds was delivered by us."""
-    record = Folder(files).record()
+    record = OverlayFiles(files).record()
     return State(
         answered=Wish(request(record)) if record else None,
         delivered=content(files),
@@ -204,15 +204,15 @@ class Observer:
             self._ctx, wish.request, where, reader, home, folder, wish.restarts, known
         )
 
-    def _folder(self, found: Stand, wish: Wish, touches: tuple[Touch, ...]) -> Folder:
+    def _folder(self, found: Stand, wish: Wish, touches: tuple[Touch, ...]) -> OverlayFiles:
         state = found.state
-        record = Folder(found.files).record()
+        record = OverlayFiles(found.files).record()
         remembered = None
         if not found.files and not wish.stops:
             remembered = movers.left_behind(
                 self._ctx.repository, found.main.commit, self._target.home
             )
-        return Folder(
+        return OverlayFiles(
             found.files,
             remembered,
             max(state.rollouts, record.rollout if record else 0),

@@ -15,7 +15,7 @@ from gitops_bridge.controller.sources import Reader, Sources
 from gitops_bridge.desired import messages, overlay, proof
 from gitops_bridge.desired.reach import refuse_reach
 from gitops_bridge.desired.record import Record
-from gitops_bridge.desired.rollout import Folder, Rollout, decide
+from gitops_bridge.desired.rollout import OverlayFiles, Rollout, decide
 from gitops_bridge.errors import RenderError
 from gitops_bridge.git import Edit, Signature
 
@@ -51,7 +51,7 @@ def plan_request(
     environment: Environment,
     reader: Reader,
     home: str,
-    found: Folder,
+    found: OverlayFiles,
     restarts: int | None,
     known: Iterable[Model],
 ) -> Plan:
@@ -122,7 +122,7 @@ def prove(
     ctx: Context,
     reader: Reader,
     home: str,
-    found: Folder,
+    found: OverlayFiles,
     rollout: Rollout,
     message: str,
     guards: Mapping[str, str | None],

@@ -14,7 +14,7 @@ from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.observing import Target
 from gitops_bridge.desired.deployment_history import HistoryEntry, classify_commits
 from gitops_bridge.desired.record import request
-from gitops_bridge.desired.rollout import Folder
+from gitops_bridge.desired.rollout import OverlayFiles
 from gitops_bridge.git import Edit, Snapshot
 from gitops_bridge.rollout import state_file
 from gitops_bridge.rollout.state import Phase, Review, State, Wish, content, tree_id
@@ -65,7 +65,7 @@ def _states(ctx: Context, main: Snapshot) -> Iterator[tuple[Target, State]]:
 
 def _delivered(main: Snapshot, target: Target) -> State:
     files = main.files(target.home)
-    record = Folder(files).record()
+    record = OverlayFiles(files).record()
     answered = Wish(request(record)) if record else None
     count = record.rollout if record else 0
     return State(answered=answered, delivered=content(files), tree=tree_id(files), rollouts=count)
@@ -98,7 +98,7 @@ def _proposed(ctx: Context, main: Snapshot, target: Target, state: State) -> Sta
     if head is None:
         return None
     files = ctx.repository.at(head).files(target.home)
-    record = Folder(files).record()
+    record = OverlayFiles(files).record()
     base = ctx.repository.merge_base(head, main.commit)
     if record is None or base is None or record.deployment != target.deployment:
         return None

@@ -15,7 +15,7 @@ from gitops_bridge.controller.planning import Plan, prove
 from gitops_bridge.controller.sources import Reader
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.record import Record
-from gitops_bridge.desired.rollout import MODEL, RECORD, Change, Folder, Rollout
+from gitops_bridge.desired.rollout import MODEL, RECORD, Change, OverlayFiles, Rollout
 from gitops_bridge.errors import RegistryError, RequestError
 from gitops_bridge.git import Signature, Snapshot
 from gitops_bridge.rollout.state import Wish, content
@@ -31,9 +31,9 @@ def source(ctx: Context, main: Snapshot, home: str, to: str | None) -> str:
                 f"{to!r} is not a commit on {main.branch}", hint="an id from gitops-bridge history"
             )
         return commit
-    now = Folder(main.files(home)).record()
+    now = OverlayFiles(main.files(home)).record()
     for touch in movers.touches(ctx.repository, main.commit, f"{home}/model"):
-        record = Folder(ctx.repository.at(touch.id).files(home)).record()
+        record = OverlayFiles(ctx.repository.at(touch.id).files(home)).record()
         if record and (now is None or record.model.id != now.model.id):
             return touch.id
     raise RequestError(
@@ -42,7 +42,12 @@ def source(ctx: Context, main: Snapshot, home: str, to: str | None) -> str:
 
 
 def plan(
-    ctx: Context, wish: Wish, environment: Environment, reader: Reader, home: str, found: Folder
+    ctx: Context,
+    wish: Wish,
+    environment: Environment,
+    reader: Reader,
+    home: str,
+    found: OverlayFiles,
 ) -> Plan:
     """The plan of a rollback. Raises RequestError when the commit has no such deployment,
     RegistryError when its image is gone."""
@@ -58,7 +63,7 @@ def plan(
     after = {path: text for path, text in {**found.files, **files}.items() if text is not None}
     if content(after) == content(found.files):
         return Plan(None)
-    record = Folder(after).record()
+    record = OverlayFiles(after).record()
     rollout = Rollout(Change.ROLLBACK, files, found.record(), record)
     message = messages.rolled_back(deployment, environment.name, record, wish.rollback_to)
     by = Signature(wish.by.name, wish.by.email) if wish.by else None
@@ -70,7 +75,7 @@ def rebuild(ctx: Context, environment: Environment, main: Snapshot, home: str, s
 
     Raises RequestError when the environment would build another image by now.
     """
-    record = Folder(ctx.repository.at(source).files(home)).record()
+    record = OverlayFiles(ctx.repository.at(source).files(home)).record()
     facts = environments.facts(ctx.reader(main), environment.name, ctx.kustomize)
     build = builds.wanted(environment.name, facts.builder, record.model) if record else None
     if record is None or build is None or record.image.partition("@")[0] != str(build.image):
@@ -114,4 +119,4 @@ def _obtainable(
 
 def _record(files: Mapping[str, bytes | None]) -> Record | None:
     text = files.get(RECORD)
-    return Folder({RECORD: text}).record() if text else None
+    return OverlayFiles({RECORD: text}).record() if text else None

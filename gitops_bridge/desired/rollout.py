@@ -41,7 +41,7 @@ class Touch:
 
 
 @dataclass(frozen=True)
-class Folder:
+class OverlayFiles:
     """One deployment's folder on main.
 
     files       what it holds, by path inside it; empty when there is none
@@ -118,7 +118,11 @@ Component = Callable[[int], str]
 
 
 def decide(
-    request: Request, folder: Folder, image: Image | None, component: Component, restart_to: int
+    request: Request,
+    folder: OverlayFiles,
+    image: Image | None,
+    component: Component,
+    restart_to: int,
 ) -> Rollout | None:
     """What a start, stop, replacement or relaunch asks of Git; None when Git holds it already.
 
@@ -145,7 +149,7 @@ def decide(
     return Rollout(change, files, before, after, folder.overridden)
 
 
-def _stop(folder: Folder) -> Rollout | None:
+def _stop(folder: OverlayFiles) -> Rollout | None:
     if not folder.present:
         return None
     files: dict[str, bytes | None] = dict.fromkeys(folder.files)

@@ -87,7 +87,6 @@ class Observed:
     """
 
     main: str | None = None
-    main_tree: str = ""
     cause: Cause = Cause.LOOK
     asked: Wish | None = None
     prospect: Prospect | None = None
@@ -100,3 +99,4 @@ class Observed:
     reason: str = ""
     now: int = 0
     atomic: bool = True
+    main_tree: str = ""
