@@ -27,6 +27,8 @@ def edit(ctx: Context, target: Target, sight: Sight, transition: Transition, pus
         prerequisites[settings.builds_branch] = builds.job_edit(ctx, build, failed=failed)
     if push.deliver and planned:
         prerequisites[settings.branch] = planned.edit
+    elif sight.seen.asked:
+        prerequisites[settings.branch] = _unmoved(ctx, target, sight)
     message = audit.message(
         sight.stand.state, replace(transition, state=state), environment=target.environment.name,
         deployment=target.deployment, name=_name(sight, state), image=_image(sight),
@@ -40,6 +42,12 @@ def edit(ctx: Context, target: Target, sight: Sight, transition: Transition, pus
         along=updates,
         before=prerequisites,
     )
+
+
+def _unmoved(ctx: Context, target: Target, sight: Sight) -> Edit:
+    """That main still holds what the request was judged by: it is newer than that alone."""
+    main = sight.stand.main
+    return Edit({}, {target.home: main.id(target.home)}, "", ctx.author)
 
 
 def _with_branch(

@@ -5,13 +5,13 @@ An action, a status, `reconcile`, `release` and `hold` all run it; `plan` stops 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitops_bridge.controller import applying
 from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.observing import LOOK, Ask, Observer, Sight, Target
 from gitops_bridge.controller.reviewing import Reviewer
-from gitops_bridge.errors import BridgeError, StaleBase
+from gitops_bridge.errors import BridgeError, ForgeError, StaleBase
 from gitops_bridge.git import Commit
 from gitops_bridge.rollout.effects import (
     Branch,
@@ -23,7 +23,7 @@ from gitops_bridge.rollout.effects import (
     WritePullRequest,
 )
 from gitops_bridge.rollout.machine import Transition, step
-from gitops_bridge.rollout.situations import Situation
+from gitops_bridge.rollout.situations import ANSWERS, Situation
 from gitops_bridge.rollout.state import Phase, State
 
 _MOST_STEPS = 24  # of one run; a rollout that is not quiet by then is moved by others all the time
@@ -95,11 +95,17 @@ class Loop:
                 if not made:
                     made.append(transition)
                 return Result(sight, made, commit, self._reviewer.warnings)
-            done = self._apply(sight, transition)
+            try:
+                done = self._apply(sight, transition)
+            except ForgeError as error:
+                if not error.retry:
+                    raise
+                waits = replace(sight, problem=f"the pull request waits for the provider: {error}")
+                return Result(waits, made, commit, self._reviewer.warnings)
             if done is not None:
                 made.append(transition)
                 commit = done.commit or commit
-                ask = LOOK
+                ask = LOOK if transition.situation in ANSWERS else ask
         raise _moving(self._target.branch)
 
     def _look(self, ask: Ask) -> tuple[Sight, Transition]:

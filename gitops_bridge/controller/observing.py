@@ -159,6 +159,9 @@ class Observer:
             if newer and ask.wish and plan.request:
                 seen = replace(seen, asked=replace(ask.wish, request=plan.request))
         seen = replace(seen, head=self._head(found))
+        if seen.head is Head.FOREIGN:
+            pusher = self._reviewer.pusher(seen.head_commit)
+            seen = replace(seen, pusher=Who(pusher, where=seen.head_commit))
         seen, told = self._reviewer.observed(found.state, seen, newer=newer)
         if found.state.phase is Phase.BUILDING and not newer:
             seen = replace(seen, build_failed=self._build_failed(found.state, plan, problem))

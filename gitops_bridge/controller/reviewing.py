@@ -58,7 +58,7 @@ class Reviewer:
             if not error.retry:
                 raise
             return seen, f"the pull request waits for the provider: {error}"
-        return replace(seen, asked_forge=not self._is_tried, pull=shown), ""
+        return replace(seen, asked_forge=True, pull=shown), ""
 
     def _look(self, review: Review) -> PullRequest | None:
         """Without a request where the forge need not be asked: a branch that was made just now has

@@ -103,7 +103,9 @@ def differences(mirror: Mirror, before: str, after: str) -> list[str]:
         old, new = (commits.commit(repository, name).tree for name in (before, after))
         deltas = old.diff_to_tree(new).deltas
         paths = {path for it in deltas for path in (it.old_file.path, it.new_file.path)}
-        return sorted(found for path in paths for found in inside(mirror.root, {path}) or [f"/{path}"])
+        return sorted(
+            found for path in paths for found in inside(mirror.root, {path}) or [f"/{path}"]
+        )
 
     return mirror.reading(work)
 

@@ -72,7 +72,7 @@ def propose(state: State, seen: Observed) -> State:
 
 
 def block(state: State, seen: Observed) -> State:
-    return _waiting(Phase.BLOCKED, state, seen)
+    return replace(_waiting(Phase.BLOCKED, state, seen), by=seen.pusher)
 
 
 def hold(state: State, seen: Observed) -> State:

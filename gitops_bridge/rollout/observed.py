@@ -81,6 +81,7 @@ class Observed:
     pull          its pull request; None when there is none, or nobody asked for it
     asked_forge   whether the forge was asked, so that `pull` None means that there is none
     person        who moved main away from what was delivered, or who holds or releases
+    pusher        who pushed the commit at the head of the proposal's branch, if it is not ours
     reason        why a person calls a hold
     now           seconds since the epoch
     atomic        whether the server moves several branches in one transaction
@@ -100,3 +101,4 @@ class Observed:
     now: int = 0
     atomic: bool = True
     main_tree: str = ""
+    pusher: Who | None = None

@@ -54,6 +54,25 @@ class Situation(str, Enum):
     RETIRED = "the review is over, and its branch or pull request is left"
 
 
+ANSWERS = frozenset(
+    {
+        Situation.FULFILLED,
+        Situation.REPLAYED,
+        Situation.ASKED_READY,
+        Situation.ASKED_REVIEW,
+        Situation.ASKED_UNBUILT,
+        Situation.ANNOUNCED,
+        Situation.ASKED_BLOCKED,
+        Situation.ASKED_ON_HOLD,
+        Situation.ROLLED_BACK,
+        Situation.HOLD_CALLED,
+        Situation.RELEASED,
+        Situation.LIFTED,
+    }
+)
+"""The situations whose transition answers what was asked; after any other it is asked again."""
+
+
 def situation(state: State, seen: Observed) -> Situation:
     """The first situation that applies."""
     return next(iter(_situations(state, seen)), Situation.QUIET)
@@ -93,10 +112,12 @@ def _released(state: State, seen: Observed) -> Iterator[Situation]:
 
 
 def _asked(state: State, seen: Observed) -> Iterator[Situation]:
+    """What was under review and is on main is told first: it is what was delivered last."""
     prospect = seen.prospect or Prospect()
+    if state.phase is not Phase.SETTLED:
+        yield from _merged(state, seen)
     if seen.asked and seen.asked.request is None:
-        if not prospect.fulfilled:
-            yield Situation.ASKED_REVIEW if prospect.reviewed else Situation.ROLLED_BACK
+        yield from _rolled_back(prospect, seen)
         return
     if seen.asked and seen.asked.same(state.answered):
         if _waits_for_newer(state):
@@ -118,13 +139,21 @@ def _asked(state: State, seen: Observed) -> Iterator[Situation]:
     yield Situation.ASKED_REVIEW if prospect.reviewed else Situation.ASKED_READY
 
 
+def _rolled_back(prospect: Prospect, seen: Observed) -> Iterator[Situation]:
+    if prospect.fulfilled:
+        return
+    if prospect.reviewed and seen.head is Head.FOREIGN:
+        yield Situation.ASKED_BLOCKED
+    yield Situation.ASKED_REVIEW if prospect.reviewed else Situation.ROLLED_BACK
+
+
 def _waits_for_newer(state: State) -> bool:
     waiting = (Phase.BUILDING, Phase.IN_REVIEW, Phase.BLOCKED, Phase.HELD)
     return state.phase in waiting and state.wish is not None and not state.wish.same(state.answered)
 
 
 def _settled(state: State, seen: Observed) -> Iterator[Situation]:
-    if state.review:
+    if state.review and seen.asked_forge:
         yield Situation.RETIRED
 
 
