@@ -1,6 +1,7 @@
 """argocd/: valid for Argo CD, closed to everything else, and fitting this repository's folders."""
 
 import fnmatch
+import posixpath
 import re
 from copy import deepcopy
 
@@ -13,8 +14,9 @@ from tests.strictness import check
 
 FILES = ["serving-project", "serving", "builds-project", "builds"]
 OVERLAYS = sorted(
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "overlays").glob("*/*") if path.is_dir()
+    path.relative_to(ROOT).as_posix() for path in (ROOT / "overlays").rglob("*") if path.is_dir()
 )
+"""Every folder below overlays/, as Argo CD's git generator sees them."""
 
 
 def read(name):
@@ -29,7 +31,7 @@ def matrix(applications):
 
 
 def filled(template, values):
-    """What Argo CD's Go templates make of `{{ .a.b }}`; a missing key is an error."""
+    """What Argo CD's Go templates make of `{{ .a.b | dir | base }}`; a missing key is an error."""
     if isinstance(template, dict):
         return {key: filled(value, values) for key, value in template.items()}
     if isinstance(template, list):
@@ -39,11 +41,14 @@ def filled(template, values):
 
     def value(match):
         found = values
-        for step in match[1].split("."):
+        place, *functions = match[1].split(" | ")
+        for step in place.split("."):
             found = found[step]
+        for function in functions:
+            found = {"dir": posixpath.dirname, "base": posixpath.basename}[function](found)
         return found
 
-    return re.sub(r"\{\{ \.([a-zA-Z.]+) \}\}", value, template)
+    return re.sub(r"\{\{ \.([a-zA-Z.| ]+) \}\}", value, template)
 
 
 def applications(document, folders):
@@ -96,10 +101,8 @@ def test_the_folder_is_one_to_apply():
 def test_one_application_for_each_deployment_and_none_for_the_environment():
     assert "overlays/example/environment" in OVERLAYS
     made = list(applications(read("serving"), OVERLAYS))
-    assert [item["spec"]["source"]["path"] for item in made] == [
-        path for path in OVERLAYS if not path.endswith("/environment")
-    ]
     (example,) = made
+    assert example["spec"]["source"]["path"] == "overlays/example/65a000000000000000000010"
     assert example["metadata"]["name"] == "example-65a000000000000000000010"
     assert example["metadata"]["labels"]["gitops-bridge.io/deployment"] == (
         "65a000000000000000000010"
@@ -108,9 +111,21 @@ def test_one_application_for_each_deployment_and_none_for_the_environment():
 
 
 def test_folders_of_environments_that_are_not_listed_are_left_alone():
-    folders = ["overlays/other/65a000000000000000000011", "overlays/example/a/model", "docs/a/b"]
+    folders = [
+        "overlays/other/65a000000000000000000011/model",
+        "overlays/example/a/model/x",
+        "docs/a/b",
+    ]
     assert list(applications(read("serving"), folders)) == []
     assert list(applications(read("builds"), ["other", "example/65a0"])) == []
+
+
+def test_folders_without_a_model_are_somebody_else_s():
+    folders = [
+        "overlays/example/web", "overlays/example/web/modelling", "overlays/example/model",
+        "overlays/example/environment/model",
+    ]  # fmt: skip
+    assert list(applications(read("serving"), folders)) == []
 
 
 def test_several_environments_go_to_their_own_clusters():
@@ -119,7 +134,7 @@ def test_several_environments_go_to_their_own_clusters():
     elements.append(
         {"environment": "prod", "server": "https://prod.example.com", "namespace": "models"}
     )
-    made = applications(document, ["overlays/example/a1", "overlays/prod/a1"])
+    made = applications(document, ["overlays/example/a1/model", "overlays/prod/a1/model"])
     assert [(item["metadata"]["name"], item["spec"]["destination"]) for item in made] == [
         (
             "example-a1",

@@ -17,7 +17,7 @@ from tests.initialised import NEEDED, PE, Remote
 from tests.team import git
 
 HELM = Path(__file__).parent / "fixtures" / "helm"
-TWIN = ("--environment", "b=65a0", *NEEDED[2:])
+TWIN = ("--environment", "b=65a000000000000000000009", *NEEDED[2:])
 
 
 @pytest.fixture
@@ -25,13 +25,18 @@ def remote(tmp_path: Path) -> Remote:
     return Remote(tmp_path)
 
 
-def test_an_empty_repository_gets_one_commit_on_main_and_a_root_on_builds(remote: Remote) -> None:
+def test_an_empty_repository_gets_one_commit_on_main_and_the_other_branches_a_root(
+    remote: Remote,
+) -> None:
     done = remote.init(*NEEDED)
 
     assert remote.log() == ["Set up gitops-bridge for prod"]
     assert remote.log("builds") == ["Open the builds branch"]
     assert remote.files("builds") == ["README.md"]
-    assert git(remote.path, "rev-parse", "main", "builds").split() == list(done["commits"].values())
+    assert remote.log("rollouts") == ["Open the rollouts branch"]
+    assert remote.files("rollouts") == ["README.md"]
+    heads = git(remote.path, "rev-parse", "main", "builds", "rollouts").split()
+    assert heads == list(done["commits"].values())
     assert set(remote.files()) >= {
         *shipped.folders(), "gitops-bridge.yaml", "README.md", ".github/CODEOWNERS",
         ".github/workflows/gitops-bridge.yaml", MANIFEST,
@@ -57,10 +62,15 @@ def test_the_written_configuration_is_one_the_bridge_takes(remote: Remote) -> No
     )  # fmt: skip
 
 
-def test_a_user_in_the_address_is_written_nowhere(tmp_path: Path) -> None:
+TOKENS = (f"ghp_{'canary' * 6}", f"glpat-{'canary' * 3}", f"ATBB{'canary' * 5}", "canary" * 7)
+
+
+@pytest.mark.parametrize("canary", TOKENS)
+def test_a_token_in_the_address_is_written_nowhere(tmp_path: Path, canary: str) -> None:
     """Many people hand a token over as the user."""
     done = subprocess.run(
-        [sys.executable, "-m", "gitops_bridge", "init", "https://canary@git.example.com/t/models.git",
+        [sys.executable, "-m", "gitops_bridge", "init", 
+         f"https://{canary}@git.example.com/t/models.git",
          *NEEDED, "--directory", str(tmp_path / "out")],
         capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL, timeout=120,
     )  # fmt: skip
@@ -69,23 +79,82 @@ def test_a_user_in_the_address_is_written_nowhere(tmp_path: Path) -> None:
     assert "canary" not in written + done.stdout + done.stderr
 
 
+def configured(folder: Path, url: str, *arguments: str) -> str:
+    """gitops-bridge.yaml as init writes it for a repository at `url`."""
+    subprocess.run(
+        [sys.executable, "-m", "gitops_bridge", "init", url, *NEEDED, *arguments,
+         "--directory", str(folder / "out")],
+        check=True, stdin=subprocess.DEVNULL, timeout=120,
+    )  # fmt: skip
+    text = (folder / "out/gitops-bridge.yaml").read_text()
+    config.load(documents.load_verbatim(text), "gitops-bridge.yaml")
+    return text
+
+
+def test_the_user_in_an_address_is_kept_as_the_username(tmp_path: Path) -> None:
+    text = configured(tmp_path, "https://jane%40x@bitbucket.example.com/scm/ml/models.git")
+    repository = documents.load(text)["repository"]
+    assert repository == {
+        "url": "https://bitbucket.example.com/scm/ml/models.git", "username": "jane@x",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments", "kept"),
+    [
+        (
+            "https://jane@git.example.com/m.git",
+            ("--username", "bot", "--password-env", "TOKEN", "--proxy", "http://proxy:3128"),
+            {
+                "url": "https://git.example.com/m.git", "username": "bot",
+                "password": {"env": "TOKEN"}, "proxy": "http://proxy:3128",
+            },
+        ),
+        (
+            "https://git.example.com/m.git",
+            ("--password-file", "/run/token", "--ca-file", "/etc/ca.pem"),
+            {
+                "url": "https://git.example.com/m.git", "password": {"file": "/run/token"},
+                "ca_file": "/etc/ca.pem",
+            },
+        ),
+        (
+            "ssh://git@git.example.com/m.git",
+            ("--ssh-key", "/run/key", "--known-hosts", "/run/hosts", "--rollouts-branch", "state"),
+            {
+                "url": "ssh://git@git.example.com/m.git", "rollouts_branch": "state",
+                "ssh_key": "/run/key", "ssh_known_hosts": "/run/hosts",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_what_init_was_told_of_the_repository_is_kept(
+    tmp_path: Path, url: str, arguments: tuple[str, ...], kept: dict[str, object]
+) -> None:
+    text = configured(tmp_path, url, *arguments)
+    assert documents.load(text)["repository"] == kept
+    assert "# password" not in text
+    assert "# ssh_key" not in text
+
+
 def test_twice_is_nothing_to_do(remote: Remote) -> None:
     remote.init(*NEEDED)
     before = remote.refs()
     again = remote.init(*NEEDED)
 
     assert remote.refs() == before
-    assert again["commits"] == {"main": None, "builds": None}
+    assert again["commits"] == {"main": None, "builds": None, "rollouts": None}
     assert again["changes"] == again["kept"] == again["skipped"] == []
 
 
-def test_a_lost_builds_branch_comes_back(remote: Remote) -> None:
+@pytest.mark.parametrize("branch", ["builds", "rollouts"])
+def test_a_lost_branch_comes_back(remote: Remote, branch: str) -> None:
     remote.init(*NEEDED)
-    git(remote.path, "branch", "--delete", "--force", "builds")
+    git(remote.path, "branch", "--delete", "--force", branch)
     again = remote.init(*NEEDED)
 
     assert again["commits"]["main"] is None
-    assert remote.log("builds") == ["Open the builds branch"]
+    assert remote.log(branch) == [f"Open the {branch} branch"]
 
 
 def test_what_a_team_has_stays_and_its_own_readme_and_owners_count(remote: Remote) -> None:
@@ -146,10 +215,12 @@ def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--environment", "Prod Eins=65a0"), "must be a-z"),
-        (("--environment", "prod=Not An Id"), "not an id"),
+        (("--environment", "Prod Eins=65a000000000000000000009"), "must be a-z"),
+        (("--environment", "prod=Not An Id"), "is not an id of DataRobot"),
+        (("--environment", "prod=65a0"), "is not an id of DataRobot"),
+        (("--environment", "prod=65A000000000000000000001"), "is not an id of DataRobot"),
         (("--environment", "prod=a", "--environment", "prod=b"), "there twice"),
-        (("--environment", "a=65a0", *TWIN), "two environments have the id"),
+        (("--environment", "a=65a000000000000000000009", *TWIN), "two environments have the id"),
         (("--environment", f"prod={PE}", "--namespace", "x", "--namespace", "y"), "several values"),
         ((*NEEDED, "--prediction-url", "predictions.example.com"), "several values for prod"),
         ((*NEEDED, "--route", "gateway-httproute"), "--gateway NAMESPACE/NAME is missing"),
@@ -167,7 +238,7 @@ def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) 
         ((*NEEDED, "--bridge-image", "bridge-image:1"), "--bridge-image: 'bridge-image:1'"),
         ((*NEEDED, "--branch", "a b"), "repository.branch: 'a b' is no branch name"),
         ((*NEEDED, "--branch", "-x"), "repository.branch: '-x' is no branch name"),
-        ((*NEEDED, "--builds-branch", "main"), "a branch of their own"),
+        ((*NEEDED, "--builds-branch", "main"), "--branch and --builds-branch are both 'main'"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_and_nothing_is_written(
@@ -184,7 +255,7 @@ def test_what_does_not_render_is_not_committed(remote: Remote) -> None:
     remote.init(*NEEDED, "--values", str(values), "--plugin-config", str(private))
     remote.commit({"base/components/ingress-nginx/ingress.yaml": None})
 
-    said = remote.refused("--environment", "stage=65b0", *NEEDED[2:], "--yes")
+    said = remote.refused("--environment", "stage=65b000000000000000000001", *NEEDED[2:], "--yes")
     assert "overlays/stage/environment" in said
     assert "ingress.yaml" in said
 
@@ -192,7 +263,7 @@ def test_what_does_not_render_is_not_committed(remote: Remote) -> None:
 def test_an_environment_that_a_person_broke_does_not_keep_another_one_away(remote: Remote) -> None:
     remote.init(*NEEDED)
     remote.commit({"overlays/prod/environment/serving/kustomization.yaml": "patches: [{}]\n"})
-    remote.init("--environment", "stage=65b0", *NEEDED[2:], "--yes")
+    remote.init("--environment", "stage=65b000000000000000000001", *NEEDED[2:], "--yes")
     assert "overlays/stage/environment/serving/kustomization.yaml" in remote.files()
 
 
@@ -211,7 +282,12 @@ def test_what_init_writes_passes_the_check_of_its_own_workflow(remote: Remote) -
 
 def test_two_environments_have_their_own_clusters_and_namespaces(remote: Remote) -> None:
     remote.init(
-        *("--environment", "prod=65a0", "--environment", "stage=65b0"),
+        *(
+            "--environment",
+            "prod=65a000000000000000000009",
+            "--environment",
+            "stage=65b000000000000000000001",
+        ),
         *("--namespace", "prod=mlops-prod", "--namespace", "stage=mlops-stage"),
         *("--cluster", "prod=https://prod.example.com:6443", "--builds-namespace", "prod=images"),
         *NEEDED[4:],
@@ -248,14 +324,23 @@ def test_an_environment_is_added_later_and_people_s_edits_stay(remote: Remote) -
     text = remote.read("gitops-bridge.yaml") + "limits:\n  removals: 7 # we stop many at once\n"
     project = remote.read("argocd/serving-project.yaml") + "  orphanedResources: {warn: true}\n"
     remote.commit({"gitops-bridge.yaml": text, "argocd/serving-project.yaml": project})
-    more = ("--environment", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:])
+    more = (
+        "--environment",
+        "stage=65b000000000000000000001",
+        "--namespace",
+        "mlops-stage",
+        *NEEDED[4:],
+    )
 
     assert "existing files would change or go" in remote.refused(*more)
     remote.init(*more, "--yes")
 
     assert remote.log()[0] == "Add environment stage"
     loaded = config.load(documents.load_verbatim(remote.read("gitops-bridge.yaml")), "x")
-    assert {item.id: item.name for item in loaded.environments} == {PE: "prod", "65b0": "stage"}
+    assert {item.id: item.name for item in loaded.environments} == {
+        PE: "prod",
+        "65b000000000000000000001": "stage",
+    }
     assert "removals: 7 # we stop many at once" in remote.read("gitops-bridge.yaml")
     project = documents.load(remote.read("argocd/serving-project.yaml"))
     assert project["spec"]["orphanedResources"] == {"warn": True}
@@ -279,7 +364,14 @@ def test_an_environment_made_by_hand_is_put_into_argocd_and_configuration(remote
     parts = ("serving", "autoscaling", "monitoring", "builder")
     copies = {path.format("stage", part): remote.read(path.format("prod", part)) for part in parts}
     remote.commit(copies)
-    more = ("--environment", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:], "--yes")
+    more = (
+        "--environment",
+        "stage=65b000000000000000000001",
+        "--namespace",
+        "mlops-stage",
+        *NEEDED[4:],
+        "--yes",
+    )
     remote.init(*more, "--ingress-class", "other")
 
     assert "name: stage" in remote.read("gitops-bridge.yaml")
@@ -293,7 +385,7 @@ def test_a_known_repository_without_new_answers_says_what_can_be_done(remote: Re
 
 def test_an_environment_s_name_is_taken_once(remote: Remote) -> None:
     remote.init(*NEEDED)
-    said = remote.refused("--environment", "prod=65b0", *NEEDED[2:], "--yes")
+    said = remote.refused("--environment", "prod=65b000000000000000000001", *NEEDED[2:], "--yes")
     assert "'prod' is another prediction environment's folder already" in said
 
 
@@ -395,13 +487,27 @@ def test_on_a_terminal_what_is_missing_is_asked_for(remote: Remote) -> None:
 
 def test_on_a_terminal_a_change_of_files_is_asked_for(remote: Remote) -> None:
     remote.init(*NEEDED)
-    more = ("-e", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:], "--route",
-            "ingress-nginx", "--ingress-class", "nginx", "--agent-image", "a", "--bridge-image",
-            "r.example.com/b:1")  # fmt: skip
+    more = ("-e", "stage=65b000000000000000000001", "--namespace", "mlops-stage", *NEEDED[4:])
     assert "Change 5 existing files?" in _on_a_terminal(remote, "n", arguments=more)
     assert remote.log() == ["Set up gitops-bridge for prod"]
     _on_a_terminal(remote, "y", arguments=more)
     assert remote.log()[0] == "Add environment stage"
+
+
+def test_on_a_terminal_whoever_gave_all_that_is_needed_is_asked_nothing(remote: Remote) -> None:
+    said = _on_a_terminal(remote, arguments=NEEDED)
+    assert remote.log() == ["Set up gitops-bridge for prod"], said
+    assert "]:" not in said
+
+
+def test_on_a_terminal_yes_asks_nothing_at_all(remote: Remote) -> None:
+    said = _on_a_terminal(remote, arguments=("--yes", "--environment", "prod"))
+    assert "--namespace is missing" in said
+    assert remote.refs() == ""
+    remote.init(*NEEDED)
+    more = ("-e", "stage=65b000000000000000000001", "--namespace", "mlops-stage", *NEEDED[4:])
+    said = _on_a_terminal(remote, arguments=(*more, "--yes"))
+    assert remote.log()[0] == "Add environment stage", said
 
 
 def _on_a_terminal(remote: Remote, *answers: str, arguments: tuple[str, ...] = ()) -> str:

@@ -159,7 +159,7 @@ def test_names_of_secrets_and_config_maps_reach_their_volumes(remote: Remote) ->
 
 def test_each_environment_has_its_own_kinds(remote: Remote) -> None:
     remote.init(
-        *("--environment", "stage=65b0", *NEEDED),
+        *("--environment", "stage=65b000000000000000000001", *NEEDED),
         *("--registry-kind", "prod=private-ca", "--registry-kind", f"prod={CONFIG}"),
         *("--builder", "stage=append", "--registry-kind", f"stage={CONFIG_MAP}"),
     )

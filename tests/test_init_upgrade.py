@@ -213,7 +213,14 @@ def test_a_damaged_list_is_told(older: Remote) -> None:
 
 
 def test_plain_init_leaves_an_older_base_alone(older: Remote) -> None:
-    more = ("--environment", "stage=65b0", "--namespace", "mlops-stage", *NEEDED[4:], "--yes")
+    more = (
+        "--environment",
+        "stage=65b000000000000000000001",
+        "--namespace",
+        "mlops-stage",
+        *NEEDED[4:],
+        "--yes",
+    )
     before = older.read(SERVICE)
     older.init(*more)
     assert older.read(SERVICE) == before

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_bridge import documents
+from gitops_bridge.config import Repository
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import argocd, environments, shipped
 from gitops_bridge.scaffold.answers import Answers, Environment, Told, checked, environment
@@ -178,7 +179,7 @@ def test_whatever_is_said_becomes_patches_that_say_exactly_that(drawn: dict[str,
         "ppsCpuUtilizationPercent": "/spec/metrics/0/resource/target/averageUtilization",
     }.items():
         assert said.get(path) == (drawn.get(key) or None), key
-    assert next_steps(Answers("https://git.example.com/x", (found,)))
+    assert next_steps(Answers(Repository("https://git.example.com/x"), (found,)))
 
 
 LOCAL = "https://kubernetes.default.svc"

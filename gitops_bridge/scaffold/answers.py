@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from gitops_bridge.config import Repository
 from gitops_bridge.config.names import NAME, NAMESPACE
 from gitops_bridge.desired.image_names import IMAGE
 from gitops_bridge.errors import ConfigError
@@ -76,12 +77,11 @@ class Environment:
 @dataclass(frozen=True)
 class Answers:
     """All that `files.first` and `files.more` need. `owners` are CODEOWNERS names: @org/team or an
-    address. `bridge_source` is what pip installs in CI; None: CI runs in the bridge's image."""
+    address. `bridge_source` is what pip installs in CI; None: CI runs in the bridge's image. The
+    address of `repository` carries neither user nor password."""
 
-    repository: str
+    repository: Repository
     environments: tuple[Environment, ...]
-    branch: str = "main"
-    builds_branch: str = "builds"
     provider: str = "github"
     owners: tuple[str, ...] = ()
     argocd_namespace: str = "argocd"

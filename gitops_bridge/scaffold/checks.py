@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from gitops_bridge.config.names import IDENTIFIER, NAMESPACE
+from gitops_bridge.config.names import NAMESPACE
 from gitops_bridge.desired.dockerfile import PPS_VERSION
 from gitops_bridge.desired.image_names import IMAGE, REPOSITORY
 
 OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 MIRROR = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 
 
@@ -67,7 +68,8 @@ def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[Any, Any], s
 def _identifier(value: Any, verbatim: Any) -> str:
     if isinstance(value, bool | None | Mapping | list):
         raise Unfit(f"an id is expected, not {value!r:.60}")
-    return _matching(IDENTIFIER, "an id of a prediction environment")(str(verbatim), None)
+    expected = "an id of DataRobot: 24 characters of 0-9 and a-f, as its address in DataRobot ends"
+    return _matching(_OBJECT_ID, expected)(str(verbatim), None)
 
 
 def _url(value: Any, verbatim: Any) -> str:

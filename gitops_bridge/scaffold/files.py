@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 from gitops_bridge import config, documents
@@ -35,8 +36,9 @@ def first(answers: Answers, tree: Tree) -> dict[str, File]:
         wanted |= _folder(environment)
     values = {
         "argocd_namespace": answers.argocd_namespace,
-        "branch": answers.branch,
-        "builds_branch": answers.builds_branch,
+        "branch": answers.repository.branch,
+        "builds_branch": answers.repository.builds_branch,
+        "rollouts_branch": answers.repository.rollouts_branch,
         "owners": " ".join(answers.owners) or PLACEHOLDER_OWNER,
         "workflows": pins.workflow_path(answers.provider).partition("/")[0],
     }
@@ -102,9 +104,13 @@ def _builders(tree: Tree) -> dict[str, tuple[bytes, str]]:
     return found
 
 
-def builds_branch(branch: str) -> dict[str, bytes]:
-    """The root commit of the branch that build Jobs are put on; models are on `branch`."""
-    return {"README.md": shipped.text("builds.md", {"branch": branch}).encode()}
+def other_branches(repository: config.Repository) -> dict[str, dict[str, bytes]]:
+    """The branches beside that of the models, each with the files of its root commit."""
+    names = {"builds.md": repository.builds_branch, "rollouts.md": repository.rollouts_branch}
+    values = {"branch": repository.branch}
+    return {
+        branch: {"README.md": shipped.text(name, values).encode()} for name, branch in names.items()
+    }
 
 
 def _ours(targets: argocd.Targets, provider: str | None, tool: pins.Tool) -> dict[str, File]:
@@ -119,9 +125,9 @@ def _ours(targets: argocd.Targets, provider: str | None, tool: pins.Tool) -> dic
 
 def _targets(answers: Answers) -> argocd.Targets:
     return argocd.Targets(
-        answers.repository,
-        answers.branch,
-        answers.builds_branch,
+        answers.repository.url,
+        answers.repository.branch,
+        answers.repository.builds_branch,
         answers.argocd_namespace,
         tuple(
             argocd.Destination(item.name, item.cluster, item.namespace, item.builds_namespace)
@@ -146,14 +152,9 @@ def _owners_path(provider: str, tree: Tree) -> str:
 
 
 def _config(answers: Answers) -> bytes:
-    repository: dict[str, Any] = {"url": answers.repository}
-    if answers.branch != "main":
-        repository["branch"] = answers.branch
-    if answers.builds_branch != "builds":
-        repository["builds_branch"] = answers.builds_branch
     text = (
         shipped.text("gitops-bridge.yaml", {})
-        + documents.dump({"repository": repository})
+        + documents.dump({"repository": _told(answers.repository)})
         + _credentials(answers.repository)
         + documents.dump({"environments": {item.id: _entry(item) for item in answers.environments}})
     )
@@ -169,13 +170,29 @@ def _loadable(text: bytes) -> bytes:
     return text
 
 
-def _credentials(url: str) -> str:
-    """What a team is likely to need next, as comments: nothing is known about its machines."""
+def _told(repository: config.Repository) -> dict[str, Any]:
+    """What differs from the defaults; of a password only where it is to be found."""
+    told: dict[str, Any] = {
+        item.name: value
+        for item in fields(repository)
+        if (value := getattr(repository, item.name)) != item.default
+    }
+    if repository.password:
+        places = asdict(repository.password).items()
+        told["password"] = {place: name for place, name in places if name is not None}
+    return told
+
+
+def _credentials(repository: config.Repository) -> str:
+    """What a team is likely to need next, as comments, unless it was told."""
+    url = repository.url
+    if repository.password or repository.ssh_key:
+        return ""
     if re.match(r"https?://", url):
         return (
             "  # Credentials by their whereabouts, never themselves:\n"
-            "  # username: gitops-bridge\n"
-            "  # password: {env: GIT_PASSWORD} # or {file: /run/secrets/git-password}\n"
+            + ("" if repository.username else "  # username: gitops-bridge\n")
+            + "  # password: {env: GIT_PASSWORD} # or {file: /run/secrets/git-password}\n"
         )
     if "://" not in url and ":" not in url:
         return ""

@@ -1,7 +1,8 @@
 """`gitops-bridge init`: set up a team's GitOps repository, add an environment, bring newer files.
 
 Asks or reads flags (`asking`), plans with `scaffold`, shows (`showing`), renders what it is about
-to commit, and delivers one commit on the main branch and the root commit of the builds branch.
+to commit, and delivers one commit on the main branch and the root commits of the branches for
+builds and for rollouts.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from gitops_bridge.cli.init.proving import Effect, prove
 from gitops_bridge.config import Config, Repository, Secret
 from gitops_bridge.controller import Context, open_context
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.git import Edit, Remote, Snapshot
+from gitops_bridge.git import Commit, Edit, Remote, Snapshot
 from gitops_bridge.kustomize import write_tree
 from gitops_bridge.scaffold import files
 from gitops_bridge.scaffold.answers import Answers
@@ -41,6 +43,10 @@ from gitops_bridge.scaffold.steps import next_steps
 @flags.scoped()
 @click.option("--branch", default="main", show_default=True, help="Where models are committed.")
 @click.option("--builds-branch", default="builds", show_default=True, help="Where builds are.")
+@click.option(
+    "--rollouts-branch", default="rollouts", show_default=True,
+    help="Where it is recorded where each rollout stands.",
+)  # fmt: skip
 @click.option("--argocd-namespace", default="argocd", show_default=True, help="Where Argo CD is.")
 @flags.provider()
 @click.option("--owner", "owners", multiple=True, metavar="@TEAM", help="A name for CODEOWNERS.")
@@ -53,7 +59,7 @@ from gitops_bridge.scaffold.steps import next_steps
     "--upgrade", is_flag=True,
     help="Bring this version's base/, argocd/, workflow and references to gitops-bridge itself.",
 )  # fmt: skip
-@click.option("--yes", is_flag=True, help="Change existing files without asking.")
+@click.option("--yes", is_flag=True, help="Ask nothing, and change existing files too.")
 @click.option("--dry-run", is_flag=True, help="Show what would be committed, and stop.")
 @click.option(
     "--directory", type=click.Path(path_type=Path, file_okay=False),
@@ -66,6 +72,7 @@ def init(
     environments: tuple[str, ...],
     branch: str,
     builds_branch: str,
+    rollouts_branch: str,
     argocd_namespace: str,
     provider: str | None,
     owners: tuple[str, ...],
@@ -92,17 +99,16 @@ def init(
     """
     if not repository_url.strip():
         raise click.UsageError("REPOSITORY is empty: an address or a local path")
-    ask = sys.stdin.isatty() and output == "text"
+    ask = sys.stdin.isatty() and output == "text" and not yes
     public = Remote(repository_url).address
+    settings = _repository(repository_url, branch, builds_branch, rollouts_branch, rest)
     scoped = {name: rest[name] for name in flags.SCOPED}
 
     def answer() -> tuple[Answers, tuple[Finding, ...]]:
         told, findings = asking.told(environments, scoped, ask=ask)
         found = Answers(
-            public,
+            replace(settings, url=public, username=asking.username(settings)),
             told,
-            branch,
-            builds_branch,
             asking.provider(repository_url, provider),
             owners,
             argocd_namespace,
@@ -113,9 +119,7 @@ def init(
     if directory is not None:
         _write(directory, *answer(), output=output)
         return
-    ctx = open_context(
-        Config(_repository(repository_url, branch, builds_branch, rest), ()), os.environ
-    )
+    ctx = open_context(Config(settings, ()), os.environ)
     snapshot = _snapshot(ctx, chosen=_chosen("branch"))
     if upgrade:
         images = scoped["bridge_image"]
@@ -155,16 +159,23 @@ class _Occasion:
         return compare(self.wanted(snapshot), snapshot, __version__, upgrade=self.upgrade)
 
 
-def _repository(url: str, branch: str, builds: str, access: Mapping[str, Any]) -> Repository:
+def _repository(
+    url: str, branch: str, builds: str, rollouts: str, access: Mapping[str, Any]
+) -> Repository:
     variable, file = access["password_env"], access["password_file"]
     if variable and file:
         raise ConfigError("--password-env and --password-file exclude each other", hint="keep one")
-    if branch == builds:
-        raise ConfigError("builds need a branch of their own", hint="change --builds-branch")
+    names = {"--branch": branch, "--builds-branch": builds, "--rollouts-branch": rollouts}
+    for (one, first), (other, second) in combinations(names.items(), 2):
+        if first == second:
+            raise ConfigError(
+                f"{one} and {other} are both {first!r}", hint=f"each needs its own: change {other}"
+            )
     return Repository(
         url=url,
         branch=branch,
         builds_branch=builds,
+        rollouts_branch=rollouts,
         username=access["username"],
         password=Secret(variable, file) if variable or file else None,
         ssh_key=access["ssh_key"],
@@ -187,7 +198,8 @@ def _snapshot(ctx: Context, *, chosen: bool) -> Snapshot:
     )
     assert isinstance(found, Snapshot)  # noqa: S101 - deliver gives back what the plan gave
     settings = ctx.config.repository
-    others = sorted(ctx.repository.branches(fetch=False).keys() - {settings.builds_branch})
+    own = {settings.builds_branch, settings.rollouts_branch}
+    others = sorted(ctx.repository.branches(fetch=False).keys() - own)
     if not found.commit and others and not chosen:
         raise ConfigError(
             f"{settings.url} has no branch {settings.branch!r}, but {', '.join(others[:5])}",
@@ -281,15 +293,16 @@ def _deliver(ctx: Context, occasion: _Occasion) -> dict[str, str | None]:
         changes = {change.path: change.after for change in plan.changes}
         return _edit(ctx, snapshot, changes, occasion.message) if changes else None
 
-    def builds(snapshot: Snapshot) -> Edit | None:
-        if snapshot.commit:
-            return None
-        return _edit(ctx, snapshot, files.builds_branch(settings.branch), "Open the builds branch")
+    def opened(name: str, content: Mapping[str, bytes]) -> Commit | None:
+        def begin(snapshot: Snapshot) -> Edit | None:
+            message = f"Open the {name} branch"
+            return None if snapshot.commit else _edit(ctx, snapshot, content, message)
 
-    delivered = {
-        settings.branch: ctx.repository.deliver(settings.branch, main, create=True),
-        settings.builds_branch: ctx.repository.deliver(settings.builds_branch, builds, create=True),
-    }
+        return ctx.repository.deliver(name, begin, create=True)
+
+    delivered = {settings.branch: ctx.repository.deliver(settings.branch, main, create=True)}
+    for name, content in files.other_branches(settings).items():
+        delivered[name] = opened(name, content)
     return {branch: commit.id if commit else None for branch, commit in delivered.items()}
 
 

@@ -5,15 +5,17 @@ Every flag about one environment takes VALUE for all environments or NAME=VALUE 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 
 from gitops_bridge import __version__
+from gitops_bridge.config import Repository
 from gitops_bridge.config.names import NAME
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import answers as scaffold
@@ -54,7 +56,8 @@ def told(
 ) -> tuple[tuple[scaffold.Environment, ...], tuple[Finding, ...]]:
     """The environments asked for, complete, and what became of each imported key.
 
-    `named` are NAME or NAME=ID. With `ask` what is missing is asked for on the terminal.
+    `named` are NAME or NAME=ID. With `ask` what is missing is asked for on the terminal, and then
+    what else there is to choose.
     Raises ConfigError naming what is missing or unfit.
     """
     names = _names(named, ask=ask)
@@ -65,12 +68,28 @@ def told(
         findings += [item for item in imported.findings if item not in findings]
         settings = {**imported.settings, **_flagged(name, identifier, flags, names)}
         _one_credential(settings, name, flags, names)
-        if ask:
-            settings |= _asked(name, settings)
-        said = _told(name, settings, flags, names)
-        environments.append(scaffold.environment(_asked_more(said) if ask else said, __version__))
+        asked = _asked(name, settings) if ask else {}
+        said = _told(name, {**settings, **asked}, flags, names)
+        environments.append(scaffold.environment(_asked_more(said) if asked else said, __version__))
     _distinct(environments)
     return tuple(environments), tuple(findings)
+
+
+_TOKEN = re.compile(r"(gh[a-z]_|github_pat_|gl[a-z]+-|AT[A-Z]{2}|x-token-auth$).*|.{25,}")
+"""What forges make tokens of, and what is too long for a name: https://user@host is how many hand
+over a token."""
+
+
+def username(repository: Repository) -> str | None:
+    """Who the bridge is for http(s): as told, else the user in the address, unless it is a token or
+    GitHub's word for one."""
+    if repository.username or "://" not in repository.url:
+        return repository.username
+    parts = urlsplit(repository.url)
+    user = unquote(parts.username or "")
+    if parts.scheme not in {"http", "https"} or not user or _TOKEN.fullmatch(user):
+        return None
+    return user
 
 
 def provider(url: str, given: str | None) -> str:
@@ -174,7 +193,8 @@ def _asked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asked_more(told: scaffold.Told) -> scaffold.Told:
-    """What has a default, asked all the same: a wrong route is found late."""
+    """What has a default, asked all the same of somebody who is being asked: a wrong route is found
+    late."""
     name, settings = told.name, dict(told.settings)
     if not told.route and not told.gateway and "ingressType" not in settings:
         route: str = click.prompt(

@@ -84,7 +84,8 @@ def _choice(name: str) -> Callable[[click.Context, click.Parameter, tuple[str, .
 
 
 def access() -> Decorator:
-    """How init itself reaches the repository; nothing of it is written down."""
+    """How init reaches the repository, and the bridge after it: a new gitops-bridge.yaml says so
+    too. Of a password only where it is to be found."""
     options = [
         click.option("--username", help="User name for http(s)."),
         click.option("--password-env", metavar="VARIABLE", help="Holds the password or token."),
