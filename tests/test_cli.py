@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import yaml
 
 from gitops_bridge.actions import Action
 from gitops_bridge.cli import VERBS, sample
+from gitops_bridge.cli.help import pages
 from tests.cli import act, bridge, called
-from tests.team import DEPLOYMENT, Team
+from tests.team import DEPLOYMENT, TOP, Team
 from tests.terminal import on_a_terminal
 
 COMMAND = Path(sys.executable).parent / "gitops-bridge"
@@ -231,3 +233,43 @@ class TestRun:
              "--status-file", "status.yaml", *flags],
             cwd=folder, capture_output=True, text=True,
         )  # fmt: skip
+
+
+class TestHelp:
+    def test_it_lists_the_pages_with_their_titles(self, tmp_path):
+        listed = called(tmp_path, "help").stdout.splitlines()
+        assert any(line.split() == ["reference", "Reference"] for line in listed)
+
+    @pytest.mark.parametrize("name", ["tutorial", "docs/tutorial.md"])
+    def test_it_shows_a_page(self, tmp_path, name):
+        page = (TOP / "docs/tutorial.md").read_text()
+        assert called(tmp_path, "help", name).stdout.rstrip() == page.rstrip()
+
+    def test_it_shows_the_help_of_a_verb(self, tmp_path):
+        shown = called(tmp_path, "help", "rollback").stdout
+        assert shown.startswith("Usage: gitops-bridge rollback ")
+
+    def test_a_misspelt_page_is_answered_with_the_nearest(self, tmp_path):
+        told = called(tmp_path, "help", "refernce")
+        assert told.returncode == 1
+        assert "did you mean reference" in told.stderr
+
+    def test_every_page_that_a_message_names_is_there(self):
+        """Hints, generated files and manifests name pages that who installed the wheel has."""
+        named = {
+            (path.relative_to(TOP), page)
+            for folder in ("gitops_bridge", "argocd", "base", "deploy")
+            for path in (TOP / folder).rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+            for page in re.findall(
+                r"gitops-bridge help ([a-z-]+(?:/[a-z-]+)?)\b", path.read_text(errors="replace")
+            )
+        }
+        assert len(named) >= 5
+        there = set(pages()) | set(VERBS)
+        assert [item for item in named if item[1] not in there] == []
+
+    def test_no_message_names_a_file_of_the_checkout(self):
+        for path in (TOP / "gitops_bridge").rglob("*.py"):
+            for line in path.read_text().splitlines():
+                assert not re.search(r"""hint=.*\bdocs/[a-z/-]+\.md""", line), line

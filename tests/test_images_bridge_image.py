@@ -42,7 +42,7 @@ def test_the_context_holds_what_the_package_is_built_from_and_little_else():
     project = (ROOT / "pyproject.toml").read_text()
     forced = re.search(r"force-include\]\n((?:\".*\n)+)", project)[1]
     needed = {"pyproject.toml", "gitops_bridge", *re.findall(r'^"([^"]+)"', forced, re.MULTILINE)}
-    needed |= set(re.findall(r'^(?:readme|license-files) = \[?"([^"]+)"', project, re.MULTILINE))
+    needed |= set(re.findall(r'^(?:path|license-files) = \[?"([^"]+)"', project, re.MULTILINE))
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line[1:] for line in lines if line.startswith("!")}
     assert "*" in lines

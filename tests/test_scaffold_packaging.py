@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import venv
@@ -51,6 +52,21 @@ def test_a_wheel_carries_every_file(wheels: dict[str, Path], way: str) -> None:
         names = archive.namelist()
     assert inside == shipped.folders()
     assert "gitops_bridge/scaffold/texts/README.md" in names
+    assert "gitops_bridge/documentation/reference.md" in names
+    assert wheels[way].stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("way", ["direct", "from-sdist"])
+def test_an_index_shows_a_readme_whose_links_lead_somewhere(
+    wheels: dict[str, Path], way: str
+) -> None:
+    with zipfile.ZipFile(wheels[way]) as archive:
+        [name] = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        metadata = archive.read(name).decode()
+    assert "Description-Content-Type: text/markdown" in metadata
+    links = re.findall(r"\]\(([^)]+)\)", metadata)
+    assert len(links) > 5
+    assert [link for link in links if not link.startswith("https://")] == []
 
 
 @pytest.mark.parametrize("way", ["direct", "from-sdist"])

@@ -29,6 +29,7 @@ SECTIONS = {
         "demo": "See actions become commits, on this machine alone",
         "init": "Set up a GitOps repository for models",
         "doctor": "Check what the first rollout will need",
+        "help": "Show the documentation, page by page",
     },
     "Every day": {
         "history": "List the rollouts of a deployment",

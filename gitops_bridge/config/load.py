@@ -68,7 +68,8 @@ def load(data: object, source: str) -> Config:
     problems += _unserved(config)
     if problems:
         raise ConfigError(
-            f"{source}: " + "; ".join(problems), hint="docs/reference.md lists every key"
+            f"{source}: " + "; ".join(problems),
+            hint="`gitops-bridge help reference` lists every key",
         )
     return config
 

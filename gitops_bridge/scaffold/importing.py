@@ -156,7 +156,8 @@ class _Reader:
             )
         if self._problems:
             raise ConfigError(
-                "; ".join(self._problems), hint="docs/how-to/migrate-from-helm.md lists every key"
+                "; ".join(self._problems),
+                hint="`gitops-bridge help how-to/migrate-from-helm` lists every key",
             )
         return Imported(self._settings, tuple(self._findings))
 

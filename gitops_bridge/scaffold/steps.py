@@ -22,7 +22,9 @@ def next_steps(answers: Answers) -> list[str]:
     for environment in answers.environments:
         steps += [f"{environment.name}: {step}" for step in _environment(environment)]
     for image in dict.fromkeys(environment.bridge_image for environment in answers.environments):
-        steps.append(f"build and push {image}, see docs/how-to/build-the-bridge-image.md")
+        steps.append(
+            f"build and push {image}, see: gitops-bridge help how-to/build-the-bridge-image"
+        )
     steps.append("check out the repository and run: kubectl apply -k argocd/")
     if not answers.owners:
         steps.append("put your team's name into CODEOWNERS")

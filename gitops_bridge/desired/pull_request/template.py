@@ -61,5 +61,5 @@ def _shipped() -> str:
 def _unusable(reason: str) -> ConfigError:
     return ConfigError(
         f"{TEMPLATE} of the repository cannot be used: {clean(reason, 300)}",
-        hint="docs/pull-requests.md lists what a template may print",
+        hint="`gitops-bridge help pull-requests` lists what a template may print",
     )
