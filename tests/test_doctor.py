@@ -40,6 +40,7 @@ class TestHealthy:
             "kustomize", "repository", "initialised", "environment prod", "overlays",
             "push to builds",
             "push of proposal branches", "push of notes",
+            *(["gitlab: version 15.0 or newer"] if site.forge.provider == "gitlab" else []),
             *(f"{site.forge.provider}: {right}" for right in (
                 "push branches", "propose pull requests", "set labels",
                 "report commit statuses")),

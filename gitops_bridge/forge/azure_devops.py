@@ -14,6 +14,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
 from gitops_bridge.forge.change import changed
 from gitops_bridge.forge.creation import found_again, post, tried
@@ -31,6 +32,7 @@ from gitops_bridge.forge.model import (
     newest,
 )
 from gitops_bridge.forge.status import NO_COMMIT, needing, reported
+from gitops_bridge.forge.telling import told
 
 _VERSION = "6.0"  # Azure DevOps Server 2020 and everything since
 _PAGE = 100
@@ -133,18 +135,25 @@ class AzureDevOps:
         self._ask("POST", f"{self._path}/{pull.number}/threads", body)
 
     def closing(self, pull: PullRequest) -> Closing:
-        by = self._ask("GET", f"{self._path}/{pull.number}").get("closedBy")
+        shown: dict[str, Any] = told(
+            lambda: dict(self._ask("GET", f"{self._path}/{pull.number}")), {}
+        )
+        by = shown.get("closedBy")
         if not by:
             return Closing(None, None)
-        threads = self._ask("GET", f"{self._path}/{pull.number}/threads")["value"]
+        last = told(lambda: self._last_comment(pull.number, by["id"]), None)
+        return Closing(by["uniqueName"], last)
+
+    def _last_comment(self, number: int, by: str) -> str | None:
+        threads = self._ask("GET", f"{self._path}/{number}/threads")["value"]
         said = [
             comment
             for thread in threads
             for comment in thread["comments"]
-            if comment.get("commentType") == "text" and comment["author"]["id"] == by["id"]
+            if comment.get("commentType") == "text" and comment["author"]["id"] == by
         ]
         last = max(said, key=lambda comment: str(comment["publishedDate"]), default=None)
-        return Closing(by["uniqueName"], last["content"] if last else None)
+        return last["content"] if last else None
 
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:
@@ -180,8 +189,14 @@ class AzureDevOps:
 
     def rights(self) -> tuple[Right, ...]:
         """The user's rights by the security service, where the token may ask it; the token's scope
-        by a pull request of the base onto itself, invalid whoever asks."""
-        shown = self._ask("GET", self._repository)
+        by a pull request of the base onto itself, invalid whoever asks. A server before 2020 does
+        not know this version of the API."""
+        try:
+            shown = self._ask("GET", self._repository)
+        except ForgeError as error:
+            if error.status == 400 and "out of range" in error.message:
+                return (Right("version 2020 or newer", False, "upgrade Azure DevOps Server"),)
+            raise
         base = shown.get("defaultBranch") or "refs/heads/main"
         probe = self._api.ask(
             "POST", self._path, params={"api-version": _VERSION},

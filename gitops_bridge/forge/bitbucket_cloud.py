@@ -31,6 +31,7 @@ from gitops_bridge.forge.model import (
     newest,
 )
 from gitops_bridge.forge.status import BITBUCKET_STATES, needing, reported, short_key
+from gitops_bridge.forge.telling import told
 
 _ENDED = ["MERGED", "DECLINED", "SUPERSEDED"]
 _STATES: Mapping[str, State] = {"MERGED": "merged", "DECLINED": "closed", "SUPERSEDED": "closed"}
@@ -125,16 +126,19 @@ class BitbucketCloud:
 
     def closing(self, pull: PullRequest) -> Closing:
         """The reason given when declining, else the closer's last comment."""
-        shown = self._api.get(f"{self._path}/{pull.number}")
-        by = shown.get("closed_by")
-        if shown.get("reason") or not by:
-            return Closing(_name(by), shown.get("reason") or None)
-        path = f"{self._path}/{pull.number}/comments"
+        shown: dict[str, Any] = told(lambda: dict(self._api.get(f"{self._path}/{pull.number}")), {})
+        by, reason = shown.get("closed_by"), shown.get("reason") or None
+        if by and not reason:
+            reason = told(lambda: self._last_comment(pull.number, by["uuid"]), None)
+        return Closing(_name(by), reason)
+
+    def _last_comment(self, number: int, by: str) -> str | None:
+        path = f"{self._path}/{number}/comments"
         for page in self._pages(path, sort="-created_on", pagelen=100):
             for comment in page:
-                if comment["user"]["uuid"] == by["uuid"] and not comment.get("deleted"):
-                    return Closing(_name(by), comment["content"]["raw"])
-        return Closing(_name(by), None)
+                if comment["user"]["uuid"] == by and not comment.get("deleted"):
+                    return str(comment["content"]["raw"])
+        return None
 
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:

@@ -31,6 +31,7 @@ from gitops_bridge.forge.model import (
     newest,
 )
 from gitops_bridge.forge.status import BITBUCKET_STATES, needing, reported, short_key
+from gitops_bridge.forge.telling import told, version_right
 
 _STATES: Mapping[str, State] = {"MERGED": "merged", "DECLINED": "closed"}
 _PERMISSION = "an HTTP access token with 'Repository write'"
@@ -117,7 +118,10 @@ class BitbucketServer:
 
     def closing(self, pull: PullRequest) -> Closing:
         """From the activities, newest first; only they tell who declined it."""
-        pages = self._pages(f"{self._path}/{pull.number}/activities", limit=100)
+        return told(lambda: self._declined(pull.number), Closing(None, None))
+
+    def _declined(self, number: int) -> Closing:
+        pages = self._pages(f"{self._path}/{number}/activities", limit=100)
         acts = [act for page in pages for act in page]
         by = next((act["user"]["name"] for act in acts if act["action"] == "DECLINED"), None)
         for act in acts:
@@ -174,7 +178,9 @@ class BitbucketServer:
         written = any(
             (item["project"]["key"], item["slug"]) == (self._key, self._slug) for item in found
         )
+        version = told(lambda: self._api.get("application-properties")["version"], None)
         return (
+            version_right(version, "7.4"),
             Right("push branches", written, _PERMISSION),
             Right("propose pull requests", written, _PERMISSION),
             Right("report commit statuses", written, _PERMISSION, needed=False),

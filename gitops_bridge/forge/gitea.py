@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from gitops_bridge.errors import ForgeError
@@ -32,6 +33,7 @@ from gitops_bridge.forge.model import (
     newest,
 )
 from gitops_bridge.forge.status import latest, needing, reported
+from gitops_bridge.forge.telling import told, version_right
 
 _DRAFT = "WIP: "
 _DRAFTS = re.compile(r"^(WIP:|\[WIP\])\s*", re.IGNORECASE)
@@ -129,13 +131,28 @@ class Gitea:
         self._api.ask("POST", f"{self._path}/issues/{pull.number}/comments", body=body)
 
     def closing(self, pull: PullRequest) -> Closing:
-        """The timeline tells who closed it; comments stand in it, oldest first."""
-        path = f"{self._path}/issues/{pull.number}/timeline"
-        events = [e for page in self._api.pages(path, limit=_PAGE) for e in page]
+        """A server without a timeline tells the comments, but not who closed it."""
+        found = told(lambda: self._closed(pull.number), None)
+        return found or Closing(None, told(lambda: self._said_when_closed(pull.number), None))
+
+    def _closed(self, number: int) -> Closing | None:
+        """From the timeline; comments stand in it, oldest first."""
+        path = f"{self._path}/issues/{number}/timeline"
+        events = [event for page in self._api.pages(path, limit=_PAGE) for event in page]
         closers = [_login(event["user"]) for event in events if event["type"] == "close"]
-        by = closers[-1] if closers else None
+        if not closers:
+            return None
+        by = closers[-1]
         said = [e["body"] for e in events if e["type"] == "comment" and _login(e["user"]) == by]
         return Closing(by, said[-1] if said else None)
+
+    def _said_when_closed(self, number: int) -> str | None:
+        """The last comment, if it came in the minute before the end: closing with a comment makes
+        both at once."""
+        closed = _moment(self._api.get(f"{self._path}/pulls/{number}")["closed_at"])
+        comments = rows(self._api.get(f"{self._path}/issues/{number}/comments"))
+        said = [one["body"] for one in comments if 0 <= closed - _moment(one["created_at"]) <= 60]
+        return said[-1] if said else None
 
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:
@@ -196,6 +213,7 @@ class Gitea:
         )  # fmt: skip
         scoped = probe.status not in {403, 404}
         return (
+            version_right(told(lambda: self._api.get("version")["version"], None), "1.20"),
             Right("push branches", push, "write access to the repository"),
             Right("propose pull requests", scoped, f"{_SCOPES}"),
             Right("set labels", push and nothing.status != 403, "scope write:issue, write access"),
@@ -276,6 +294,11 @@ def _pull(item: Mapping[str, Any], etag: str | None = None) -> PullRequest:
             "style": (item["base"].get("repo") or {}).get("default_merge_style") or "merge",
         },
     )
+
+
+def _moment(text: str) -> float:
+    """Epoch seconds of a time as Gitea writes it: 2026-01-02T03:04:05Z, or with an offset."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def _login(user: Mapping[str, Any] | None) -> str | None:

@@ -29,6 +29,7 @@ from gitops_bridge.forge.model import (
     newest,
 )
 from gitops_bridge.forge.status import NO_COMMIT, latest, needing, reported
+from gitops_bridge.forge.telling import told, version_right
 
 _AUTO_MERGE = """
 mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) {
@@ -153,17 +154,22 @@ class GitHub:
         self._post(f"issues/{pull.number}/comments", {"body": cut(text, self.limits.body)})
 
     def closing(self, pull: PullRequest) -> Closing:
-        """The comments are paged from the oldest: the issue's count leads to the last page."""
-        issue = self._api.get(f"{self._path}/issues/{pull.number}")
+        issue: dict[str, Any] = told(
+            lambda: dict(self._api.get(f"{self._path}/issues/{pull.number}")), {}
+        )
         by = (issue.get("closed_by") or {}).get("login")
-        for page in range(-(-issue["comments"] // 100), 0, -1):
-            comments = self._api.get(
-                f"{self._path}/issues/{pull.number}/comments", per_page=100, page=page
-            )
-            for comment in reversed(comments):
+        return Closing(
+            by, told(lambda: self._last_comment(pull.number, issue["comments"], by), None)
+        )
+
+    def _last_comment(self, number: int, count: int, by: str | None) -> str | None:
+        """The comments are paged from the oldest: their `count` leads to the last page."""
+        path = f"{self._path}/issues/{number}/comments"
+        for page in range(-(-count // 100), 0, -1):
+            for comment in reversed(self._api.get(path, per_page=100, page=page)):
                 if (comment.get("user") or {}).get("login") == by:
-                    return Closing(by, comment["body"])
-        return Closing(by, None)
+                    return str(comment["body"])
+        return None
 
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:
@@ -236,7 +242,9 @@ class GitHub:
             tolerate=frozenset({403, 404, 422}),
         )  # fmt: skip
         labels = allowed.get("triage") or allowed.get("push")
+        enterprise = answer.headers.get("X-GitHub-Enterprise-Version")
         return (
+            *([version_right(enterprise, "3.10")] if enterprise else []),
             Right("push branches", allowed.get("push"), "'Contents' read and write"),
             Right("propose pull requests", probe.status == 422, _PROPOSING),
             Right(

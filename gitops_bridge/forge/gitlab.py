@@ -28,6 +28,7 @@ from gitops_bridge.forge.model import (
     newest,
 )
 from gitops_bridge.forge.status import latest, needing, reported
+from gitops_bridge.forge.telling import told, version_right
 
 _DRAFT = "Draft: "
 _DRAFTS = re.compile(r"^(\[Draft\]|\(Draft\)|Draft:)\s*", re.IGNORECASE)
@@ -124,15 +125,18 @@ class GitLab:
         self._api.ask("POST", f"{self._path}/{pull.number}/notes", body=body)
 
     def closing(self, pull: PullRequest) -> Closing:
-        by = self._api.get(f"{self._path}/{pull.number}").get("closed_by")
-        if not by:
-            return Closing(None, None)
-        path = f"{self._path}/{pull.number}/notes"
+        by = told(
+            lambda: self._api.get(f"{self._path}/{pull.number}")["closed_by"]["username"], None
+        )
+        return Closing(by, told(lambda: self._last_note(pull.number, by), None) if by else None)
+
+    def _last_note(self, number: int, by: str) -> str | None:
+        path = f"{self._path}/{number}/notes"
         for notes in self._api.pages(path, sort="desc", order_by="created_at", per_page=100):
             for note in notes:
-                if not note["system"] and note["author"]["username"] == by["username"]:
-                    return Closing(by["username"], note["body"])
-        return Closing(by["username"], None)
+                if not note["system"] and note["author"]["username"] == by:
+                    return str(note["body"])
+        return None
 
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:
@@ -195,6 +199,7 @@ class GitLab:
         scoped = None if own.problem else "api" in own.data["scopes"]
         granted = False if False in {role, scoped} else role and scoped
         return (
+            version_right(told(lambda: self._api.get("version")["version"], None), "15.0"),
             Right("push branches", role, "the role Developer; the branch not protected for it"),
             Right("propose pull requests", granted, _SCOPE),
             Right("set labels", granted, _SCOPE),

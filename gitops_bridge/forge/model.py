@@ -167,7 +167,7 @@ class Forge(Protocol):
     def comment(self, pull: PullRequest, text: str) -> None: ...
 
     def closing(self, pull: PullRequest) -> Closing:
-        """Who closed it without merging, and why."""
+        """Who closed it without merging, and why, as well as the server tells."""
 
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         """Close without merging, after saying why."""

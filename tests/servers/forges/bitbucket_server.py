@@ -25,6 +25,7 @@ class BitbucketServerServer(ForgeServer):
     routes: ClassVar[dict[str, str]] = {
         f"GET {_REPO}": "repository",
         "GET /repos": "repositories",
+        "GET /application-properties": "properties",
         f"GET {_PULLS}": "list",
         f"POST {_PULLS}": "create",
         rf"GET {_PULLS}/(\d+)": "show",
@@ -40,6 +41,7 @@ class BitbucketServerServer(ForgeServer):
 
     def __init__(self, branches: Any = None) -> None:
         super().__init__(branches)
+        self.version = "8.19.1"
         self._bases: dict[int, str] = {}
 
     def answer(self, request: Request) -> Reply | None:
@@ -84,6 +86,9 @@ class BitbucketServerServer(ForgeServer):
     def repository(self, request: Request) -> Reply:
         self.need("read")
         return Reply(200, self._repository())
+
+    def properties(self, request: Request) -> Reply:
+        return Reply(200, {"version": self.version, "displayName": "Bitbucket"})
 
     def repositories(self, request: Request) -> Reply:
         assert request.one("permission") == "REPO_WRITE"

@@ -5,6 +5,7 @@ No filter by head branch, fifty on a page, labels by id, drafts by title, no ETa
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
 from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, Status, sha
@@ -31,7 +32,9 @@ class GiteaServer(ForgeServer):
         rf"DELETE {_REPO}/pulls/(\d+)/merge": "cancel_merge",
         rf"POST {_REPO}/pulls/(\d+)/requested_reviewers": "ask_review",
         rf"GET {_REPO}/issues/(\d+)/timeline": "timeline",
+        rf"GET {_REPO}/issues/(\d+)/comments": "comments",
         rf"POST {_REPO}/issues/(\d+)/comments": "add_comment",
+        "GET /version": "show_version",
         rf"POST {_REPO}/issues/(\d+)/labels": "label_issue",
         rf"GET {_REPO}/statuses/([0-9a-f]{{40}})": "list_statuses",
         rf"POST {_REPO}/statuses/([0-9a-f]{{40}})": "set_status",
@@ -44,6 +47,8 @@ class GiteaServer(ForgeServer):
         self.label_ids: dict[str, int] = {}
         self.takes_label_names = True  # since 1.22
         self.style = "squash"
+        self.version = "1.22.3"
+        self.has_timeline = True
 
     def have_labels(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -156,13 +161,27 @@ class GiteaServer(ForgeServer):
         pull.reviewers += request.body["reviewers"] + request.body.get("team_reviewers", [])
         return Reply(201, [])
 
+    def show_version(self, request: Request) -> Reply:
+        return Reply(200, {"version": self.version})
+
     def timeline(self, request: Request, number: str) -> Reply:
         self.need("read")
+        if not self.has_timeline:
+            raise Refused(404, "Not Found")
         events = [
             {"type": kind, "user": {"login": who}, "body": text}
             for kind, who, text, *_ in self.known(number).events
         ]
         return self.paged(request, events, "limit")
+
+    def comments(self, request: Request, number: str) -> Reply:
+        self.need("read")
+        said = [
+            {"body": event.text, "user": {"login": event.who}, "created_at": _time(event.at)}
+            for event in self.known(number).events
+            if event.kind == "comment"
+        ]
+        return Reply(200, said)
 
     def add_comment(self, request: Request, number: str) -> Reply:
         self.need("write")
@@ -236,10 +255,20 @@ class GiteaServer(ForgeServer):
                 "repo_id": 1,
                 "repo": home,
             },
+            "closed_at": None if pull.state == "open" else _time(_ended(pull)),
             "merged": merged,
             "merged_by": {"login": pull.by} if merged else None,
             "merge_commit_sha": pull.commit,
         }
+
+
+def _ended(pull: Pull) -> int:
+    return next((event.at for event in pull.events if event.kind == "close"), pull.updated)
+
+
+def _time(tick: int) -> str:
+    """Two minutes from one thing that people do to the next."""
+    return (datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(minutes=2 * tick)).isoformat()
 
 
 def _status(status: Status) -> dict[str, Any]:

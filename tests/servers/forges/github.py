@@ -46,6 +46,7 @@ class GitHubServer(ForgeServer):
 
     def __init__(self, branches: Any = None) -> None:
         super().__init__(branches)
+        self.version: str | None = None  # of an Enterprise Server
         self.methods = {"MERGE", "SQUASH", "REBASE"}
         self.now = 1_700_000_000.0
         self.minted = 0
@@ -101,6 +102,7 @@ class GitHubServer(ForgeServer):
         return Reply(
             200,
             {"full_name": self.project, "default_branch": "main", "permissions": allowed},
+            {"X-GitHub-Enterprise-Version": self.version} if self.version else {},
         )
 
     def list(self, request: Request) -> Reply:

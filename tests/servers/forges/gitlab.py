@@ -36,12 +36,14 @@ class GitLabServer(ForgeServer):
         rf"POST {_MRS}/(\d+)/notes": "add_note",
         rf"GET {_PROJECT}/repository/commits/([0-9a-f]{{40}})/statuses": "list_statuses",
         rf"POST {_PROJECT}/statuses/([0-9a-f]{{40}})": "set_status",
+        "GET /version": "show_version",
         "GET /personal_access_tokens/self": "own_token",
         "POST /api/graphql": "graphql",
     }
 
     def __init__(self, branches: Any = None) -> None:
         super().__init__(branches)
+        self.version = "17.2.1-ee"
         self.carried_out: list[str] = []  # quick actions found in texts
 
     @property
@@ -75,6 +77,9 @@ class GitLabServer(ForgeServer):
         level = {"read": 20}.get(self.level, 30)
         allowed = {"project_access": {"access_level": level}, "group_access": None}
         return Reply(200, {"id": 1, "permissions": allowed})
+
+    def show_version(self, request: Request) -> Reply:
+        return Reply(200, {"version": self.version, "revision": "0123abcd"})
 
     def own_token(self, request: Request) -> Reply:
         return Reply(200, {"scopes": ["read_api"] if self.level == "unscoped" else ["api"]})
