@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from gitops_bridge.cluster.connection import Answer, Connection, Query
 from gitops_bridge.errors import ClusterError
 
-PAGE = 500
+PAGE = 250
 _TRIES = 5
 _RESTARTS = 3
 _TIMEOUT = 60.0

@@ -46,8 +46,9 @@ def names(name: str | None, image: Image | None) -> bool:
 
 
 def model_of(wanted: Wanted, pod: Pod) -> str | None:
-    """The model of the image that runs; the label where Git does not know the digest."""
-    return wanted.models.get(pod.digest or "") or pod.model
+    """The model of the image that runs, or will; the label where Git does not know the digest."""
+    digest = pod.digest or (pod.image or "").partition("@")[2]
+    return wanted.models.get(digest) or pod.model
 
 
 def others(wanted: Wanted, pods: Sequence[Pod]) -> list[Pod]:
