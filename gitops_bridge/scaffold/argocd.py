@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.scaffold import people
+from gitops_bridge.scaffold import insertion, people
 
 SERVING = "argocd/serving.yaml"
 BUILDS = "argocd/builds.yaml"
@@ -60,11 +60,11 @@ def extend(files: Mapping[str, bytes], destinations: Sequence[Destination]) -> d
     for path, text in files.items():
         document = people.load(text, path)
         kind = document.get("kind") if isinstance(document, dict) else None
+        extended[path] = text
         if kind in _WRITERS and document["metadata"]["name"] != CONTROLLER:
             with _Located(path):
-                if _add(document, destinations):
-                    text = people.dump(document)
-        extended[path] = text
+                place, new = _lacking(document, destinations)
+            extended[path] = insertion.appended(text, path, place, new)
     return extended
 
 
@@ -114,8 +114,17 @@ def _is_builds(document: Any) -> bool:
 
 def _elements(document: Any) -> Any:
     """The list generator's elements."""
+    found = document
+    for step in _place_of_elements(document):
+        found = found[step]
+    return found
+
+
+def _place_of_elements(document: Any) -> insertion.Place:
+    above = ("spec", "generators", 0, "matrix", "generators")
     generators = document["spec"]["generators"][0]["matrix"]["generators"]
-    return next(item["list"]["elements"] for item in generators if "list" in item)
+    at = next(position for position, item in enumerate(generators) if "list" in item)
+    return (*above, at, "list", "elements")
 
 
 def _element(destination: Destination, builds: bool) -> dict[str, str]:
@@ -160,19 +169,18 @@ _WRITERS = {
 }
 
 
-def _add(document: Any, destinations: Sequence[Destination]) -> bool:
+def _lacking(
+    document: Any, destinations: Sequence[Destination]
+) -> tuple[insertion.Place, list[dict[str, str]]]:
+    """The list that names the environments, and what it lacks of `destinations`."""
     builds = _is_builds(document)
     if document["kind"] == "ApplicationSet":
-        there = _elements(document)
-        names = {item["environment"] for item in there}
+        names = {item["environment"] for item in _elements(document)}
         new = [_element(item, builds) for item in destinations if item.environment not in names]
-    else:
-        there = document["spec"]["destinations"]
-        listed = [dict(item) for item in there]
-        new = [item for at in destinations if (item := _allowed(at, builds)) not in listed]
-        new = _distinct(new)
-    there.extend(new)
-    return bool(new)
+        return _place_of_elements(document), new
+    listed = [dict(item) for item in document["spec"]["destinations"]]
+    new = [item for at in destinations if (item := _allowed(at, builds)) not in listed]
+    return ("spec", "destinations"), _distinct(new)
 
 
 def _distinct(items: Iterator[dict[str, str]] | list[dict[str, str]]) -> list[dict[str, str]]:

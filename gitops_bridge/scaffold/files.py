@@ -13,7 +13,7 @@ from typing import Any
 
 from gitops_bridge import config, documents
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.scaffold import argocd, environments, people, pins, shipped
+from gitops_bridge.scaffold import argocd, environments, insertion, people, pins, shipped
 from gitops_bridge.scaffold.answers import IN_CLUSTER, PROVIDERS, Answers, Environment
 from gitops_bridge.scaffold.plan import File, Manifest, Role, Tree
 
@@ -229,12 +229,13 @@ def _extended(text: bytes, answers: Answers) -> bytes:
                 f"{CONFIG}: {item.id} has the folder {known[item.id]!r} already, not {item.name!r}",
                 hint="a prediction environment has one folder; each --environment needs its own id",
             )
-    new = [item for item in answers.environments if item.id not in known]
-    for item in new:
+    new = {item.id: _entry(item) for item in answers.environments if item.id not in known}
+    for item in answers.environments:
+        if item.id in known:
+            continue
         if item.name in names:
             raise ConfigError(
                 f"{CONFIG}: {item.name!r} is another prediction environment's folder already",
                 hint=f"choose another name for {item.id}",
             )
-        there[people.quoted(item.id)] = _entry(item)
-    return _loadable(people.dump(document)) if new else text
+    return _loadable(insertion.entered(text, CONFIG, ("environments",), new)) if new else text
