@@ -7,7 +7,6 @@ whole or not at all.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -72,8 +71,8 @@ def _attachment(path: object, key: str) -> object:
     if not isinstance(path, (str, os.PathLike)):
         raise RequestError(f"deploymentInfo.{key} is {path!r:.80}", hint="the path of a JSON file")
     try:
-        return json.loads(Path(path).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        return documents.load_json(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
         raise RequestError(
             f"deploymentInfo.{key}: {path} cannot be read: {error}",
             hint="the management agent writes it; is its scratch folder visible here?",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import yaml
@@ -26,6 +27,10 @@ _DEPTH_LIMIT = 200
 _VALUES_LIMIT = 500_000
 """Of JSON: an empty list takes 70 bytes of memory and 3 of text."""
 _MERGE = "tag:yaml.org,2002:merge"
+_EXPANDED_LIMIT = 100_000
+"""Of YAML with aliases: the nodes it has when each alias is written out."""
+_OF_A_TAG = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What PyYAML lets through of a value that does not fit its tag: `!!bool maybe`."""
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"}
 
 
@@ -105,12 +110,14 @@ def repeated_keys(text: str | bytes) -> list[str]:
     """The keys that a mapping in `text` holds twice, each with its line. YAML forbids them, yet
     most readers, kustomize among them, take one of the two without a word. Raises InvalidYaml."""
     try:
-        _refuse_depth(text)
+        _refuse_depth(_bytes(text))
         return [found for root in yaml.compose_all(text, Loader=_Loader) for found in _twice(root)]
     except yaml.YAMLError as error:
         raise _invalid(error) from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidYaml(str(error)) from None
+    except InvalidYaml:
+        raise
+    except _OF_A_TAG as error:
+        raise InvalidYaml(f"a value does not fit its tag: {error!r:.100}") from None
 
 
 def _twice(root: yaml.Node | None) -> Iterator[str]:
@@ -142,18 +149,46 @@ def _one(text: str | bytes, loader: type[_PlainLoader]) -> Any:
 
 def _all(text: str | bytes, loader: type[_PlainLoader]) -> list[Any]:
     try:
-        _refuse_depth(text)
+        _refuse_excess(text)
         return list(yaml.load_all(text, Loader=loader))
     except yaml.YAMLError as error:
         raise _invalid(error) from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidYaml(str(error)) from None
+    except InvalidYaml:
+        raise
+    except _OF_A_TAG as error:
+        raise InvalidYaml(f"a value does not fit its tag: {error!r:.100}") from None
 
 
-def _refuse_depth(text: str | bytes) -> None:
+def _refuse_excess(text: str | bytes) -> None:
+    """What would fill memory or stack once it is data."""
+    content = _bytes(text)
+    _refuse_depth(content)
+    if b"&" in content and b"*" in content:
+        known: dict[int, int] = {}
+        for root in yaml.compose_all(content, Loader=_Loader):
+            if root is not None and _expanded(root, known) > _EXPANDED_LIMIT:
+                raise InvalidYaml("its aliases, written out, are too much")
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "replace") if isinstance(text, str) else text
+
+
+def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+    """The nodes below and with this one, each alias counted like what it stands for; beyond every
+    limit where one stands for what it is part of."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = _EXPANDED_LIMIT + 1
+        parts = node.value if isinstance(node, yaml.SequenceNode) else chain(*node.value)
+        known[id(node)] = 1 + sum(_expanded(part, known) for part in parts)
+    return known[id(node)]
+
+
+def _refuse_depth(content: bytes) -> None:
     """libyaml composes recursively in C and crashes the process on deep nesting; the event
     stream does not. Only text that could be deep pays for the extra pass."""
-    content = text.encode("utf-8", "replace") if isinstance(text, str) else text
     openers = content.count(b"[") + content.count(b"{")
     longest_line = max(map(len, content.split(b"\n")))
     if openers <= _DEPTH_LIMIT and longest_line <= 2 * _DEPTH_LIMIT:

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,17 +77,15 @@ class Kustomize:
         if remembered is not None:
             yield lambda: _logged(remembered, folder)
             return
-        with tempfile.TemporaryDirectory(prefix="gitops-bridge-") as root:
-            write_tree(Path(root), files)
-            with self._started(root, folder) as process:
+        with _laid_out(files) as root, self._started(root, folder) as process:
 
-                def text() -> str:
-                    rendered = _rendered(process, root, folder)
-                    if cache:
-                        cache.write(name, rendered)
-                    return _logged(rendered, folder)
+            def text() -> str:
+                rendered = _rendered(process, root, folder)
+                if cache:
+                    cache.write(name, rendered)
+                return _logged(rendered, folder)
 
-                yield text
+            yield text
 
     def build_folder(self, root: Path, folder: str) -> str:
         """As `build`, for a tree that lies in `root` already; nothing is remembered."""
@@ -161,6 +159,23 @@ def _logged(rendered: str, folder: str) -> str:
 
 def _said(line: str) -> str:
     return re.sub(r"^#?\s*(I\d{4} \S+\s+\d+ \S+\] )?(Warning: )?", "", line.strip())
+
+
+@contextmanager
+def _laid_out(files: Mapping[str, bytes]) -> Iterator[str]:
+    """A folder of its own with the files. Raises RenderError when there is no room for it."""
+    with ExitStack() as stack:
+        try:
+            made = tempfile.TemporaryDirectory(prefix="gitops-bridge-", ignore_cleanup_errors=True)
+            root = stack.enter_context(made)
+            write_tree(Path(root), files)
+        except OSError as error:
+            raise RenderError(
+                f"no temporary folder to render in: {error.strerror or error}",
+                hint="free some space there, or set TMPDIR to a folder with room",
+                retry=True,
+            ) from None
+        yield root
 
 
 def write_tree(root: Path, files: Mapping[str, bytes]) -> None:

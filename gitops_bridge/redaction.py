@@ -21,6 +21,13 @@ _SHORTEST_CODE = 8
 """Characters of base64 that are looked for: fewer occur by chance."""
 
 
+def userinfo(url: str) -> str:
+    """User and password of an address, as they stand there; "" where there are none. Of any text,
+    also where the address is not valid."""
+    found = re.match(r"(?:[^/@]*:)?(?://)?([^@]*)@", url)
+    return found[1] if found else ""
+
+
 class Redactor:
     """Blanks out `secrets`, and whatever is added later."""
 

@@ -40,10 +40,39 @@ def test_deep_nesting_is_refused_not_a_crash(text):
         documents.load(text)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "a: 1\n---\nb: 2\n", "\x00", "a: 2026-99-99", "a: *x"])
+@pytest.mark.parametrize("text", ["a: [1", "a: 1\n---\nb: 2\n", "\x00", "a: 2026-99-99", "a: *x",
+    "a: !!bool nope", "a: !!timestamp 99", "a: !!int x", "a: !!float x", "a: !!binary \"\u00fc\"",
+    "a: !!python/name:os.system x", "!!set [a]", "!!omap x", "a: !!int ''", "? {a: b}\n: c",
+])  # fmt: skip
 def test_bad_yaml_is_one_error(text):
     with pytest.raises(documents.InvalidYaml):
         documents.load(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a0: &a0 {x: 1}\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(60)),
+        "a: &a [*a]",
+        "a: &a {b: *a}",
+    ],
+)
+def test_aliases_that_would_fill_the_memory_are_refused(text):
+    with pytest.raises(documents.InvalidYaml, match="aliases"):
+        documents.load(text)
+
+
+def test_aliases_in_moderation_are_what_they_stand_for():
+    assert documents.load("a: &a {x: 1}\nb: [*a, *a]") == {"a": {"x": 1}, "b": [{"x": 1}, {"x": 1}]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "{", "", b"\xff", "[]" + ",[]" * 10, "[" + "[]," * 600_000 + "[]]", "9" * 5000],
+)
+def test_bad_json_is_one_error(text):
+    with pytest.raises(ValueError):  # noqa: PT011
+        documents.load_json(text)
 
 
 @given(st.text() | st.binary())

@@ -53,6 +53,14 @@ FETCH = [
     ("error: RPC failed; HTTP 429 curl 22 The requested URL returned error: 429", "busy", True),
     ("error: RPC failed; curl 56 Recv failure\nfatal: the remote end hung up unexpectedly",
      "broke off", True),
+    *(
+        (f"fatal: unable to access 'https://h/x/': The requested URL returned error: {status}",
+         "unknown", False)
+        for status in (400, 402, 406, 418, 451, 499)
+    ),
+    ("remote: fatal: write error: No space left on device\nerror: remote unpack failed: "
+     "unpack-objects abnormal exit", "disk of h is full", False),
+    ("error: remote unpack failed: unpack-objects abnormal exit", "could not store", False),
     ("fatal: mismatched algorithms: client sha1; server sha256", "object format", False),
     ("fatal: write error: No space left on device\nfatal: index-pack failed", "disk", False),
     ("fatal: could not create work tree dir 'x': Read-only file system", "cannot be written",

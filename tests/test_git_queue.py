@@ -1,5 +1,6 @@
 """Intents and replies: what survives a crash of either side, and what does not."""
 
+import fcntl
 import json
 import os
 import signal
@@ -101,6 +102,18 @@ def test_what_a_dead_owner_left_is_swept_away(tmp_path):
             assert [item.intent for item in waiting(tmp_path)] == [INTENT]
             assert not ticket.answered()
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_draft_being_written_stays_also_when_the_clock_jumps(tmp_path):
+    draft = tmp_path / "1.draft"
+    draft.write_text("half an int")
+    os.utime(draft, (1, 1))
+    with draft.open() as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        assert waiting(tmp_path) == []
+        assert draft.exists()
+    assert waiting(tmp_path) == []
+    assert not draft.exists()
 
 
 def test_drafts_are_swept_away_when_they_are_old(tmp_path):

@@ -409,3 +409,28 @@ def test_maintenance_keeps_everything(repository, team):
     ).split()
     repository.deliver("main", put("last", b"1"))
     assert subprocess.run(["git", "-C", team, "fsck", "--strict"], check=False).returncode == 0
+
+
+def test_a_server_that_cannot_store_says_why(team, tmp_path):
+    repository = open_repository(team, tmp_path / "cache")
+    repository.fetch()
+    git(team, "config", "receive.maxInputSize", "1")
+    with pytest.raises(RepositoryError, match="exceeds maximum allowed size") as caught:
+        repository.deliver("main", put("overlays/prod/b/record.yaml", b"1"))
+    assert "could not store" in caught.value.message
+    assert not caught.value.retry
+    assert caught.value.hint
+
+
+def test_a_branch_deleted_during_a_delivery(team, tmp_path):
+    repository = open_repository(team, tmp_path / "cache")
+    repository.fetch()
+    git(team, "branch", "other", "main")
+
+    def plan(snapshot):
+        git(team, "update-ref", "-d", "refs/heads/main")
+        return put("overlays/prod/b/record.yaml", b"1")(snapshot)
+
+    with pytest.raises(RepositoryError, match="has no branch 'main'") as caught:
+        repository.deliver("main", plan)
+    assert "it has other" in (caught.value.hint or "")

@@ -21,6 +21,7 @@ from gitops_bridge.controller.listing import Listing
 from gitops_bridge.controller.secrets import secret
 from gitops_bridge.controller.sources import Reader, Tree
 from gitops_bridge.desired import messages
+from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Remote, Repository, Sign, Signature
 from gitops_bridge.kustomize import Kustomize, find
 
@@ -150,7 +151,22 @@ def _proxy(url: str, environ: Mapping[str, str]) -> str | None:
 
     if proxy_bypass(parts.hostname, listed):
         return None
-    return listed.get(parts.scheme) or listed.get("all") or None
+    proxy = listed.get(parts.scheme) or listed.get("all") or None
+    if proxy and not _is_address(proxy):
+        raise ConfigError(
+            f"the environment variable {parts.scheme}_proxy (or all_proxy) holds no valid address",
+            hint="write it as http://host:port",
+        )
+    return proxy
+
+
+def _is_address(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(parts.hostname)
 
 
 def cache_folder(config: Config, environ: Mapping[str, str]) -> Path:
@@ -163,4 +179,10 @@ def cache_folder(config: Config, environ: Mapping[str, str]) -> Path:
     )
     if base:
         return Path(base) / "gitops-bridge"
-    return Path(tempfile.gettempdir()) / f"gitops-bridge-{os.geteuid()}"
+    try:
+        return Path(tempfile.gettempdir()) / f"gitops-bridge-{os.geteuid()}"
+    except OSError as error:
+        raise ConfigError(
+            f"there is no home and no temporary folder for the cache: {error.strerror or error}",
+            hint="set repository.cache to a folder with room",
+        ) from None

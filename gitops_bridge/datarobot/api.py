@@ -146,7 +146,7 @@ class DataRobot:
         packages = self.mapping("modelPackages/", {"modelId": model_id, "limit": "2"})
         ids = [
             str(item["id"])
-            for item in packages.get("data") or []
+            for item in items(packages, "data")
             if isinstance(item, Mapping) and item.get("id") and item.get("modelId") == model_id
         ]
         if len(ids) == 1:
@@ -373,6 +373,12 @@ def checked(identifier: str) -> str:
 def part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     part = answer.get(key)
     return part if isinstance(part, Mapping) else {}
+
+
+def items(answer: Mapping[str, Any], key: str) -> list[Any]:
+    """The list under `key`, empty when there is none."""
+    found = answer.get(key)
+    return found if isinstance(found, list) else []
 
 
 def text(answer: Mapping[str, Any], key: str) -> str | None:

@@ -151,10 +151,10 @@ class Delivery:
     ) -> Reply | dict[str, tuple[Edit, str]]:
         """New commits on the drafts for this intent, by branch, or the reply that needs none."""
         own, edit = drafts[intent.branch], intent.edit
-        if twin := own.twin(repository, intent):
-            return Reply(twin)
         if not own.tip and not (intent.create and intent.base == ""):
             return STALE
+        if own.tip and (twin := own.twin(repository, intent)):
+            return Reply(twin)
         if self._moved(edit.along) or any(it.branch in own.along for it in edit.along):
             return STALE
         made = {}

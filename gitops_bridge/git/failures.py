@@ -47,6 +47,16 @@ _DAMAGE = re.compile(
 )
 _REMOTE = (
     _Row(
+        r"^remote: .*(no space left|disk quota exceeded|file too large|disk full)",
+        "the disk of {where} is full",
+        "tell those who run that server; the same action again carries on",
+    ),
+    _Row(
+        r"remote unpack failed|unpacker error|index-pack abnormal exit",
+        "{where} could not store what was pushed",
+        "the words of the server say why; tell those who run it",
+    ),
+    _Row(
         r"remote host identification has changed",
         "the ssh host key of {where} has changed",
         "compare the new key with the server's administrators before replacing it in the known "
@@ -102,6 +112,11 @@ _REMOTE = (
         "{where} is out of order or busy",
         "try again later",
         retry=True,
+    ),
+    _Row(
+        r"returned error: \d+",
+        "{where} gave an answer that is unknown here",
+        "see what the server or a proxy before it says; the mirror is not at fault",
     ),
     _Row(
         r"could not resolve host|failed to connect|couldn't connect|connection (refused|timed out"
@@ -182,4 +197,6 @@ def gist(said: str) -> str:
 
 
 def _match(rows: tuple[_Row, ...], text: str) -> _Row | None:
-    return next((row for row in rows if re.search(row.words, text, re.IGNORECASE)), None)
+    return next(
+        (row for row in rows if re.search(row.words, text, re.IGNORECASE | re.MULTILINE)), None
+    )

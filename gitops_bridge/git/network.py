@@ -129,6 +129,9 @@ def _result(git: Git, branch: str, told: tuple[str, str] | None, said: str) -> R
         return Result(End.ACCEPTED)
     if summary.startswith("[remote failure]"):
         return Result(End.UNCLEAR, failures.explain(said, where(git.remote), pushing=True))
+    if "unpacker error" in summary:  # it could not store what it received
+        problem = failures.explain(said, where(git.remote), pushing=True)
+        return Result(End.UNCLEAR, problem)
     if "atomic push fail" in summary:  # git's own words end with "ed", its server's with "ure"
         return Result(End.HELD)
     words = re.findall(r"^remote: *(.*\S)", said, re.MULTILINE)

@@ -115,8 +115,9 @@ def waiting(folder: Path) -> list[Waiting]:
     found = []
     for path in sorted(folder.iterdir()):
         with suppress(FileNotFoundError):
-            if path.suffix == ".draft":
-                if time.time() - path.stat().st_mtime > _ABANDONED:
+            if path.suffix == ".draft":  # not locked from its very first moment on
+                old = time.time() - path.stat().st_mtime > _ABANDONED
+                if old and not _owned(path):
                     path.unlink()
             elif not _owned(path):
                 path.unlink()

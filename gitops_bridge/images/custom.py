@@ -8,12 +8,12 @@ https://docs.datarobot.com/en/docs/mlops/deployment/mlops-agent/mgmt-agent/mgmt-
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitops_bridge import documents
 from gitops_bridge.desired import dockerfile
 from gitops_bridge.errors import ImageError
 from gitops_bridge.images import archives
@@ -94,14 +94,15 @@ def _names(package: Path) -> dict[str, str]:
             hint="is it the package of a custom inference model, built with its installer?",
         )
     try:
-        manifest = json.loads(content)
+        manifest = documents.load_json(content)
     except ValueError:
         manifest = None
     if not isinstance(manifest, dict):
         raise ImageError(f"{package.name}: {MANIFEST} is no JSON object")
     names = {part: manifest.get(part) for part in ("env", "model", "mlops")}
     for part, name in names.items():
-        if not isinstance(name, str) or not name or "/" in name or name in (".", ".."):
+        plain = isinstance(name, str) and name.isprintable() and "/" not in name
+        if not plain or name in ("", ".", ".."):
             raise ImageError(
                 f"{package.name}: {MANIFEST} names {name!r:.120} as {part}",
                 hint="DataRobot could not put that part in; see the custom model in DataRobot",

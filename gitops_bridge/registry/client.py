@@ -7,12 +7,12 @@ and labels; `images.append` builds images through it.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gitops_bridge import documents
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.credentials import Keychain
@@ -244,8 +244,8 @@ def _manifest_path(reference: Reference) -> str:
 
 def _own_type(content: bytes) -> str | None:
     try:
-        found = json.loads(content)["mediaType"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        found = documents.load_json(content)["mediaType"]
+    except (ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, str) else None
 
@@ -274,8 +274,8 @@ def _verified(chunks: Iterator[bytes], name: str, digest: str, size: int) -> Ite
 
 def _mapping(content: bytes, what: str) -> dict[str, Any]:
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
+        document = documents.load_json(content)
+    except ValueError:
         document = None
     if not isinstance(document, dict):
         raise RegistryError(f"{what} is no JSON mapping")

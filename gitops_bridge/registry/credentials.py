@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import os
 import re
@@ -21,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from gitops_bridge import documents
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.registry.reference import DOCKER_HUB, canonical_host
 
@@ -100,7 +100,7 @@ def keychain(
     if docker_config is None:
         return Keychain(source, given)
     try:
-        data = json.loads(docker_config)
+        data = documents.load_json(docker_config)
     except ValueError:
         raise _malformed(source, "it is not JSON") from None
     if not isinstance(data, dict):
@@ -208,9 +208,9 @@ def _run(program: str, server: str, patience: float) -> tuple[int, bytes, bytes]
 
 def _answer(program: str, host: str, output: bytes) -> Credential | None:
     try:
-        answer = json.loads(output)
+        answer = documents.load_json(output)
         username, secret = answer["Username"], answer["Secret"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         username = secret = None
     if not isinstance(username, str) or not isinstance(secret, str):
         raise RegistryError(

@@ -6,10 +6,9 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-code
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
+from gitops_bridge import documents
 from gitops_bridge.errors import RegistryError
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
@@ -59,7 +58,7 @@ def unreachable(error: RegistryError) -> RegistryError:
 def _words(body: str) -> str:
     """`CODE: message` of each error, else how the text starts."""
     try:
-        answer: Any = json.loads(body)
+        answer = documents.load_json(body)
         said = "; ".join(
             ": ".join(str(item[key]) for key in ("code", "message") if item.get(key))
             for item in answer["errors"]

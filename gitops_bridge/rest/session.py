@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.request import getproxies
 
 import requests
 import urllib3
@@ -20,7 +21,7 @@ from urllib3.util.retry import Retry
 
 from gitops_bridge.activity import activity
 from gitops_bridge.errors import BridgeError
-from gitops_bridge.redaction import Redactor
+from gitops_bridge.redaction import Redactor, userinfo
 from gitops_bridge.rest.bounds import BoundedAdapter, Deadline, Response, TooLarge
 from gitops_bridge.rest.words import (
     HINTS,
@@ -104,7 +105,7 @@ class Rest:
         self.base_url = base_url if base_url.endswith("/") else base_url + "/"
         self._error = error
         self._authorize = authorize
-        self.redact = Redactor(*secrets)
+        self.redact = Redactor(*secrets, *map(userinfo, getproxies().values()))
         self._timeout = timeout
         self._left = left
         # Handed over with each request: a session's own setting yields to REQUESTS_CA_BUNDLE.
@@ -240,7 +241,7 @@ class Rest:
                 f"{method} {without_userinfo(url)}: the answer has {error}",
                 hint="is this the API's address?",
             ) from None
-        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+        except (OSError, TypeError, ValueError, urllib3.exceptions.HTTPError) as error:
             return _Fault(self._unreachable(method, url, error), is_unsent(error))
         return response
 
@@ -262,7 +263,7 @@ class Rest:
         elif isinstance(error, requests.exceptions.InvalidHeader):  # its text quotes the header
             cause, retry = "a header to be sent has a character that none may have", False
             hint = "check user, password and token"
-        elif isinstance(error, ValueError):
+        elif isinstance(error, (TypeError, ValueError)):
             cause, retry = f"it cannot be sent: {root_cause(error)}", False
             hint = "check the address and the proxy variables"
         elif isinstance(error, (requests.RequestException, TimeoutError)):
