@@ -152,6 +152,16 @@ class _Interrupted(Repository):
             happening()
         return delivered
 
+    def submit(self, branch, edit):
+        delivers = "main" in edit.before and bool(edit.before["main"].changes)
+        if delivers or edit.along:
+            self._happens()
+        submitted = super().submit(branch, edit)
+        if delivers and submitted and self.afterwards:
+            happening, self.afterwards = self.afterwards, None
+            happening()
+        return submitted
+
     def _swap(self, branch, new, expected):
         self._happens()
         return super()._swap(branch, new, expected)

@@ -84,7 +84,7 @@ def test_the_life_of_a_deployment(act, team):
     relaunched = act("deployment_relaunch", modelId=MODEL_B, keyValueConfig=SCALED)
     assert scaled["status"] == relaunched["status"] == "passing"
     stopped = act("deployment_stop", modelId=MODEL_B)
-    assert (stopped["status"], stopped["state"]) == ("passing", "stopped")
+    assert (stopped["status"], stopped["state"]) == ("passing", "shuttingDown")
     assert team.log() == [
         "Stop churn in prod",
         "Relaunch churn in prod",
@@ -123,7 +123,7 @@ def test_what_cannot_be_seen_is_not_claimed(act, team):
 
 
 def test_deployments_git_does_not_know(act):
-    assert act("deployment_status")["state"] == "stopped"
+    assert act("deployment_status")["state"] == "unknown"
     assert act("deployment_list")["data"] is None
     assert act("deployment_stop")["status"] == "passing"
 
@@ -244,7 +244,7 @@ def test_the_runners_own_samples(door, team):
         "pe_status": ("warning", None),  # its list does not name our deployment
         "deployment_replace_model": ("passing", "replacingModel"),
         "deployment_relaunch": ("passing", "launching"),
-        "deployment_stop": ("passing", "stopped"),
+        "deployment_stop": ("passing", "shuttingDown"),
         "endpoint_update": ("failing", "errored"),
         "endpoint_status": ("failing", "errored"),
     }

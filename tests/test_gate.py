@@ -58,7 +58,7 @@ def test_an_image_that_is_missing_is_built_and_waited_for(gated):
     assert path in outcome.message
     assert gated.job()["metadata"]["annotations"]["gitops-bridge.io/image"] in outcome.message
     assert gated.at() == main
-    assert gated.refs() == ["builds", BRANCH, "main"]
+    assert gated.refs() == ["builds", "main", "rollouts"]
     assert git(gated.remote, "rev-parse", f"{BRANCH}~1").strip() == main
     record = gated.record(BRANCH)
     assert (record["model"], record["package"]["id"]) == (MODEL_A, PACKAGE_A)
@@ -324,7 +324,7 @@ def test_a_replay_of_what_main_holds_leaves_the_waiting_one(serving):
 
 def test_a_stop_removes_the_proposal(serving, gated):
     replace(serving)
-    assert said(serving.act("deployment_stop")) == ("passing", "stopped")
+    assert said(serving.act("deployment_stop")) == ("passing", "shuttingDown")
     assert serving.refs() == ["builds", "main", "rollouts"]
     serving.built()
     serving.status()
@@ -333,7 +333,7 @@ def test_a_stop_removes_the_proposal(serving, gated):
 
 def test_a_stop_before_the_first_image(gated):
     gated.act("deployment_start", PACKAGE_A)
-    assert said(gated.act("deployment_stop")) == ("passing", "stopped")
+    assert said(gated.act("deployment_stop")) == ("passing", "shuttingDown")
     assert gated.refs() == ["builds", "main", "rollouts"]
     assert gated.log() == ["Set up"]
 

@@ -60,15 +60,15 @@ def test_a_stop_while_the_start_it_stops_is_being_delivered(starting):
     told = []
     starting.interrupt = lambda: told.append(starting.elsewhere(starting.act, "deployment_stop"))
     status = starting.status()
-    assert said(told[0]) == ("passing", "stopped")
-    assert said(status) == ("unknown", "stopped")
+    assert said(told[0]) == ("passing", "shuttingDown")
+    assert said(status) == ("unknown", "unknown")
     assert starting.log() == ["Set up"]
     assert starting.refs() == ["builds", "main", "rollouts"]
 
 
 def test_a_start_that_is_delivered_while_it_is_being_stopped(starting):
     starting.interrupt = lambda: starting.elsewhere(starting.status)
-    assert said(starting.act("deployment_stop")) == ("passing", "stopped")
+    assert said(starting.act("deployment_stop")) == ("passing", "shuttingDown")
     assert starting.log() == ["Stop churn in prod", "Start churn in prod", "Set up"]
     assert starting.refs() == ["builds", "main", "rollouts"]
 
@@ -76,7 +76,7 @@ def test_a_start_that_is_delivered_while_it_is_being_stopped(starting):
 def test_a_start_that_a_person_merges_while_it_is_being_stopped(starting):
     proposed = starting.at(BRANCH)
     starting.interrupt = lambda: git(starting.remote, "update-ref", "refs/heads/main", proposed)
-    assert said(starting.act("deployment_stop")) == ("passing", "stopped")
+    assert said(starting.act("deployment_stop")) == ("passing", "shuttingDown")
     assert starting.log() == ["Stop churn in prod", "Start churn in prod", "Set up"]
     assert starting.refs() == ["builds", "main", "rollouts"]
 

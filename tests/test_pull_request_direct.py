@@ -70,7 +70,7 @@ def test_a_stop_of_a_start_that_people_merge_in_the_same_moment(site):
     site.start()
     site.interrupt = lambda: site.merge(1)
     stopped = site.act("deployment_stop")
-    assert (stopped.status.value, stopped.state.value) == ("passing", "stopped")
+    assert (stopped.status.value, stopped.state.value) == ("passing", "shuttingDown")
     assert site.on_main() == {}
     assert site.team.log()[0] == "Stop churn in prod"
     assert BRANCH not in site.branches

@@ -116,7 +116,7 @@ class TestStops:
         site.forge.delete_branch(BRANCH)
         if seen:
             status = site.status()
-            assert (status.status, status.state) == (Status.UNKNOWN, DeploymentState.STOPPED)
+            assert (status.status, status.state) == (Status.UNKNOWN, DeploymentState.UNKNOWN)
         assert site.on_main() == {}
         outcome = site.start()
         assert "waiting for pull request 3" in outcome.message
@@ -375,7 +375,7 @@ class TestPolicy:
             site.serving()
             site.replace()
             outcome = site.act("deployment_stop")
-            assert outcome.state is DeploymentState.STOPPED
+            assert outcome.state is DeploymentState.SHUTTING_DOWN
             assert site.on_main() == {}
             assert site.forge.pulls[2].state == "closed"
             assert BRANCH not in site.branches

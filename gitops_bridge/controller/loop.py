@@ -11,7 +11,14 @@ from gitops_bridge.controller import applying
 from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.observing import LOOK, Ask, Observer, Sight, Target
 from gitops_bridge.controller.reviewing import Reviewer
-from gitops_bridge.errors import BridgeError, ForgeError, StaleBase
+from gitops_bridge.errors import (
+    ConfigError,
+    ForgeError,
+    RenderError,
+    RepositoryError,
+    RequestError,
+    StaleBase,
+)
 from gitops_bridge.git import Commit
 from gitops_bridge.rollout.effects import (
     Branch,
@@ -115,8 +122,8 @@ class Loop:
             transition = step(sight.stand.state, sight.seen)
             if transition.push or self._fresh:
                 return sight, transition
-        except BridgeError:
-            if self._fresh:
+        except (ConfigError, RenderError, RepositoryError, RequestError):
+            if self._fresh:  # else it may be about branches as they were
                 raise
         self._ctx.repository.fetch()
         self._fresh = True

@@ -135,6 +135,7 @@ class Observer:
         self._reviewer = reviewer
         self._is_reviewed = policy.reviewed(ctx)
         self._plans: dict[object, Plan] = {}
+        self._models: list[Model] = []
 
     def forget(self) -> None:
         self._plans.clear()
@@ -202,10 +203,13 @@ class Observer:
         where, home = self._target.environment, self._target.home
         if wish.request is None:
             return rollbacks.plan(self._ctx, wish, where, reader, home, folder)
-        known = _models(found.state)
-        return planning.plan_request(
+        known = [*_models(found.state), *self._models]
+        plan = planning.plan_request(
             self._ctx, wish.request, where, reader, home, folder, wish.restarts, known
         )
+        if plan.request and plan.request.model:  # its package is asked for once
+            self._models.append(plan.request.model)
+        return plan
 
     def _folder(self, found: Stand, wish: Wish, touches: tuple[Touch, ...]) -> OverlayFiles:
         state = found.state

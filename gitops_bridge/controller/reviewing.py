@@ -39,6 +39,7 @@ class Reviewer:
         self.pull: PullRequest | None = None
         self.warnings: tuple[str, ...] = ()
         self._is_seen = False
+        self._is_unseen = False
         self._is_tried = False
 
     def forget(self) -> None:
@@ -66,7 +67,9 @@ class Reviewer:
         if self._is_seen:
             return self.pull
         pulls = self._ctx.pulls()
-        self.pull = pulls.unseen(self._branch, review.head) or pulls.look(self._branch)
+        unseen = pulls.unseen(self._branch, review.head)
+        self._is_unseen = unseen is not None
+        self.pull = unseen or pulls.look(self._branch)
         self._is_seen = True
         return self.pull
 
@@ -122,13 +125,12 @@ class Reviewer:
             said += hints
         if not (pull and is_open and pulls.is_written_for(pull, review.head)):
             wanted, warning = texts.proposal(self._ctx, self._environment, review, plan, main)
-            unseen = pulls.unseen(self._branch, review.head) is not None
-            pull = pulls.write(pull, wanted, review.head, unseen=unseen)
+            pull = pulls.write(pull, wanted, review.head, unseen=self._is_unseen)
             said += [*pull.warnings, *([warning] if warning else [])]
         elif pulls.is_found_again(pull):
             wanted, warning = texts.proposal(self._ctx, self._environment, review, plan, main)
             pull = pulls.complete(pull, wanted, review.head)
-        self.pull, self._is_seen = pull, True
+        self.pull, self._is_seen, self._is_unseen = pull, True, False
         if self._ctx.config.pull_request.auto_merge and pull.state == "open":
             try:
                 pulls.merge_by_itself(pull, review.head)

@@ -16,6 +16,8 @@ from gitops_bridge.rollout.observed import Cause
 from gitops_bridge.rollout.situations import Situation
 from gitops_bridge.rollout.state import Who, Wish
 
+_ROLLBACKS = (Situation.ROLLED_BACK, Situation.ASKED_REVIEW, Situation.ASKED_BLOCKED)
+
 
 def target(ctx: Context, deployment: str, named: str | None) -> Target:
     """The deployment in the environment it is in, or was last, after a fetch. Raises RequestError
@@ -82,7 +84,7 @@ def rollback(ctx: Context, target: Target, to: str | None, by: Signature) -> Res
     source = rollbacks.source(ctx, stand(ctx, target).main, target.home, to)
     wish = Wish(rollback_to=source, by=_who(by))
     result = Loop(ctx, target, fresh=True).run(Ask(Cause.ASKED, wish))
-    if not result.was(Situation.ROLLED_BACK, Situation.ASKED_REVIEW):
+    if not result.was(*_ROLLBACKS):
         raise RequestError("nothing to do: Git holds this already", hint="gitops-bridge history")
     return result
 
