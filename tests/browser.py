@@ -24,10 +24,14 @@ _FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )  # fmt: skip
 
+_DARK = ("--blink-settings=preferredColorScheme=0",)
 
-def measured(page: str, expression: str, *, width: int, height: int = 900) -> Any:
+
+def measured(
+    page: str, expression: str, *, width: int, height: int = 900, dark: bool = False
+) -> Any:
     """What the JavaScript `expression`, which may be a promise, gives as JSON once the page is
-    there."""
+    there. A content security policy of the page would not let it run."""
     script = f"""
     addEventListener("load", async () => {{
       let said;
@@ -38,7 +42,7 @@ def measured(page: str, expression: str, *, width: int, height: int = 900) -> An
     """
     dumped = _run(
         f"{page}<script>{script}</script>", width, height, "--dump-dom",
-        "--virtual-time-budget=20000",
+        "--virtual-time-budget=20000", *(_DARK if dark else ()),
     )  # fmt: skip
     found = re.search(r'<pre id="measured">(.*?)</pre>', dumped, re.DOTALL)
     assert found, f"the page was not measured: {dumped[:500]}"
@@ -49,18 +53,22 @@ def measured(page: str, expression: str, *, width: int, height: int = 900) -> An
 
 def screenshot(page: str, path: Path, *, width: int, height: int, dark: bool = False) -> None:
     """A picture of the top of the page."""
-    flags = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
-    _run(page, width, height, f"--screenshot={path}", *flags)
+    _run(page, width, height, f"--screenshot={path}", *(_DARK if dark else ()))
     assert path.stat().st_size > 1000
 
 
-def _run(page: str, width: int, height: int, *flags: str) -> str:
+def shown(page: str, fragment: str = "") -> str:
+    """The document as the page's own script left it, opened at `#fragment`."""
+    return _run(page, 1300, 900, "--dump-dom", fragment=fragment)
+
+
+def _run(page: str, width: int, height: int, *flags: str, fragment: str = "") -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "page.html"
         file.write_text(page, encoding="utf-8")
         finished = subprocess.run(
             ["chromium", *_FLAGS, f"--user-data-dir={folder}/profile",
-             f"--window-size={width},{height}", *flags, file.as_uri()],
+             f"--window-size={width},{height}", *flags, f"{file.as_uri()}#{fragment}"],
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
     assert finished.returncode == 0, finished.stderr

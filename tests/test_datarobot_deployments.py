@@ -8,8 +8,8 @@ from gitops_bridge.actions import Action, ExecutionType, ModelFormat, Scale
 from gitops_bridge.datarobot import (
     DataRobot,
     Difference,
-    Event,
-    What,
+    RemoteEvent,
+    RemoteEventKind,
     differences,
     in_environment,
     is_gone,
@@ -157,14 +157,16 @@ class TestRequest:
 
 class TestEvents:
     def test_all_that_happens_to_a_rollout(self, server, api):
-        for what in What:
-            send(api, Event(what, CHURN, NOON))
-        assert [event["title"] for event in server.events] == [what.value for what in What]
+        for what in RemoteEventKind:
+            send(api, RemoteEvent(what, CHURN, NOON))
+        assert [event["title"] for event in server.events] == [
+            what.value for what in RemoteEventKind
+        ]
 
     def test_an_event_tells_models_person_reason_and_link(self, server, api):
         link = "https://git.example.com/ml/models/pull/7"
-        send(api, Event(
-            What.CLOSED, CHURN, NOON, model=MODEL_B, previous=MODEL_A, by="ann",
+        send(api, RemoteEvent(
+            RemoteEventKind.CLOSED, CHURN, NOON, model=MODEL_B, previous=MODEL_A, by="ann",
             reason="Drift is too high", link=link,
         ))  # fmt: skip
         (event,) = server.events
@@ -176,13 +178,13 @@ class TestEvents:
         )
 
     def test_long_reasons_are_cut_to_what_datarobot_takes(self, server, api):
-        send(api, Event(What.FAILED, CHURN, NOON, reason="x" * 20_000))
+        send(api, RemoteEvent(RemoteEventKind.FAILED, CHURN, NOON, reason="x" * 20_000))
         assert len(server.events[0]["message"]) == 16_384
 
     def test_a_token_that_may_not(self, server, api):
         server.read_only = True
         with pytest.raises(DataRobotError) as raised:
-            send(api, Event(What.READY, CHURN, NOON))
+            send(api, RemoteEvent(RemoteEventKind.READY, CHURN, NOON))
         assert (raised.value.status, raised.value.retry) == (403, False)
         assert server.token not in str(raised.value)
 

@@ -15,13 +15,21 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from gitops_bridge.errors import ForgeError
-from gitops_bridge.serving import Election, JsonFormatter, Look, Loop, Pace, Result, log_look
+from gitops_bridge.serving import (
+    Election,
+    JsonFormatter,
+    Look,
+    LookPace,
+    LookResult,
+    StandingLoop,
+    log_look,
+)
 from gitops_bridge.serving.metrics import Metrics
 from gitops_bridge.serving.server import Site, serving
 
-QUICK = Pace(interval=0.05, shortest=0.01, standby=0.01)
-SLOW = Pace(interval=3600, shortest=0.01, standby=0.01)
-CHURN = Result("prod", "65a0", "delivered", "65a0…20 → 65a0…21")
+QUICK = LookPace(interval=0.05, shortest=0.01, standby=0.01)
+SLOW = LookPace(interval=3600, shortest=0.01, standby=0.01)
+CHURN = LookResult("prod", "65a0", "delivered", "65a0…20 → 65a0…21")
 
 
 def eventually(condition, what="it did not happen"):
@@ -33,7 +41,7 @@ def eventually(condition, what="it did not happen"):
 
 @contextlib.contextmanager
 def looping(look, *, pace=QUICK, chance=0.5, **options):
-    loop = Loop(look, pace=pace, clock=time.monotonic, chance=lambda: chance, **options)
+    loop = StandingLoop(look, pace=pace, clock=time.monotonic, chance=lambda: chance, **options)
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
@@ -89,7 +97,7 @@ class TestLoop:
     def test_one_that_was_asked_for_during_a_look_follows_it(self):
         loop = None
         looks = Looks(lambda: loop.ask())
-        loop = Loop(looks, pace=SLOW, clock=time.monotonic, chance=lambda: 0.5)
+        loop = StandingLoop(looks, pace=SLOW, clock=time.monotonic, chance=lambda: 0.5)
         thread = threading.Thread(target=loop.run)
         thread.start()
         eventually(lambda: looks.count == 2)
@@ -99,7 +107,7 @@ class TestLoop:
 
     def test_a_flood_of_requests_is_a_look_each_shortest_pause(self):
         looks = Looks()
-        with looping(looks, pace=Pace(interval=3600, shortest=0.2)) as loop:
+        with looping(looks, pace=LookPace(interval=3600, shortest=0.2)) as loop:
             end = time.monotonic() + 0.7
             while time.monotonic() < end:
                 loop.ask()
@@ -139,7 +147,7 @@ class TestLoop:
             may_end.wait(10)
             return []
 
-        loop = Loop(look, pace=SLOW, clock=lambda: now[0], chance=lambda: 0.5)
+        loop = StandingLoop(look, pace=SLOW, clock=lambda: now[0], chance=lambda: 0.5)
         thread = threading.Thread(target=loop.run)
         thread.start()
         begun.wait(10)
@@ -153,7 +161,7 @@ class TestLoop:
 
     def test_a_pace_that_makes_no_sense(self):
         with pytest.raises(ValueError, match="shortest"):
-            Pace(interval=1, shortest=2)
+            LookPace(interval=1, shortest=2)
 
 
 class TestElection:
@@ -202,7 +210,7 @@ class TestElection:
 
 SIGNALLED = """
 import sys, time
-from gitops_bridge.serving import Loop, Pace, stopped_by_signals
+from gitops_bridge.serving import StandingLoop, LookPace, stopped_by_signals
 
 def look():
     print("look", flush=True)
@@ -210,7 +218,7 @@ def look():
     print("done", flush=True)
     return []
 
-loop = Loop(look, pace=Pace(interval=3600), clock=time.monotonic, chance=lambda: 0.5)
+loop = StandingLoop(look, pace=LookPace(interval=3600), clock=time.monotonic, chance=lambda: 0.5)
 with stopped_by_signals(loop.stop):
     loop.run()
 print("over", flush=True)
@@ -256,8 +264,8 @@ class TestSite:
         eventually(lambda: looks.count)
         eventually(lambda: "decision=" in requests.get(f"{address}/metrics", timeout=5).text)
         metrics.look(Look((
-            Result("prod", "65a1", "held", held=True, reverted_by="ann"),
-            Result("test", "65a2", "proposed", waiting=True, pushes=3,
+            LookResult("prod", "65a1", "held", held=True, reverted_by="ann"),
+            LookResult("test", "65a2", "proposed", waiting=True, pushes=3,
                    spans={"action_to_commit": 12.0}),
         ), seconds=0.5))  # fmt: skip
         metrics.look(Look((), 0.1, error=ForgeError("down")))
@@ -282,8 +290,8 @@ class TestSite:
     def test_an_environment_that_is_gone_leaves_no_gauge(self, site):
         address, _, metrics, looks = site
         eventually(lambda: looks.count)
-        metrics.look(Look((Result("old", "65a1", "held", held=True),), 0.1))
-        metrics.look(Look((Result("prod", "65a1", "held", held=True),), 0.1))
+        metrics.look(Look((LookResult("old", "65a1", "held", held=True),), 0.1))
+        metrics.look(Look((LookResult("prod", "65a1", "held", held=True),), 0.1))
         text = requests.get(f"{address}/metrics", timeout=5).text
         assert 'held_deployments{environment="old"}' not in text
 
@@ -315,7 +323,7 @@ class TestLogs:
         assert (last["message"], last["seconds"], last["deployments"]) == ("look finished", 0.25, 1)
 
     def test_a_problem_is_a_warning_on_one_line(self):
-        first, _ = self.entry(Look((Result("prod", "65a0", "failed", problem="a\nb"),), 1))
+        first, _ = self.entry(Look((LookResult("prod", "65a0", "failed", problem="a\nb"),), 1))
         assert (first["level"], first["message"]) == ("warning", "a\nb")
 
     def test_a_fault_of_ours_has_its_traceback_and_no_secret(self):

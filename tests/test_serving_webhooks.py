@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.serving import Loop, Pace
+from gitops_bridge.serving import LookPace, StandingLoop
 from gitops_bridge.serving.metrics import Metrics
 from gitops_bridge.serving.server import Site, serving
 from gitops_bridge.serving.webhooks import SENDERS, is_authentic
@@ -48,7 +48,7 @@ FORGED = {
 }
 
 
-class Hurried(Loop):
+class Hurried(StandingLoop):
     """A loop that counts who asks."""
 
     asked = 0
@@ -59,7 +59,7 @@ class Hurried(Loop):
 
 @pytest.fixture
 def loop():
-    return Hurried(list, pace=Pace(), clock=lambda: 0.0, chance=lambda: 0.0)
+    return Hurried(list, pace=LookPace(), clock=lambda: 0.0, chance=lambda: 0.0)
 
 
 @pytest.fixture

@@ -12,18 +12,18 @@ from gitops_bridge.datarobot.api import (
 from gitops_bridge.datarobot.champion import Validation, set_model, validate
 from gitops_bridge.datarobot.deployments import ListedDeployment, in_environment, is_gone
 from gitops_bridge.datarobot.differences import Difference, differences, request
-from gitops_bridge.datarobot.events import Event, What, send
+from gitops_bridge.datarobot.events import RemoteEvent, RemoteEventKind, send
 
 __all__ = [
     "DataRobot",
     "Difference",
     "Download",
-    "Event",
     "Facts",
     "ListedDeployment",
     "PackageDetails",
+    "RemoteEvent",
+    "RemoteEventKind",
     "Validation",
-    "What",
     "differences",
     "in_environment",
     "is_gone",

@@ -1,4 +1,4 @@
-"""What happens to a rollout, told to DataRobot: an Event becomes an entry of the deployment's log.
+"""What happens to a rollout, told to DataRobot: an entry in the log of its deployment.
 
 Entries are remote events of the type `deploymentInfo` (POST remoteEvents/). Titles hold 512
 characters, messages 16 384. DataRobot gives them no identity, so an event that is sent twice is
@@ -17,7 +17,7 @@ from gitops_bridge.datarobot.api import DataRobot, checked
 _TITLE, _MESSAGE = 512, 16_384
 
 
-class What(str, Enum):
+class RemoteEventKind(str, Enum):
     """What happened; the value is the title that people read in DataRobot."""
 
     BUILD_STARTED = "Image build started"
@@ -31,7 +31,7 @@ class What(str, Enum):
 
 
 @dataclass(frozen=True)
-class Event:
+class RemoteEvent:
     """One thing that happened to a deployment.
 
     `at` is aware of its time zone. `model` is the model that is rolled out or, once reverted,
@@ -39,7 +39,7 @@ class Event:
     request, the commit or the Application, `reason` is in a person's or the cluster's own words.
     """
 
-    what: What
+    kind: RemoteEventKind
     deployment: str
     at: datetime
     model: str | None = None
@@ -49,12 +49,12 @@ class Event:
     link: str | None = None
 
 
-def send(api: DataRobot, event: Event) -> None:
+def send(api: DataRobot, event: RemoteEvent) -> None:
     """Raises DataRobotError when DataRobot does not take it."""
     api.send("POST", "remoteEvents/", body=document(event))
 
 
-def document(event: Event) -> dict[str, Any]:
+def document(event: RemoteEvent) -> dict[str, Any]:
     """The body of the request."""
     moment = event.at.astimezone(timezone.utc).isoformat(timespec="milliseconds")
     models = {"newModelId": event.model, "oldModelId": event.previous}
@@ -63,14 +63,14 @@ def document(event: Event) -> dict[str, Any]:
         "eventType": "deploymentInfo",
         "deploymentId": checked(event.deployment),
         "timestamp": moment.replace("+00:00", "Z"),
-        "title": event.what.value[:_TITLE],
+        "title": event.kind.value[:_TITLE],
         "message": _message(event)[:_MESSAGE],
         **({"data": data} if data else {}),
     }
 
 
-def _message(event: Event) -> str:
-    title = event.what.value
+def _message(event: RemoteEvent) -> str:
+    title = event.kind.value
     said = [title if event.by is None else f"{title} by {event.by}"]
     if event.model:
         said.append(f"model {event.model}")

@@ -3,16 +3,23 @@ leader election, health, metrics and JSON logs around them. What a look does is 
 
 from gitops_bridge.serving.election import Election
 from gitops_bridge.serving.logs import JsonFormatter, log_look
-from gitops_bridge.serving.loop import Look, Loop, Pace, Result, Span, stopped_by_signals
+from gitops_bridge.serving.loop import (
+    Look,
+    LookPace,
+    LookResult,
+    Span,
+    StandingLoop,
+    stopped_by_signals,
+)
 
 __all__ = [
     "Election",
     "JsonFormatter",
     "Look",
-    "Loop",
-    "Pace",
-    "Result",
+    "LookPace",
+    "LookResult",
     "Span",
+    "StandingLoop",
     "log_look",
     "stopped_by_signals",
 ]

@@ -18,7 +18,7 @@ Span = Literal["action_to_commit", "commit_to_synced", "synced_to_ready"]
 
 
 @dataclass(frozen=True)
-class Result:
+class LookResult:
     """What one look did for one deployment.
 
     `decision` is one of a few words, such as delivered, proposed, waiting, held or failed. `spans`
@@ -41,13 +41,13 @@ class Result:
 class Look:
     """One look: how long it took in seconds and what came of it; `error` when it broke off."""
 
-    results: tuple[Result, ...]
+    results: tuple[LookResult, ...]
     seconds: float
     error: Exception | None = None
 
 
 @dataclass(frozen=True)
-class Pace:
+class LookPace:
     """Seconds: `interval` from one look to the next, give or take a tenth; `shortest` between two
     that are asked for; `standby` between two questions whether this process leads; `longest` that a
     look may take before the process counts as stuck."""
@@ -62,15 +62,15 @@ class Pace:
             raise ValueError("0 < shortest <= interval and 0 < standby are expected")
 
 
-class Loop:
+class StandingLoop:
     """`leads` tells whether this process may look; `noted` gets each Look, in the same thread.
     `clock` gives monotonic seconds, `chance` a number from 0 up to 1."""
 
     def __init__(
         self,
-        look: Callable[[], Sequence[Result]],
+        look: Callable[[], Sequence[LookResult]],
         *,
-        pace: Pace,
+        pace: LookPace,
         clock: Callable[[], float],
         chance: Callable[[], float],
         leads: Callable[[], bool] = lambda: True,
@@ -119,7 +119,7 @@ class Loop:
     def _take(self) -> None:
         self._asked.clear()
         began = self._began = self._clock()
-        results: Sequence[Result] = ()
+        results: Sequence[LookResult] = ()
         error: Exception | None = None
         try:
             results = self._look()

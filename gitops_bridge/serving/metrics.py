@@ -12,7 +12,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
-from gitops_bridge.serving.loop import Look, Result
+from gitops_bridge.serving.loop import Look, LookResult
 
 _SECONDS = (1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
 _SPANS = {
@@ -87,7 +87,7 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return content_type, encode(self.registry)
 
-    def _result(self, result: Result) -> None:
+    def _result(self, result: LookResult) -> None:
         self._decisions.labels(result.environment, result.decision).inc()
         if result.reverted_by:
             self._reverts.labels(result.environment).inc()
@@ -109,7 +109,7 @@ class Metrics:
 
 
 def _set(
-    gauge: Gauge, results: tuple[Result, ...], is_counted: Callable[[Result], bool]
+    gauge: Gauge, results: tuple[LookResult, ...], is_counted: Callable[[LookResult], bool]
 ) -> None:  # fmt: skip
     """An environment that is there no more leaves no value behind."""
     gauge.clear()

@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from gitops_bridge.errors import BridgeError
-from gitops_bridge.serving.loop import Loop
+from gitops_bridge.serving.loop import StandingLoop
 from gitops_bridge.serving.metrics import Metrics
 from gitops_bridge.serving.webhooks import SENDERS, is_authentic
 
@@ -28,7 +28,7 @@ _PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     status: int
     text: bytes
     content_type: str = "text/plain; charset=utf-8"
@@ -39,7 +39,7 @@ class Site:
     request so that a rotated one counts at once; a sender without one is not known."""
 
     def __init__(
-        self, loop: Loop, metrics: Metrics, secrets: Mapping[str, Callable[[], str]]
+        self, loop: StandingLoop, metrics: Metrics, secrets: Mapping[str, Callable[[], str]]
     ) -> None:  # fmt: skip
         unknown = sorted(set(secrets) - set(SENDERS))
         if unknown:
@@ -48,39 +48,39 @@ class Site:
         self._metrics = metrics
         self._secrets = secrets
 
-    def get(self, path: str, accept: str) -> Answer:
+    def get(self, path: str, accept: str) -> Reply:
         if path == "/metrics":
             content_type, text = self._metrics.exposition(accept)
-            return Answer(200, text, content_type)
+            return Reply(200, text, content_type)
         if path == "/livez":
             return _health(not self._loop.is_stuck, "a look takes too long")
         if path == "/readyz":
             return _health(self._loop.is_ready, "no look has succeeded yet")
-        return Answer(404, b"not found\n")
+        return Reply(404, b"not found\n")
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         sender = path.removeprefix("/webhooks/")
         secret = self._secrets.get(sender) if path.startswith("/webhooks/") else None
         if secret is None:
-            return Answer(404, b"not found\n")
+            return Reply(404, b"not found\n")
         if _is_ping(sender, headers):
             self._metrics.webhook(sender, "ping")
-            return Answer(200, b"pong\n")
+            return Reply(200, b"pong\n")
         try:
             agreed = secret()
         except BridgeError:
             self._metrics.webhook(sender, "unconfigured")
-            return Answer(503, b"the secret of this webhook cannot be read\n")
+            return Reply(503, b"the secret of this webhook cannot be read\n")
         if not is_authentic(sender, agreed, headers, body):
             self._metrics.webhook(sender, "refused")
-            return Answer(401, b"the secret or signature is missing or wrong\n")
+            return Reply(401, b"the secret or signature is missing or wrong\n")
         self._metrics.webhook(sender, "accepted")
         self._loop.ask()
-        return Answer(202, b"accepted\n")
+        return Reply(202, b"accepted\n")
 
 
-def _health(healthy: bool, complaint: str) -> Answer:
-    return Answer(200, b"ok\n") if healthy else Answer(503, f"{complaint}\n".encode())
+def _health(healthy: bool, complaint: str) -> Reply:
+    return Reply(200, b"ok\n") if healthy else Reply(503, f"{complaint}\n".encode())
 
 
 def _is_ping(sender: str, headers: Mapping[str, str]) -> bool:
@@ -120,15 +120,15 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")
             if not length.isdecimal():
-                self._send(Answer(411, b"Content-Length is missing\n"))
+                self._send(Reply(411, b"Content-Length is missing\n"))
             elif int(length) > _LARGEST:
-                self._send(Answer(413, b"too large\n"))
+                self._send(Reply(413, b"too large\n"))
             else:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = self.rfile.read(int(length))
                 self._send(site.post(urlsplit(self.path).path, headers, body))
 
-        def _send(self, answer: Answer) -> None:
+        def _send(self, answer: Reply) -> None:
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.content_type)
             self.send_header("Content-Length", str(len(answer.text)))
