@@ -54,5 +54,5 @@ def show(server, snapshot) -> None:
             *statuses.get("initContainerStatuses", []),
             *statuses.get("containerStatuses", []),
         ]:
-            lines = "\n".join(line.partition("] ")[2] for line in snapshot.build_log)
-            server.logs[item["metadata"]["name"], found["name"], False] = lines
+            log = "\n".join(snapshot.build_log)
+            server.logs[item["metadata"]["name"], found["name"], False] = log

@@ -56,7 +56,8 @@ class Snapshot:
     @property
     def build_log(self) -> tuple[str, ...]:
         file = self.path / "build-pod-log.txt"
-        return tuple(file.read_text().splitlines()) if file.exists() else ()
+        lines = file.read_text().splitlines() if file.exists() else []
+        return tuple(line.partition("] ")[2] for line in lines)
 
     @property
     def is_about_a_stop(self) -> bool:

@@ -40,15 +40,9 @@ _REASONS = {
 }
 
 
-def is_awaited(wanted: Wanted) -> bool:
-    """Whether an image is still to be built: one on main with a digest is there."""
-    on_main = wanted.image is not None and wanted.image.digest is not None
-    return wanted.pending_model is not None or not on_main
-
-
 def build_succeeds(wanted: Wanted, observed: Observed) -> Finding | None:
     """A later attempt may be under way, or done: then an earlier one does not matter."""
-    if not is_awaited(wanted) or any(job.complete or not job.failed for job in observed.jobs):
+    if not wanted.awaits_image or any(job.complete or not job.failed for job in observed.jobs):
         return None
     for job in observed.jobs[-1:]:
         return _failure(job, observed)
@@ -91,7 +85,7 @@ def build_is_applied(wanted: Wanted, observed: Observed) -> Finding | None:
     """A Job that Kubernetes refuses never comes to be, and neither do the Jobs of a folder that
     Argo CD cannot read."""
     app = observed.builds
-    if app is None or observed.jobs or not is_awaited(wanted):
+    if app is None or observed.jobs or not wanted.awaits_image:
         return None
     for refusal in app.refusals:
         if refusal.name == wanted.build_job:
@@ -104,7 +98,7 @@ def build_is_applied(wanted: Wanted, observed: Observed) -> Finding | None:
 
 def build_can_start(wanted: Wanted, observed: Observed) -> Finding | None:
     """Kubernetes would let such a Job wait until its deadline, hours later."""
-    for pod in observed.build_pods if is_awaited(wanted) else ():
+    for pod in observed.build_pods if wanted.awaits_image else ():
         if pod.live and pod.unschedulable:
             return warn(f"the build's Pod fits on no node: {one_line(pod.unschedulable)}")
         for container in pod.containers if pod.live else ():

@@ -15,6 +15,8 @@ from gitops_bridge.live.wanted import Wanted
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _RENDER = re.compile(r"kustomize build|failed to generate manifest|manifest generation error", re.I)
+_INVALID = re.compile(r"^\S+ \"[^\"]+\" is invalid: ")
+_ABSENT = re.compile(r"no such file or directory|file does not exist|doesn't exist")
 _TAIL = re.compile(r"failed exit status \d+:?\s*(?:Error:\s*)?|desc = ", re.I)
 
 
@@ -38,7 +40,9 @@ def overlay_can_be_rendered(wanted: Wanted, observed: Observed) -> Finding | Non
     if message is None:
         return None
     if _RENDER.search(message) and "Unavailable" not in message:
-        return fail(f"the overlay on main cannot be rendered: {one_line(_TAIL.split(message)[-1])}")
+        absent = "it names a file that is not there: " if _ABSENT.search(message) else ""
+        said = one_line(_TAIL.split(message)[-1])
+        return fail(f"the overlay on main cannot be rendered: {absent}{said}")
     return warn(f"Argo CD cannot compare Git with the cluster: {one_line(message)}")
 
 
@@ -52,9 +56,8 @@ def objects_can_be_applied(wanted: Wanted, observed: Observed) -> Finding | None
         return None
     again = "" if gave_up else f"; Argo CD tries again ({app.retries} times so far)"
     for refusal in app.refusals:
-        text = (
-            f"Kubernetes refuses {refusal.kind} {refusal.name}: {one_line(refusal.message)}{again}"
-        )
+        said = one_line(_INVALID.sub("", refusal.message))
+        text = f"Kubernetes refuses {refusal.kind} {refusal.name}: {said}{again}"
         if refusal.kind in {"Deployment", "Service", "object"}:
             return fail(text)
         return warn(text)

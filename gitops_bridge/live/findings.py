@@ -12,6 +12,15 @@ from gitops_bridge.live.wanted import Wanted
 
 _LINE = 400
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+_SECRETS = (
+    (re.compile(r"//[^/@\s]+@"), "//…@"),
+    (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.I), r"\1 …"),
+    (
+        re.compile(r"\b(\w*(?:password|secret|token|key))(\"?\s*[=:]\s*)(?=\S*\d)\S{8,}", re.I),
+        r"\1\2…",
+    ),
+)
+"""What looks like a secret in a log or a message, though nobody knows it to be one."""
 
 
 class Severity(Enum):
@@ -54,9 +63,16 @@ def fail(text: str, source: Source | None = None) -> Finding:
 
 
 def one_line(text: str) -> str:
-    """A message of Kubernetes or a line of a log: printable, on one line, of a decent length."""
+    """A message of Kubernetes or a line of a log: printable, on one line, of a decent length, and
+    without what looks like a secret."""
     clean = " ".join(_ESCAPES.sub("", text).split())
+    for pattern, instead in _SECRETS:
+        clean = pattern.sub(instead, clean)
     return clean if len(clean) <= _LINE else clean[: _LINE - 1] + "…"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def first(conditions: tuple[Condition, ...], wanted: Wanted, observed: Observed) -> Finding | None:

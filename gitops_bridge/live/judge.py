@@ -40,6 +40,8 @@ _STATUS = {
 
 def judge(wanted: Wanted, observed: Observed) -> Verdict:
     """The verdict about one deployment. Whatever the cluster shows, it raises nothing."""
+    if wanted.goal is Goal.NONE and not wanted.pending_model:
+        wanted = _as_it_runs(wanted, observed)
     state, finding = _state(wanted, observed)
     if wanted.superseded and state is not LiveState.UNKNOWN:
         state, finding = LiveState.SUPERSEDED, _superseded(finding)
@@ -88,7 +90,7 @@ def _pending(wanted: Wanted, observed: Observed) -> tuple[LiveState, Finding | N
 
 
 def _outside_git(wanted: Wanted, observed: Observed) -> tuple[LiveState, Finding | None]:
-    """Git has never held it. What runs all the same is judged by its own Deployment."""
+    """Git has never held it. It may run all the same."""
     if not observed.saw(Kind.DEPLOYMENTS, Kind.PODS):
         return LiveState.UNKNOWN, warn("; ".join(map(str, observed.unseen)))
     found = serving.workload(wanted, observed)
@@ -96,8 +98,15 @@ def _outside_git(wanted: Wanted, observed: Observed) -> tuple[LiveState, Finding
         if not pods.live(observed):
             return LiveState.NOTHING, None
         return LiveState.UNKNOWN, warn("Pods run without a Deployment, and Git does not know them")
-    itself = replace(wanted, model=found.model, image=_image(found.image))
-    return _serving(itself, observed)
+    return _serving(wanted, observed)
+
+
+def _as_it_runs(wanted: Wanted, observed: Observed) -> Wanted:
+    """What Git never held is judged by its own Deployment."""
+    found = serving.workload(wanted, observed)
+    if found is None:
+        return wanted
+    return replace(wanted, model=found.model, image=_image(found.image))
 
 
 def _serving(wanted: Wanted, observed: Observed) -> tuple[LiveState, Finding | None]:
@@ -110,7 +119,7 @@ def _serving(wanted: Wanted, observed: Observed) -> tuple[LiveState, Finding | N
             return LiveState.READY, _worst(DELIVERY_CONDITIONS, wanted, observed)
         if any(pods.runs(wanted, pod) for pod in pods.answering(observed)):
             fault = _worst(POD_CONDITIONS, wanted, observed)
-            return LiveState.READY, fault or warn(some_do_not.text)
+            return LiveState.READY, _reduced(some_do_not, fault)
         why_not = some_do_not
     fault = _fault(wanted, observed)
     if fault and fault.severity is Severity.FAIL:
@@ -118,6 +127,13 @@ def _serving(wanted: Wanted, observed: Observed) -> tuple[LiveState, Finding | N
     if why_not.severity is Severity.FAIL:
         return LiveState.ERRORED, why_not
     return _moving(wanted, observed), fault or _on_its_way(wanted, observed, why_not)
+
+
+def _reduced(some_do_not: Finding, fault: Finding | None) -> Finding:
+    """It serves with fewer Pods than it should have."""
+    if fault is None:
+        return warn(some_do_not.text)
+    return replace(fault, severity=Severity.WARN, text=f"{some_do_not.text}: {fault.text}")
 
 
 def _fault(wanted: Wanted, observed: Observed) -> Finding | None:

@@ -281,7 +281,7 @@ class Observation:
             jobs=jobs,
             build_pods=tuple(pod for job in jobs for pod in self._build_pods.get(job.name, ())),
             application=self._applications.get(wanted.path),
-            builds=self._applications.get(wanted.environment),
+            builds=self._applications.get(wanted.builds_path),
             unseen=self.unseen,
             at=self.at,
         )

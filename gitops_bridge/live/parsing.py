@@ -218,7 +218,9 @@ def _path(item: object) -> str | None:
         *mappings_at(spec, "sources"),
         mapping_at(spec, "sourceHydrator", "drySource"),
     ]
-    paths = [path.strip("./") for place in places if (path := _text(place, "path"))]
+    paths = [
+        path.removeprefix("./").strip("/") for place in places if (path := _text(place, "path"))
+    ]
     ours = (path for path in paths if "/overlays/" in f"/{path}")
     return next(ours, next(iter(paths), None))
 

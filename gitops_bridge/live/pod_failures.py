@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from gitops_bridge.live import pods
-from gitops_bridge.live.findings import Condition, Finding, Severity, fail, one_line, warn
+from gitops_bridge.live.findings import Condition, Finding, Severity, fail, one_line, plural, warn
 from gitops_bridge.live.observed import Container, Observed, Pod, Source
 from gitops_bridge.live.serving import has_rolled_out, workload
 from gitops_bridge.live.wanted import Wanted
@@ -28,13 +28,19 @@ _MISSING = re.compile(r"(?P<kind>secret|configmap)s? \"(?P<name>[^\"]+)\" not fo
 _KEY = re.compile(
     r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?P<name>\S+)", re.I
 )
+_WRAPPING = re.compile(r"^.*ErrImagePull: |rpc error: code = \w+ desc = ", re.S)
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
 _RESTARTS = 2
 """So often a container of a rollout has ended when it is taken to end always, also between two
 waits in which Kubernetes says CrashLoopBackOff."""
 _SILENCE = 600
 """Seconds; Kubernetes' own default of `progressDeadlineSeconds`."""
-_SIGNALS = {6: "aborted", 9: "killed", 11: "a crash in native code", 15: "terminated"}
+_SIGNALS = {
+    6: "aborted itself",
+    9: "was killed from outside",
+    11: "crashed in native code",
+    15: "was terminated from outside",
+}
 
 
 def containers_keep_running(wanted: Wanted, observed: Observed) -> Finding | None:
@@ -49,30 +55,38 @@ def containers_keep_running(wanted: Wanted, observed: Observed) -> Finding | Non
         )
         if backing_off or ended_often:
             source = log(pod, container)
-            lines = observed.evidence.get(source, ())
+            lines = tuple(map(one_line, observed.evidence.get(source, ())))
             return Finding(Severity.FAIL, _crash(container), source, lines)
     return None
 
 
 def images_can_be_pulled(wanted: Wanted, observed: Observed) -> Finding | None:
-    if any(not (job.complete or job.failed) for job in observed.jobs) or _job_is_awaited(
-        wanted, observed
-    ):
-        return None  # it is being built
+    if wanted.awaits_image and _is_being_built(wanted, observed):
+        return None
     for _, container in _wanted(wanted, observed):
         if cannot_be_pulled(container):
             return fail(unpullable(container))
     return None
 
 
-def _job_is_awaited(wanted: Wanted, observed: Observed) -> bool:
-    return wanted.build_job is not None and not observed.jobs
+def _is_being_built(wanted: Wanted, observed: Observed) -> bool:
+    """Without a gate the Pods are there before their image is."""
+    not_begun = wanted.build_job is not None and not observed.jobs
+    return not_begun or any(not (job.complete or job.failed) for job in observed.jobs)
 
 
 def containers_can_be_created(wanted: Wanted, observed: Observed) -> Finding | None:
     for _, container in _wanted(wanted, observed):
         if cannot_be_created(container):
             return fail(uncreatable(container))
+    return None
+
+
+def containers_have_not_ended(wanted: Wanted, observed: Observed) -> Finding | None:
+    """The first end of a container, before Kubernetes calls it a crash loop."""
+    for pod, container in _wanted(wanted, observed):
+        if container.exit_code and not container.ready and not container.init:
+            return warn(f"{_crash(container)}; Kubernetes starts it again", log(pod, container))
     return None
 
 
@@ -136,10 +150,10 @@ def _wanted(wanted: Wanted, observed: Observed) -> Iterator[tuple[Pod, Container
 
 
 def _crash(container: Container) -> str:
-    """`container model-package ends again and again: exit code 1 (3 restarts)`"""
+    """`container model-package does not keep running: it exits with code 1, 3 restarts`"""
     return (
-        f"container {container.name} of the model ends again and again: {ending(container)} "
-        f"({container.restarts} restart{'s' if container.restarts != 1 else ''})"
+        f"container {container.name} does not keep running: {ending(container)}, "
+        f"{plural(container.restarts, 'restart')}"
     )
 
 
@@ -149,8 +163,7 @@ def ending(container: Container) -> str:
     if container.exit_reason == "OOMKilled":
         return "it was killed because it needed more memory than its limit (OOMKilled)"
     if code > 128:
-        words = _SIGNALS.get(code - 128, "ended")
-        return f"it was {words} from outside or by a signal ({code - 128}), exit code {code}"
+        return f"it {_SIGNALS.get(code - 128, 'was ended')} (exit code {code})"
     return f"it exits with code {code}"
 
 
@@ -174,7 +187,8 @@ def unpullable(container: Container) -> str:
         cause = "the node does not reach the registry"
     else:
         cause = container.waiting or "the image"
-    return f"the image of container {container.name} cannot be pulled: {cause}: {one_line(message)}"
+    said = one_line(_WRAPPING.sub("", message))
+    return f"the image of container {container.name} cannot be pulled: {cause}: {said}"
 
 
 def uncreatable(container: Container) -> str:
@@ -200,6 +214,7 @@ POD_CONDITIONS: tuple[Condition, ...] = (
     containers_can_be_created,
     images_can_be_pulled,
     containers_keep_running,
+    containers_have_not_ended,
     volumes_can_be_mounted,
     pods_can_be_scheduled,
     pods_answer_again,

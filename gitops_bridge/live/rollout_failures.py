@@ -32,7 +32,7 @@ def pods_can_be_made(wanted: Wanted, observed: Observed) -> Finding | None:
 def _refusal(message: str) -> str:
     if found := _QUOTA.search(message):
         return (
-            f"the ResourceQuota {found['name']} of the namespace forbids another Pod: "
+            f"the namespace's ResourceQuota {found['name']} forbids another Pod: "
             f"{one_line(found['rest'])}"
         )
     if found := _POLICY.search(message):

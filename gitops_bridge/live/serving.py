@@ -7,7 +7,7 @@ has no part in it: what runs, runs.
 from __future__ import annotations
 
 from gitops_bridge.live import pods
-from gitops_bridge.live.findings import Condition, Finding, fail, first, wait, warn
+from gitops_bridge.live.findings import Condition, Finding, fail, first, plural, wait, warn
 from gitops_bridge.live.observed import Observed, Workload
 from gitops_bridge.live.wanted import Wanted
 
@@ -122,12 +122,13 @@ def every_pod_answers(wanted: Wanted, observed: Observed) -> Finding | None:
 
 
 def _starting(wanted: Wanted, observed: Observed) -> Finding:
-    """`1 of 2 Pods are ready, 1 of another model still answers`"""
+    """`1 of 2 Pods answer; 1 old Pod still answers`"""
     found, live = workload(wanted, observed), pods.live(observed)
     ready = sum(pod.ready and pods.is_of(wanted, pod) for pod in live)
     old = sum(pod.ready and not pods.is_of(wanted, pod) for pod in live)
-    text = f"Pods are starting: {ready} of {found.wanted if found else 0} ready"
-    return wait(text + (f", {old} old still answer" if old else ""))
+    text = f"{ready} of {plural(found.wanted if found else 0, 'Pod')} answer"
+    still = f"; {plural(old, 'old Pod')} still {'answers' if old == 1 else 'answer'}"
+    return wait(text + (still if old else ""))
 
 
 TEMPLATE_IS_WANTED: tuple[Condition, ...] = (

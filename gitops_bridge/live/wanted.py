@@ -50,5 +50,17 @@ class Wanted:
     @property
     def path(self) -> str:
         """Its folder from the top of the repository, as its Application names it."""
-        home = f"overlays/{self.environment}/{self.deployment}"
-        return f"{self.root}/{home}" if self.root else home
+        return self._below_root(f"overlays/{self.environment}/{self.deployment}")
+
+    @property
+    def builds_path(self) -> str:
+        """The folder of its environment on the branch of the builds, likewise."""
+        return self._below_root(self.environment)
+
+    @property
+    def awaits_image(self) -> bool:
+        """Whether an image is still to be built: one on main with a digest is there."""
+        return self.pending_model is not None or not (self.image and self.image.digest)
+
+    def _below_root(self, path: str) -> str:
+        return f"{self.root}/{path}" if self.root else path
