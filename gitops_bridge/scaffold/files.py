@@ -7,11 +7,12 @@ environment more in one that it knows, and a newer version's base/, argocd/ and 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
 from gitops_bridge import config, documents
+from gitops_bridge.desired import admission
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import argocd, environments, insertion, people, pins, shipped
 from gitops_bridge.scaffold.answers import IN_CLUSTER, PROVIDERS, Answers, Environment
@@ -157,8 +158,28 @@ def _config(answers: Answers) -> bytes:
         + documents.dump({"repository": _told(answers.repository)})
         + _credentials(answers.repository)
         + documents.dump({"environments": {item.id: _entry(item) for item in answers.environments}})
+        + _trusted(answers.environments)
     )
     return _loadable(text.encode())
+
+
+def _trusted(environments: Sequence[Environment]) -> str:
+    """What the settings name and `check` would take for somebody else's."""
+    trust = {key: values for key, values in _trust(environments).items() if values}
+    return documents.dump({"trust": trust}) if trust else ""
+
+
+def _trust(environments: Sequence[Environment]) -> dict[str, list[str]]:
+    accounts = {str(item.settings.get("ppsServiceAccount", "default")) for item in environments}
+    builders = {
+        admission.unknown_repository(item.settings["kanikoImage"])
+        for item in environments
+        if "kanikoImage" in item.settings
+    }
+    return {
+        "service_accounts": sorted(accounts - {"", "default"}),
+        "builders": sorted(name for name in builders if name),
+    }
 
 
 def _loadable(text: bytes) -> bytes:
@@ -238,4 +259,25 @@ def _extended(text: bytes, answers: Answers) -> bytes:
                 f"{CONFIG}: {item.name!r} is another prediction environment's folder already",
                 hint=f"choose another name for {item.id}",
             )
-    return _loadable(insertion.entered(text, CONFIG, ("environments",), new)) if new else text
+    if not new:
+        return text
+    text = insertion.entered(text, CONFIG, ("environments",), new)
+    trusted = _trust([item for item in answers.environments if item.id in new])
+    return _loadable(_trusting(text, trusted))
+
+
+def _trusting(text: bytes, wanted: Mapping[str, list[str]]) -> bytes:
+    """The team's configuration with what it does not trust yet."""
+    there = people.load(text, CONFIG).get("trust") or {}
+    for key, values in wanted.items():
+        missing = [value for value in values if value not in (there.get(key) or [])]
+        if not missing:
+            continue
+        if not there:
+            text = insertion.entered(text, CONFIG, (), {"trust": {key: missing}})
+        elif not there.get(key):
+            text = insertion.entered(text, CONFIG, ("trust",), {key: missing})
+        else:
+            text = insertion.appended(text, CONFIG, ("trust", key), missing)
+        there = people.load(text, CONFIG)["trust"]
+    return text

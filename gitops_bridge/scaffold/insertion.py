@@ -21,7 +21,7 @@ Place = Sequence[str | int]
 """Keys and positions that lead from the top of a document to a collection in it."""
 
 
-def appended(text: bytes, path: str, place: Place, items: Sequence[Mapping[str, str]]) -> bytes:
+def appended(text: bytes, path: str, place: Place, items: Sequence[Any]) -> bytes:
     """`text`, the file at `path`, with `items` at the end of the list at `place`.
 
     Raises ConfigError when it has no such list or cannot take them in lines of their own.

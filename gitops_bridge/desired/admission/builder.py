@@ -33,13 +33,19 @@ def unexpected(job: Manifest, level: str, builders: Collection[str]) -> Iterator
         name, image = container.get("name"), str(container.get("image"))
         if name not in {FETCH, KANIKO, APPEND}:
             yield f"Job: nobody has announced its container {name!r} (image {image!r}); remove it"
-        if name == KANIKO and _repository(image) not in {*_FORK, *_ARCHIVED, *builders}:
+        if name == KANIKO and unknown_repository(image) not in {None, *builders}:
             yield (
                 f"Job: {image!r} builds the images, and nobody has announced it; use "
                 f"{_FORK[0]}, or name its repository in trust.builders of gitops-bridge.yaml"
             )
         if name == KANIKO:
             yield from _reads_key(container, spec)
+
+
+def unknown_repository(image: str) -> str | None:
+    """The repository of a builder image that is not Kaniko's own, None of one that is."""
+    repository = _repository(image)
+    return None if repository in {*_FORK, *_ARCHIVED} else repository
 
 
 def outdated(job: Manifest) -> Iterator[str]:
