@@ -264,7 +264,8 @@ def test_plan_shows_a_hold(served):
     git(served.clone, "revert", "--no-edit", "HEAD")
     served.push()
     plan = as_json(served, "plan", action_file(served.folder, newModelId=MODEL_B))
-    assert "Jane Doe" in plan["held"]
+    assert (plan["change"], plan["phase"]) == (None, "held")
+    assert "Jane Doe" in plan["said"]
 
 
 def test_plan_of_an_environment_edit_says_what_restarts(served):

@@ -7,7 +7,6 @@ import pytest
 from gitops_bridge import agent
 from gitops_bridge.controller import handle
 from tests.gated import (
-    BRANCH,
     HOME,
     KEY,
     PACKAGE_A,
@@ -18,7 +17,7 @@ from tests.gated import (
 from tests.servers import registry as servers
 from tests.servers.git_http import GitServer
 from tests.servers.registry import PASSWORD
-from tests.team import DEPLOYMENT, ENVIRONMENT_ID, MODEL_A, MODEL_B, git
+from tests.team import DEPLOYMENT, ENVIRONMENT_ID, MODEL_A, MODEL_B, git, orphan
 
 MODEL_C = "65a000000000000000000022"
 OTHER = "65a000000000000000000011"
@@ -59,10 +58,9 @@ def test_an_image_that_is_missing_is_built_and_waited_for(gated):
     assert gated.job()["metadata"]["annotations"]["gitops-bridge.io/image"] in outcome.message
     assert gated.at() == main
     assert gated.refs() == ["builds", "main", "rollouts"]
-    assert git(gated.remote, "rev-parse", f"{BRANCH}~1").strip() == main
-    record = gated.record(BRANCH)
-    assert (record["model"], record["package"]["id"]) == (MODEL_A, PACKAGE_A)
-    assert "@" not in record["image"]
+    asked = gated.state()["wish"]["request"]
+    assert (asked["model"], asked["package"]["id"]) == (MODEL_A, PACKAGE_A)
+    assert "@" not in gated.state()["image"]
 
 
 def test_an_action_waits_no_longer_than_its_budget(gated):
@@ -90,7 +88,6 @@ def test_an_image_that_is_there_is_delivered_at_once_and_no_job_is_written(servi
     assert image == serving.record()["image"]
     assert serving.clock.slept == slept
     assert git(serving.remote, "rev-parse", "builds") == jobs
-    assert BRANCH not in serving.refs()
 
 
 @pytest.mark.parametrize("look", ["deployment_status", "pe_status"])
@@ -129,7 +126,7 @@ def test_what_is_delivered_is_planned_anew_on_main_as_it_is(serving):
 
 def test_a_changed_environment_builds_anew(serving):
     replace(serving)
-    first = serving.record(BRANCH)["image"]
+    first = serving.state()["image"]
     serving.pull()
     serving.write_builder(pps_image=f"{serving.host}/datarobot/datarobot-pps:11.3.0")
     serving.commit("A newer prediction server")
@@ -137,7 +134,7 @@ def test_a_changed_environment_builds_anew(serving):
     serving.built()
     serving.status()
     assert serving.record()["model"] == MODEL_A
-    again = serving.record(BRANCH)["image"]
+    again = serving.state()["image"]
     assert again != first
     assert len(serving.jobs()) == 3
     target = {serving.job(path)["metadata"]["annotations"]["gitops-bridge.io/image"]: path
@@ -173,12 +170,13 @@ def test_one_job_for_all_deployments_and_environments_that_share_a_registry(tmp_
     other.write_text(other.read_text().replace(ENVIRONMENT_ID, f"{ENVIRONMENT_ID[:-1]}2"))
     handle(team.ctx(), agent.read_request("deployment_start", other))
     assert len(team.jobs()) == 1
-    assert len([name for name in team.refs() if name.startswith("gitops-bridge/")]) == 3
+    elsewhere = "65a000000000000000000012", "staging"
+    assert [team.phase(), team.phase(OTHER)] == ["building", "building"]
+    assert team.state(*elsewhere)["phase"] == "building"
     team.built()
-    team.act("pe_status")
-    assert [name for name in team.refs() if name.startswith("gitops-bridge/")] == [
-        "gitops-bridge/staging/65a000000000000000000012"
-    ]
+    team.act("pe_status", deployments=[DEPLOYMENT, OTHER])
+    assert [team.phase(), team.phase(OTHER)] == ["settled", "settled"]
+    assert team.state(*elsewhere)["phase"] == "building"
 
 
 # -- failed and overdue builds
@@ -190,7 +188,7 @@ def test_an_overdue_build_fails_the_action_and_leaves_main_alone(serving):
     serving.clock.now += 7300
     outcome = replace(serving)
     assert said(outcome) == ("failing", "errored")
-    assert outcome.old_model_in_use is True
+    assert outcome.old_model_in_use is None  # nobody looked
     assert "7200 s" in outcome.message
     assert "prod/build-" in outcome.message
     assert serving.at() == main
@@ -200,7 +198,7 @@ def test_the_deadline_may_end_an_action_s_own_wait(serving):
     serving.configure(build={"deadline": 60})
     outcome = replace(serving)
     assert said(outcome) == ("failing", "errored")
-    assert outcome.old_model_in_use is True
+    assert outcome.old_model_in_use is None  # nobody looked
 
 
 def test_after_a_failed_build_the_deployment_is_what_main_holds_with_a_warning(serving):
@@ -211,7 +209,7 @@ def test_after_a_failed_build_the_deployment_is_what_main_holds_with_a_warning(s
         assert said(status) == ("warning", "unknown")
         assert f"Git wants model {MODEL_A}" in status.message
         assert f"model {MODEL_B}: the build has failed" in status.message
-        assert status.old_model_in_use is True
+        assert status.old_model_in_use is None
 
 
 def test_a_start_whose_build_fails_has_no_old_model(gated):
@@ -265,7 +263,6 @@ def test_an_image_that_comes_after_the_verdict_waits_for_the_next_action(serving
     assert serving.record()["model"] == MODEL_A
     replace(serving)
     assert serving.record()["model"] == MODEL_B
-    assert BRANCH not in serving.refs()
 
 
 def test_an_image_that_came_in_time_is_delivered_however_late_the_look(serving):
@@ -282,7 +279,7 @@ def test_an_image_that_came_in_time_is_delivered_however_late_the_look(serving):
 def test_a_newer_action_supersedes_the_waiting_one(serving):
     replace(serving)
     replace(serving, PACKAGE_C, MODEL_C)
-    assert serving.record(BRANCH)["model"] == MODEL_C
+    assert serving.state()["wish"]["request"]["model"] == MODEL_C
     for path in serving.jobs():
         serving.built(path)
     serving.status()
@@ -313,13 +310,13 @@ def test_taking_the_replacement_back_removes_it(serving):
     replace(serving)
     back = replace(serving, PACKAGE_A, MODEL_A, modelId=MODEL_B)
     assert back.status.value == "passing"
-    assert BRANCH not in serving.refs()
+    assert serving.phase() == "settled"
 
 
 def test_a_replay_of_what_main_holds_leaves_the_waiting_one(serving):
     replace(serving)
     serving.act("deployment_start", PACKAGE_A)
-    assert BRANCH in serving.refs()
+    assert serving.phase() == "building"
 
 
 def test_a_stop_removes_the_proposal(serving, gated):
@@ -354,9 +351,9 @@ def test_an_action_that_is_superseded_while_it_waits_does_not_deliver(serving):
     serving.clock.meanwhile = meanwhile
     outcome = replace(serving)
     assert said(outcome) == ("warning", "unknown")
-    assert "another action" in outcome.message
+    assert "another request" in outcome.message
     assert serving.record()["model"] == MODEL_A
-    assert serving.record(BRANCH)["model"] == MODEL_C
+    assert serving.state()["wish"]["request"]["model"] == MODEL_C
 
 
 def test_a_person_who_moves_the_deployment_meanwhile_is_respected(serving):
@@ -408,18 +405,25 @@ def test_other_deployments_are_never_touched(serving):
     assert git(serving.remote, "rev-parse", f"main:overlays/prod/{OTHER}") == before
 
 
-def test_a_branch_that_a_person_broke_is_told_and_replaced(serving):
+def test_a_state_that_a_person_broke_is_told(serving):
     replace(serving)
     scratch = serving.folder / "scratch"
-    git(serving.folder, "clone", "--quiet", "--branch", BRANCH, str(serving.remote), str(scratch))
-    (scratch / HOME / "model/record.yaml").write_text("deployment: [")
+    git(
+        serving.folder,
+        "clone",
+        "--quiet",
+        "--branch",
+        "rollouts",
+        str(serving.remote),
+        str(scratch),
+    )
+    (scratch / f"prod/{DEPLOYMENT}.yaml").write_text("phase: [")
     git(scratch, "commit", "--quiet", "--all", "--message", "Break it")
-    git(scratch, "push", "--quiet", "origin", BRANCH)
-    status = serving.status()
-    assert status.status.value == "warning"
-    assert f"{BRANCH} cannot be read" in status.message
-    assert said(replace(serving)) == ("passing", "replacingModel")
-    assert serving.record(BRANCH)["model"] == MODEL_B
+    git(scratch, "push", "--quiet", "origin", "rollouts")
+    for outcome in (serving.status(), replace(serving)):
+        assert outcome.status.value in ("warning", "failing")
+        assert f"prod/{DEPLOYMENT}.yaml" in outcome.message
+        assert "git revert" in outcome.message
 
 
 # -- what cannot be
@@ -478,8 +482,8 @@ def test_a_registry_that_dies_while_we_wait(tmp_path):
         assert "the registry does not tell" in outcome.message
         status = team.status()
         assert status.status.value == "warning"
-        assert "cannot be looked at" in status.message
-    assert BRANCH in team.refs()
+        assert "the registry does not tell" in status.message
+    assert team.phase() == "building"
 
 
 def test_a_registry_that_does_not_answer_ends_with_the_budget(tmp_path, host):
@@ -492,7 +496,7 @@ def test_a_registry_that_does_not_answer_ends_with_the_budget(tmp_path, host):
         front.faults = [servers.Fault("/manifests/", times=99, stall=True)]
         status = team.status()
         assert said(status) == ("warning", "launching")
-        assert "cannot be looked at" in status.message
+        assert "the registry does not tell" in status.message
         front.faults = [servers.Fault("/v2/", times=99, stall=True)]
         outcome = team.act("deployment_start", PACKAGE_B, id=OTHER, modelId=MODEL_B)
         assert said(outcome) == ("failing", "errored")
@@ -617,7 +621,7 @@ def test_a_job_that_a_person_has_removed_meanwhile_is_written_before_the_tag(tmp
     git(team.remote, "config", "receive.advertiseAtomic", atomic)
     team.act("deployment_start", PACKAGE_A)
     jobs = team.jobs()
-    git(team.remote, "update-ref", "refs/heads/builds", team._empty())
+    git(team.remote, "update-ref", "refs/heads/builds", orphan(team.remote, "Builds"))
     assert said(team.act("deployment_start", PACKAGE_A, id=OTHER)) == ("passing", "launching")
     assert team.jobs() == jobs
     assert team.record(home=f"overlays/prod/{OTHER}")["image"] == team.record()["image"]

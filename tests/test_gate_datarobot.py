@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.gated import BRANCH, PACKAGE_A, PACKAGE_B, Gated
+from tests.gated import PACKAGE_A, PACKAGE_B, Gated
 from tests.servers.datarobot import DataRobotServer
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B
 
@@ -29,7 +29,7 @@ def asking(folder, host, datarobot, **options):
 def test_the_package_is_asked_for_by_deployment_and_recorded(tmp_path, host, datarobot, gate):
     team = asking(tmp_path, host, datarobot, gate=gate)
     assert team.act("deployment_start").status.value == "passing"
-    record = team.record(BRANCH if gate == "registry" else "main")
+    record = team.state()["wish" if gate == "registry" else "answered"]["request"]
     assert record["package"] == {"id": PACKAGE_A}
     (path,) = team.jobs()
     assert PACKAGE_A in path
@@ -47,7 +47,7 @@ def test_a_replacement_finds_the_package_of_the_new_model(tmp_path, host, dataro
     team.built()
     team.status()
     team.act("deployment_replace_model", newModelId=MODEL_B)
-    assert team.record(BRANCH)["package"] == {"id": PACKAGE_B}
+    assert team.state()["wish"]["request"]["package"] == {"id": PACKAGE_B}
     team.built(next(path for path in team.jobs() if PACKAGE_B in path))
     team.status()
     assert team.record()["model"] == MODEL_B
@@ -56,7 +56,7 @@ def test_a_replacement_finds_the_package_of_the_new_model(tmp_path, host, dataro
 def test_the_action_s_own_details_are_believed(tmp_path, host, datarobot):
     team = asking(tmp_path, host, datarobot)
     team.act("deployment_start", PACKAGE_B)
-    assert team.record(BRANCH)["package"]["id"] == PACKAGE_B
+    assert team.state()["wish"]["request"]["package"]["id"] == PACKAGE_B
     assert sum(datarobot.seen.values()) == 0
 
 

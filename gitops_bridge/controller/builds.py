@@ -103,6 +103,20 @@ def standing(ctx: Context, build: Build) -> str | None:
     return next(iter(_pushing_to(build.image, snapshot, _attempts(snapshot, build))), None)
 
 
+def job_of(ctx: Context, image: str) -> str | None:
+    """The Job file that builds an image, given with its tag, as the mirror has last seen it."""
+    package, _, key = image.rpartition(":")[2].rpartition("-")
+    snapshot, prefix = _last_seen(ctx), jobs.prefix(package)
+    found = [
+        f"{folder}/{name}"
+        for folder in _folders(snapshot)
+        for name in snapshot.entries(folder, prefix)
+        if key in name
+    ]
+    named = Image(*image.rpartition(":")[::2])
+    return next(iter(_pushing_to(named, snapshot, sorted(found, reverse=True))), None)
+
+
 def _last_seen(ctx: Context) -> Snapshot:
     return ctx.repository.last_seen(ctx.config.repository.builds_branch)
 

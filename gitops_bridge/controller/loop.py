@@ -112,8 +112,13 @@ class Loop:
             if done is not None:
                 made.append(transition)
                 commit = done.commit or commit
-                ask = LOOK if transition.situation in ANSWERS else ask
+                ask = ask if self._is_open(ask, sight, transition) else LOOK
         raise _moving(self._target.branch)
+
+    def _is_open(self, ask: Ask, sight: Sight, transition: Transition) -> bool:
+        """Whether what is asked has yet to be answered: what waits already was only looked at."""
+        waits = ask.wish is not None and ask.wish.same(sight.stand.state.wish)
+        return transition.situation not in ANSWERS and not waits
 
     def _look(self, ask: Ask) -> tuple[Sight, Transition]:
         """The next step. What leaves nothing to push is judged by the branches as they are now."""
@@ -145,8 +150,8 @@ class Loop:
     def _push(self, sight: Sight, transition: Transition, push: Push) -> _Done | None:
         repository, settings = self._ctx.repository, self._ctx.config.repository
         edit = applying.edit(self._ctx, self._target, sight, transition, push)
-        if repository.submit(settings.rollouts_branch, edit) is None:
-            self._fresh = False
+        self._fresh = repository.submit(settings.rollouts_branch, edit) is not None
+        if not self._fresh:
             return None
         if push.branch is Branch.PUT and not sight.stand.branch_head:
             self._reviewer.expect_none()

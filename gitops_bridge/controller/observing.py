@@ -15,7 +15,7 @@ from gitops_bridge.controller.planning import Plan
 from gitops_bridge.controller.reviewing import Reviewer
 from gitops_bridge.desired.record import Record, request
 from gitops_bridge.desired.rollout import OverlayFiles, Touch
-from gitops_bridge.errors import RegistryError
+from gitops_bridge.errors import BridgeError, RegistryError
 from gitops_bridge.git import Snapshot
 from gitops_bridge.rollout import state_file
 from gitops_bridge.rollout.observed import Cause, Head, Observed, Prospect
@@ -159,6 +159,8 @@ class Observer:
             seen = replace(seen, prospect=self._prospect(found, plan))
             if newer and ask.wish and plan.request:
                 seen = replace(seen, asked=replace(ask.wish, request=plan.request))
+        elif newer:
+            seen = replace(seen, prospect=Prospect())
         seen = replace(seen, head=self._head(found))
         if seen.head is Head.FOREIGN:
             pusher = self._reviewer.pusher(seen.head_commit)
@@ -194,8 +196,15 @@ class Observer:
             if newer:
                 raise
             return None, f"the registry does not tell: {error}"
+        except BridgeError:
+            if not newer or not self._is_replay(found, wish):
+                raise
+            return None, ""  # it is held, whether or not it could be carried out
         self._plans[key] = plan
         return plan, ""
+
+    def _is_replay(self, found: Stand, wish: Wish) -> bool:
+        return wish.same(found.state.answered) and found.content != found.state.delivered
 
     def _plan(self, found: Stand, wish: Wish, touches: tuple[Touch, ...]) -> Plan:
         folder = self._folder(found, wish, touches)

@@ -43,4 +43,5 @@ def _step(ctx: Context, target: Target, result: Result | BridgeError) -> Step:
         said = f"delivered in {result.commit.id[:12]}: {subject}"
         return Step(*where, phase.value, said, result.commit.id)
     said = answer.describe(view) or "nothing waits any more: main holds what was asked for"
-    return Step(*where, phase.value, said, is_problem=phase is Phase.FAILED)
+    is_problem = phase is Phase.FAILED or bool(view.problem)
+    return Step(*where, phase.value, said, is_problem=is_problem)

@@ -73,7 +73,7 @@ def pe_status(ctx: Context, request: Request, environment: Environment) -> Outco
     only Git knows."""
     seen = _recent(ctx)
     known = list(dict.fromkeys(request.known_deployments))
-    listed = _statuses(ctx, environment, known, seen)
+    listed = _statuses(ctx, environment, known, seen, others=True)
     orphans = sorted(ctx.listing.deployments(seen.main, environment.name).keys() - listed.keys())
     said = f"Git at {seen.main.commit[:12]}; {answer.UNSEEN}"
     status = Status.PASSING
@@ -113,9 +113,15 @@ def _recent(ctx: Context) -> _Seen:
 
 
 def _statuses(
-    ctx: Context, environment: Environment, deployments: Collection[str], seen: _Seen
+    ctx: Context,
+    environment: Environment,
+    deployments: Collection[str],
+    seen: _Seen,
+    *,
+    others: bool = False,
 ) -> dict[str, Outcome]:
-    """Each deployment's status; whatever is not settled takes its next steps first."""
+    """Each deployment's status; whatever is not settled takes its next steps first, with `others`
+    also those of the environment that are not asked about."""
     until = ctx.monotonic() + ctx.config.actions.budget
     unsettled = ctx.listing.unsettled(seen.main, seen.rollouts, environment.name)
     models = ctx.listing.models(seen.main, environment.name, deployments)
@@ -123,8 +129,9 @@ def _statuses(
         identifier: _settled(seen.main, environment, identifier, models.get(identifier))
         for identifier in deployments
     }
-    if due := unsettled.intersection(deployments):
-        found |= _looked_at(ctx, environment, due, seen, until)
+    if due := unsettled if others else unsettled.intersection(deployments):
+        looked = _looked_at(ctx, environment, due, seen, until)
+        found |= {name: outcome for name, outcome in looked.items() if name in found}
     return found
 
 

@@ -86,7 +86,7 @@ def rebuild(ctx: Context, environment: Environment, main: Snapshot, home: str, s
         )
     ctx.repository.deliver(
         ctx.config.repository.builds_branch,
-        lambda _: builds.job_edit(ctx, build, failed=True),
+        lambda _: builds.job_edit(ctx, build, failed=False),
         create=True,
     )
     return builds.standing(ctx, build) or ""

@@ -64,7 +64,9 @@ def _unknown(deployment: str) -> RequestError:
 def release(ctx: Context, target: Target, by: Signature) -> Result:
     """Let what is held, was rejected or was undone go ahead. Raises RequestError when there is
     nothing of that kind."""
-    result = Loop(ctx, target, fresh=True).run(Ask(Cause.RELEASE, by=_who(by)))
+    loop = Loop(ctx, target, fresh=True)
+    loop.run()  # so that what has happened meanwhile is known
+    result = loop.run(Ask(Cause.RELEASE, by=_who(by)))
     if not result.was(Situation.RELEASED, Situation.LIFTED):
         raise RequestError(
             f"nothing is held: {target.deployment} is as it was last delivered",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from gitops_bridge.actions import Model
-from gitops_bridge.controller import movers
+from gitops_bridge.controller import builds, movers
 from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.loop import Result
 from gitops_bridge.controller.observing import Stand, Target
+from gitops_bridge.desired import record as records
+from gitops_bridge.desired.rollout import RECORD
+from gitops_bridge.errors import RenderError
 from gitops_bridge.rollout import answer
 from gitops_bridge.rollout.answer import View
 from gitops_bridge.rollout.state import Phase, Who
@@ -21,8 +24,8 @@ def of_result(ctx: Context, target: Target, result: Result) -> View:
 def of_stand(
     ctx: Context, target: Target, found: Stand, problem: str = "", warnings: tuple[str, ...] = ()
 ) -> View:
-    record = found.record
-    model = record.model if record else None
+    model, broken = _model(target, found)
+    problem = "; ".join(part for part in (broken, problem) if part)
     return View(
         deployment=target.deployment,
         state=found.state,
@@ -31,9 +34,28 @@ def of_stand(
         commit=found.main.commit,
         prediction_url=prediction_url(target, model),
         mover=_mover(ctx, target, found),
+        job=_job(ctx, found),
         problem=problem,
         warnings=warnings,
     )
+
+
+def _model(target: Target, found: Stand) -> tuple[Model | None, str]:
+    """The model that main's record names, and why that cannot be read."""
+    text = found.files.get(RECORD)
+    try:
+        return (records.read(text, f"{target.home}/{RECORD}").model if text else None), ""
+    except RenderError as error:
+        return None, str(error)
+
+
+def _job(ctx: Context, found: Stand) -> str:
+    """The Job file that builds what is waited for, with its branch."""
+    state = found.state
+    if state.phase is not Phase.BUILDING or state.image is None:
+        return ""
+    path = builds.job_of(ctx, state.image)
+    return f"{path} on {ctx.config.repository.builds_branch}" if path else ""
 
 
 def prediction_url(target: Target, model: Model | None) -> str | None:

@@ -24,6 +24,7 @@ class View:
     main      what `model/` on main means, `model` the one its record names
     commit    main's commit
     mover     who moved main away from what was delivered
+    job       the build Job whose image is waited for
     problem   what could not be looked at, and why
     warnings  what a person should know beside
     verdict   what the cluster shows; None without one
@@ -37,6 +38,7 @@ class View:
     prediction_url: str | None = None
     dashboard_url: str | None = None
     mover: Who | None = None
+    job: str = ""
     problem: str = ""
     warnings: tuple[str, ...] = ()
     verdict: Verdict | None = None
@@ -81,7 +83,8 @@ def _moved(view: View) -> str:
 def _building(view: View) -> str:
     state = view.state
     waits = f"its image {state.image}" if state.image else "the next look"
-    return f"{_subject(state.wish)} waits for {waits}"
+    job = f", built by {view.job}" if view.job else ""
+    return f"{_subject(state.wish)} waits for {waits}{job}"
 
 
 def _in_review(view: View) -> str:
@@ -273,7 +276,7 @@ def action(view: View, wish: Wish, kind: Action, *, commit: str, subject: str) -
         found = replace(found, state=DeploymentState.ERRORED)
     elif phase is Phase.HELD:
         found = replace(found, state=DeploymentState.UNKNOWN)
-    if weight is Status.PASSING and (view.problem or view.warnings):
+    if phase is Phase.IN_REVIEW and (view.problem or view.warnings):
         weight = Status.WARNING
     return replace(found, status=weight, message=describe(view))
 
