@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gitops_bridge.actions import Status
 from gitops_bridge.cluster import Reader, judged
 from gitops_bridge.config import Cluster
 from gitops_bridge.live import Goal, Kind, LiveState, Wanted, judge
@@ -86,7 +87,7 @@ def test_a_failed_build_adds_the_list_of_build_pods(server, reader):
 
 def test_a_list_that_outlives_its_snapshot_is_begun_anew(server, reader):
     crowd(server, 260)
-    server.faults.page_expiries = 1
+    server.page_expiries = 1
     observation = reader.read(PROD, left)
     assert (len(observation.deployments), observation.unseen) == (260, ())
 
@@ -130,13 +131,22 @@ def test_what_tells_whether_it_runs_is_forbidden(server, reader, resource):
     assert "kubectl apply -n mlops-prod -k argocd/live-state/serving" in found.reason
 
 
-@pytest.mark.parametrize("resource", ["applications", "replicasets", "jobs"])
+@pytest.mark.parametrize("resource", ["applications", "replicasets"])
 def test_what_only_explains_is_forbidden(server, reader, resource):
     clusters.show(server, READY)
     server.faults.forbidden = {resource}
     found = verdict(reader)
     assert found.state is LiveState.READY
     assert [unseen.problem for unseen in found.unseen if "403" in unseen.problem]
+
+
+def test_build_jobs_are_forbidden_while_an_image_is_waited_for(server, reader):
+    snapshot = BY_NAME["replace/03-building"]
+    clusters.show(server, snapshot)
+    server.faults.forbidden = {"jobs"}
+    found = verdict(reader, snapshot)
+    assert (found.state, found.status) == (LiveState.REPLACING_MODEL, Status.WARNING)
+    assert "kubectl apply -n mlops-builds -k argocd/live-state/builds" in found.reason
 
 
 def test_a_cluster_without_argo_cd(server, reader):

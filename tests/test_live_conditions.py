@@ -355,7 +355,7 @@ def test_stopped_means_that_nothing_is_left():
     case.lists[Kind.PODS] = [leaving]
     verdict = case.verdict
     assert verdict.state is LiveState.STOPPING
-    assert verdict.running_model == NEW
+    assert verdict.running_model is None
     assert "1 Pod still answers" in verdict.reason
 
 

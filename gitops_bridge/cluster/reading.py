@@ -12,7 +12,7 @@ from functools import partial
 from gitops_bridge.cluster.connection import Connection
 from gitops_bridge.cluster.evidence import look
 from gitops_bridge.cluster.listing import Listing, Patience, Remaining, read_list
-from gitops_bridge.cluster.resources import Resource, build_pods, builds_application, resources
+from gitops_bridge.cluster.resources import Resource, Resources
 from gitops_bridge.config import Cluster, ClusterAccess, Environment
 from gitops_bridge.errors import ClusterError
 from gitops_bridge.live import (
@@ -43,12 +43,13 @@ class Reader:
         """Everything of the environment, or only what belongs to `wanted`. Raises nothing: what
         could not be seen is in `unseen`."""
         round_ = _Round(self, Patience(remaining, self._sleep))
-        for resource in resources(self._cluster, environment, wanted):
+        lists = Resources(self._cluster, environment, wanted)
+        for resource in lists.of_deployment(wanted) if wanted else lists.of_environment():
             round_.add(resource)
         if any(isinstance(item, BuildJob) and not item.complete for item in round_.items):
-            round_.add(build_pods(self._cluster, environment, wanted))
+            round_.add(lists.build_pods())
         if wanted and wanted.build_job and not round_.has(wanted.build_job):
-            round_.add(builds_application(self._cluster, environment))
+            round_.add(lists.builds_application())
         return Observation(round_.items, round_.unseen, round_.at)
 
     def look(

@@ -41,72 +41,74 @@ class Resource:
         return f"kubectl apply -n {namespace} -k argocd/live-state/{folder}"
 
 
-def resources(cluster: Cluster, environment: Environment, wanted: Wanted | None) -> list[Resource]:
-    """The lists of an environment, or of one deployment in it.
+class Resources:
+    """The lists of an environment; with `wanted` only what belongs to that deployment."""
 
-    Builds that went well are left out, there are as many of them as models: what they built is in
-    the registry. ReplicaSets, of which every past rollout leaves one, are listed for one deployment
-    only; their Deployment repeats what they tell.
-    """
-    serving = cluster.access(environment.context)
-    ours = f"{DEPLOYMENT_LABEL}={wanted.deployment}" if wanted else DEPLOYMENT_LABEL
-    apps, pods = f"/apis/apps/v1/namespaces/{environment.namespace}", "/api/v1/namespaces"
-    builds = KEY_LABEL
-    if wanted and (model := wanted.pending_model or wanted.model):
-        builds = f"{KEY_LABEL},{BUILD_MODEL_LABEL}={model}"
-    application = f"{ENVIRONMENT_LABEL}={environment.name}"
-    if wanted:
-        application += f",{APPLICATION_LABEL}={wanted.deployment}"
-    found = [
-        Resource(Kind.DEPLOYMENTS, serving, f"{apps}/deployments", selects(ours)),
-        Resource(Kind.PODS, serving, f"{pods}/{environment.namespace}/pods", selects(ours)),
-        Resource(
-            Kind.JOBS,
-            serving,
-            f"/apis/batch/v1/namespaces/{environment.builds}/jobs",
-            selects(builds, None if wanted else "status.successful=0"),
-        ),
-        Resource(
+    def __init__(
+        self, cluster: Cluster, environment: Environment, wanted: Wanted | None = None
+    ) -> None:
+        self._cluster = cluster
+        self._environment = environment
+        self._wanted = wanted
+
+    def of_environment(self) -> list[Resource]:
+        """Builds that went well are left out, there are as many of them as models: what they built
+        is in the registry. So are ReplicaSets, of which every past rollout leaves one: their
+        Deployment repeats what they tell."""
+        return [
+            self._serving(Kind.DEPLOYMENTS, "/apis/apps/v1", "deployments"),
+            self._serving(Kind.PODS, "/api/v1", "pods"),
+            self._jobs("status.successful=0"),
+            self._applications(""),
+        ]
+
+    def of_deployment(self, wanted: Wanted) -> list[Resource]:
+        """Its Jobs only while an image of it is waited for."""
+        return [
+            self._serving(Kind.DEPLOYMENTS, "/apis/apps/v1", "deployments"),
+            self._serving(Kind.REPLICA_SETS, "/apis/apps/v1", "replicasets"),
+            self._serving(Kind.PODS, "/api/v1", "pods"),
+            *([self._jobs()] if wanted.awaits_image else []),
+            self._applications(f",{APPLICATION_LABEL}={wanted.deployment}"),
+        ]
+
+    def build_pods(self) -> Resource:
+        """The Pods of builds that have not gone well."""
+        return self._builds(Kind.BUILD_PODS, "/api/v1", "pods", "status.phase!=Succeeded")
+
+    def builds_application(self) -> Resource:
+        """The Application of the build Jobs: the one that is no deployment's."""
+        return self._applications(f",!{APPLICATION_LABEL}")
+
+    def _serving(self, kind: Kind, group: str, name: str) -> Resource:
+        labels = (
+            f"{DEPLOYMENT_LABEL}={self._wanted.deployment}" if self._wanted else DEPLOYMENT_LABEL
+        )
+        path = f"{group}/namespaces/{self._environment.namespace}/{name}"
+        return Resource(kind, self._access, path, {"labelSelector": labels})
+
+    def _jobs(self, fields: str = "") -> Resource:
+        return self._builds(Kind.JOBS, "/apis/batch/v1", "jobs", fields)
+
+    def _builds(self, kind: Kind, group: str, name: str, fields: str) -> Resource:
+        model = self._wanted and (self._wanted.pending_model or self._wanted.model)
+        labels = f"{KEY_LABEL},{BUILD_MODEL_LABEL}={model}" if model else KEY_LABEL
+        query = {"labelSelector": labels, **({"fieldSelector": fields} if fields else {})}
+        path = f"{group}/namespaces/{self._environment.builds}/{name}"
+        return Resource(kind, self._access, path, query)
+
+    def _applications(self, further: str) -> Resource:
+        return Resource(
             Kind.APPLICATIONS,
-            cluster.access(cluster.argocd_context),
-            applications(cluster.argocd_namespace),
-            selects(application),
-        ),
-    ]
-    if wanted:
-        sets = Resource(Kind.REPLICA_SETS, serving, f"{apps}/replicasets", selects(ours))
-        found.append(sets)
-    return found
+            self._cluster.access(self._cluster.argocd_context),
+            applications(self._cluster.argocd_namespace),
+            {"labelSelector": f"{ENVIRONMENT_LABEL}={self._environment.name}{further}"},
+        )
 
-
-def build_pods(cluster: Cluster, environment: Environment, wanted: Wanted | None) -> Resource:
-    """The Pods of builds that have not gone well."""
-    serving = cluster.access(environment.context)
-    builds = KEY_LABEL
-    if wanted and (model := wanted.pending_model or wanted.model):
-        builds = f"{KEY_LABEL},{BUILD_MODEL_LABEL}={model}"
-    return Resource(
-        Kind.BUILD_PODS,
-        serving,
-        f"/api/v1/namespaces/{environment.builds}/pods",
-        selects(builds, "status.phase!=Succeeded"),
-    )
-
-
-def builds_application(cluster: Cluster, environment: Environment) -> Resource:
-    """The Application of the build Jobs: the one of the environment that is no deployment's."""
-    return Resource(
-        Kind.APPLICATIONS,
-        cluster.access(cluster.argocd_context),
-        applications(cluster.argocd_namespace),
-        selects(f"{ENVIRONMENT_LABEL}={environment.name},!{APPLICATION_LABEL}"),
-    )
+    @property
+    def _access(self) -> ClusterAccess:
+        return self._cluster.access(self._environment.context)
 
 
 def applications(namespace: str) -> str:
     return f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applications"
-
-
-def selects(labels: str, fields: str | None = None) -> dict[str, str]:
-    query = {"labelSelector": labels}
-    return {**query, "fieldSelector": fields} if fields else query

@@ -17,7 +17,7 @@ from typing import Any
 from gitops_bridge.cluster.connection import Answer, Connection
 from gitops_bridge.cluster.listing import Patience, read_list, refused
 from gitops_bridge.cluster.reading import Reader, unseen
-from gitops_bridge.cluster.resources import Resource, build_pods, resources
+from gitops_bridge.cluster.resources import Resource, Resources
 from gitops_bridge.config import Cluster, Environment
 from gitops_bridge.errors import ClusterError
 from gitops_bridge.live import Observation, Unseen, parse
@@ -47,10 +47,10 @@ class Watch:
     ) -> None:
         self._stop = threading.Event()
         reader = Reader(cluster)
-        lists = [*resources(cluster, environment, None), build_pods(cluster, environment, None)]
+        lists = Resources(cluster, environment)
         self._followers = [
             Follower(reader.connection(each.access), each, changed, self._stop.wait, clock)
-            for each in lists
+            for each in (*lists.of_environment(), lists.build_pods())
         ]
 
     def start(self) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from gitops_bridge.live.findings import Condition, Finding, fail, one_line, wait, warn
-from gitops_bridge.live.observed import BuildJob, Container, Observed, Pod
+from gitops_bridge.live.observed import BuildJob, Container, Kind, Observed, Pod
 from gitops_bridge.live.pod_failures import (
     cannot_be_created,
     cannot_be_pulled,
@@ -111,6 +111,8 @@ def build_can_start(wanted: Wanted, observed: Observed) -> Finding | None:
 
 def build_has_ended(wanted: Wanted, observed: Observed) -> Finding | None:
     job = next((job for job in observed.jobs if not job.failed), None)
+    if job is None and not observed.saw(Kind.JOBS):
+        return warn("; ".join(map(str, observed.unseen)))
     if job is None:
         return wait(f"waiting for build Job {wanted.build_job}") if wanted.build_job else None
     if job.complete:

@@ -15,11 +15,14 @@ def live(observed: Observed) -> list[Pod]:
 
 
 def answering(observed: Observed) -> list[Pod]:
-    """The Pods that a Service sends requests to: the ready ones, and only when there are none the
-    ready ones on their way out. https://kubernetes.io/docs/concepts/services-networking/
-    endpoint-slices/#terminating"""
-    ready = [pod for pod in observed.pods if pod.ready and pod.phase == "Running"]
-    return [pod for pod in ready if not pod.deleting] or ready
+    """The Pods that a Service sends requests to."""
+    return [pod for pod in live(observed) if pod.ready]
+
+
+def still_answering(observed: Observed) -> list[Pod]:
+    """Those on their way out as well: without others they go on getting requests.
+    https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#serving"""
+    return [pod for pod in observed.pods if pod.ready and pod.phase == "Running"]
 
 
 def is_of(wanted: Wanted, pod: Pod) -> bool:

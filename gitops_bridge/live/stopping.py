@@ -18,7 +18,7 @@ def state(wanted: Wanted, observed: Observed) -> tuple[LiveState, Finding | None
 
 
 def _left(wanted: Wanted, observed: Observed) -> Finding:
-    app, running = observed.application, len(pods.answering(observed))
+    app, running = observed.application, len(pods.still_answering(observed))
     answers = "answers" if running == 1 else "answer"
     still = f"; {plural(running, 'Pod')} still {answers}" if running else ""
     if app and "DeletionError" in app.conditions:

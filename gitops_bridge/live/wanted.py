@@ -59,8 +59,9 @@ class Wanted:
 
     @property
     def awaits_image(self) -> bool:
-        """Whether an image is still to be built: one on main with a digest is there."""
-        return self.pending_model is not None or not (self.image and self.image.digest)
+        """Whether an image may still have to be built: one on main with a digest is there."""
+        by_tag = self.image is not None and self.image.digest is None
+        return self.pending_model is not None or by_tag
 
     def _below_root(self, path: str) -> str:
         return f"{self.root}/{path}" if self.root else path
