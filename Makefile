@@ -1,4 +1,4 @@
-.PHONY: bench check demo fresh test
+.PHONY: bench check demo fresh site test
 
 bench: ## beside their peers, on a quiet machine; ROWS="deliver status" for some of them
 	.venv/bin/python -m bench $(ROWS)
@@ -14,3 +14,8 @@ test:
 
 fresh: ## README's two commands in fresh Debian systems; needs root. SUITE=trixie for one of them
 	scripts/fresh $(SUITE)
+
+site: ## the documentation as a web site, in build/site
+	scripts/venv
+	.venv/bin/pip install --quiet --group docs
+	.venv/bin/python -m sphinx -q -W --keep-going -b html docs build/site

@@ -9,6 +9,7 @@ import select
 import signal
 import struct
 import termios
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,9 +31,11 @@ def on_a_terminal(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     *,
+    typed: str = "",
     timeout: float = 60.0,
 ) -> Shown:
-    """Run `command` in `folder` on a terminal of 80 columns where nobody types anything."""
+    """Run `command` in `folder` on a terminal of 80 columns. `typed` is pasted at its start, and
+    then nobody types anything."""
     given = {"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
     child, terminal = pty.fork()
     if child == 0:
@@ -40,6 +43,7 @@ def on_a_terminal(
         os.execvpe(command[0], [str(part) for part in command], {**given, **(environment or {})})  # noqa: S606
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     try:
+        _paste(terminal, typed)
         out, ended = _read(terminal, time.monotonic() + timeout)
         if not ended:
             os.kill(child, signal.SIGKILL)
@@ -48,6 +52,22 @@ def on_a_terminal(
         os.close(terminal)
     text = out.decode(errors="replace").replace("\r\n", "\n")
     return Shown(text, os.waitstatus_to_exitcode(status) if ended else None)
+
+
+def _paste(terminal: int, text: str) -> None:
+    """A writer of its own, because a terminal takes a page at a time and no more."""
+    if text:
+        data = text.replace("\n", "\r").encode()
+        threading.Thread(target=_write_all, args=(terminal, data), daemon=True).start()
+
+
+def _write_all(terminal: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(terminal, data[:512]) :]
+        except OSError:  # nobody reads any more
+            return
+        time.sleep(0.01)
 
 
 def _read(terminal: int, end: float) -> tuple[bytes, bool]:

@@ -36,7 +36,8 @@ SECTIONS = {
         "plan": "Show what an action would commit",
         "check": "Render and verify every overlay",
         "rollback": "Bring back an earlier model of a deployment",
-        "release": "Deliver what a person's change holds back",
+        "hold": "Let nothing reach main until release",
+        "release": "Let go ahead what is held, or was rejected",
         "reconcile": "Take rollouts that wait a step further",
     },
     "Run by DataRobot's management agent": {

@@ -54,7 +54,8 @@ def _list_pages() -> None:
 
 
 def _title(path: Path) -> str:
-    return path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next(line.removeprefix("# ") for line in lines if line.startswith("# "))
 
 
 def _text(page: str) -> str:
