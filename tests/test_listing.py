@@ -25,6 +25,12 @@ class Reading:
         return self._glance.read(folders, path)
 
 
+def models(listing, seen, some=None):
+    """The models that main serves, by deployment."""
+    found = listing.serving(seen, "prod", some)
+    return {name: getattr(serving, "model", serving) for name, serving in found.items()}
+
+
 @pytest.fixture
 def look(team):
     """A fresh look at the branch, as often as asked."""
@@ -43,43 +49,43 @@ def two(team):
 
 
 def test_every_deployment_with_its_model(two, look):
-    assert Listing().models(look(), "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
+    assert models(Listing(), look()) == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
 
 
 def test_some_are_read_alone(two, look):
     listing, seen = Listing(), look()
-    assert listing.models(seen, "prod", [OTHER, "65a000000000000000000099"]) == {OTHER: MODEL_A}
+    assert models(listing, seen, [OTHER, "65a000000000000000000099"]) == {OTHER: MODEL_A}
     assert set(listing.deployments(seen, "prod")) == {DEPLOYMENT, OTHER}
     assert len(seen.asked) == 2
-    assert listing.models(seen, "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
+    assert models(listing, seen) == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
 
 
 def test_an_unchanged_branch_is_not_asked_again(two, look):
     listing, seen = Listing(), look()
-    listing.models(seen, "prod")
+    models(listing, seen)
     again = look()
-    assert listing.models(again, "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
+    assert models(listing, again) == {DEPLOYMENT: MODEL_A, OTHER: MODEL_A}
     assert again.asked == []
 
 
 def test_only_the_records_that_changed_are_read(two, look):
     listing = Listing()
-    listing.models(look(), "prod")
+    models(listing, look())
     act(two, "deployment_replace_model", id=OTHER, newModelId=MODEL_B)
     again = look()
-    assert listing.models(again, "prod") == {DEPLOYMENT: MODEL_A, OTHER: MODEL_B}
+    assert models(listing, again) == {DEPLOYMENT: MODEL_A, OTHER: MODEL_B}
     assert len(again.asked) == 2  # the environment and one deployment
 
 
 def test_what_went_is_forgotten_and_what_lost_its_record_has_no_model(two, look):
     listing = Listing()
-    listing.models(look(), "prod")
+    models(listing, look())
     act(two, "deployment_stop")
     two.pull()
     git(two.clone, "rm", "--quiet", f"overlays/prod/{OTHER}/model/record.yaml")
     two.commit("Lose the record")
     two.push()
-    assert listing.models(look(), "prod") == {OTHER: None}
+    assert models(listing, look()) == {OTHER: None}
 
 
 def test_a_record_that_cannot_be_read_is_told_as_that(two, look):
@@ -87,7 +93,7 @@ def test_a_record_that_cannot_be_read_is_told_as_that(two, look):
     (two.clone / "overlays/prod" / OTHER / "model/record.yaml").write_text("[")
     two.commit("Break the record")
     two.push()
-    found = Listing().models(look(), "prod")
+    found = models(Listing(), look())
     assert found[DEPLOYMENT] == MODEL_A
     assert isinstance(found[OTHER], BridgeError)
     assert f"overlays/prod/{OTHER}/model/record.yaml" in str(found[OTHER])
@@ -95,5 +101,5 @@ def test_a_record_that_cannot_be_read_is_told_as_that(two, look):
 
 def test_an_environment_that_was_never_set_up_is_no_empty_one(team, look):
     with pytest.raises(ConfigError, match="overlays/elsewhere/environment"):
-        Listing().models(look(), "elsewhere")
-    assert Listing().models(look(), "prod") == {}
+        Listing().serving(look(), "elsewhere")
+    assert models(Listing(), look()) == {}

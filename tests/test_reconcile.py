@@ -67,7 +67,7 @@ def test_reconcile_delivers_what_is_built_and_tells_what_waits(serving):
     done = bridge(serving, "reconcile")
     assert done.returncode == 0, done.stderr
     assert f"prod/{DEPLOYMENT}: delivered in" in done.stdout
-    assert f"prod/{OTHER}: waits for its image" in done.stdout
+    assert f"prod/{OTHER}: model {MODELS[0]} waits for its image" in done.stdout
     assert serving.record()["model"] == MODEL_B
     done = bridge(serving, "reconcile", DEPLOYMENT, "--output", "json")
     assert json.loads(done.stdout) == {"deployments": [], "collected": None}

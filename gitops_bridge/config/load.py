@@ -191,6 +191,7 @@ def _cluster(section: Section) -> Cluster:
         context=section.text("context"),
         argocd_namespace=namespace or Cluster.argocd_namespace,
         argocd_context=section.text("argocd_context"),
+        argocd_url=_rstripped(section.text("argocd_url", _http_url)),
     )
     section.finish()
     if cluster.in_cluster and cluster.context:
@@ -340,6 +341,10 @@ def _no_credentials(text: str) -> str | None:
     if parts is not None and parts.password is not None:
         return "carries a password; put it into repository.password: {env: …} or {file: …}"
     return None
+
+
+def _rstripped(url: str | None) -> str | None:
+    return url.rstrip("/") if url else None
 
 
 def _http_url(text: str) -> str | None:

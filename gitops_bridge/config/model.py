@@ -267,6 +267,8 @@ class Cluster:
     """Without it the kubeconfig's current one."""
     argocd_namespace: str = "argocd"
     argocd_context: str | None = None
+    argocd_url: str | None = None
+    """Where people open Argo CD: https://argocd.example.com; for links to Applications."""
 
     def access(self, context: str | None) -> ClusterAccess:
         """The API server of `context`, or the one for whatever names none."""

@@ -19,6 +19,7 @@ from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Sign, gpg_signer, ssh_signer
 
 if TYPE_CHECKING:
+    from gitops_bridge.cluster import Reader as ClusterReader
     from gitops_bridge.controller.pulls import Pulls
     from gitops_bridge.datarobot import DataRobot
     from gitops_bridge.forge import Forge
@@ -147,6 +148,20 @@ def pulls(forge: Callable[[], Forge], folder: Path) -> Callable[[], Pulls]:
         return Pulls(forge, Cache(folder))
 
     return memory
+
+
+def cluster(settings: config.Cluster | None) -> Callable[[], ClusterReader | None]:
+    """A maker of the one reader of clusters; of none without `settings`."""
+
+    @cache
+    def reader() -> ClusterReader | None:
+        if settings is None:
+            return None
+        from gitops_bridge.cluster import Reader
+
+        return Reader(settings)
+
+    return reader
 
 
 def signer(settings: config.Signing | None, environ: Mapping[str, str]) -> Sign | None:

@@ -26,6 +26,7 @@ from gitops_bridge.git import Remote, Repository, Sign, Signature
 from gitops_bridge.kustomize import Kustomize, find
 
 if TYPE_CHECKING:
+    from gitops_bridge.cluster import Reader as ClusterReader
     from gitops_bridge.controller.pulls import Pulls
     from gitops_bridge.datarobot import DataRobot
     from gitops_bridge.forge import Forge
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 class Context:
     """`registry` gives a client for a registry's host, `datarobot` one for its API that waits at
     most so many seconds, None when it is not configured, `forge` the one for pull requests, `pulls`
-    what is remembered of them: they are made, and their secrets read, when they are first needed.
+    what is remembered of them, `cluster` a reader of clusters, None without one: they are made, and
+    their secrets read, when they are first needed.
     `sign` signs commits, None when they are not signed; `listing` remembers what was listed,
     `digests` what registries had in this look.
     `clock` gives seconds since the epoch, `monotonic` seconds that only grow."""
@@ -48,6 +50,7 @@ class Context:
     datarobot: Callable[[float], DataRobot | None]
     forge: Callable[[], Forge]
     pulls: Callable[[], Pulls]
+    cluster: Callable[[], ClusterReader | None]
     sign: Sign | None
     cache: Path
     listing: Listing = field(default_factory=Listing)
@@ -119,6 +122,7 @@ def open_context(
         clients.datarobot(config.datarobot, environ, monotonic, sleep),
         forge,
         clients.pulls(forge, seen),
+        clients.cluster(config.cluster),
         sign,
         cache,
         clock=clock,

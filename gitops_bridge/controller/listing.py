@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from gitops_bridge.desired import record as records
+from gitops_bridge.desired.record import Serving
 from gitops_bridge.desired.rollout import RECORD
 from gitops_bridge.errors import BridgeError, ConfigError
 from gitops_bridge.git import TreeReader
 
 _TREE = re.compile(rb'\ntree: "?([0-9a-f]+)"?\n')
-Wanted = str | BridgeError | None
-"""The model's id; an error when the record cannot be read; None when there is none."""
+Found = Serving | BridgeError | None
+"""What main serves; an error when its record cannot be read; None when there is none."""
 
 
 class Listing:
@@ -26,7 +27,7 @@ class Listing:
     def __init__(self) -> None:
         self._folders: dict[str, tuple[str, Mapping[str, str]]] = {}
         """Environment -> a commit, and the deployments there with the ids of their folders."""
-        self._models: dict[str, Mapping[str, tuple[str, Wanted]]] = {}
+        self._serving: dict[str, Mapping[str, tuple[str, Found]]] = {}
         """Environment -> deployment -> the id of its folder, and what that wants."""
         self._unsettled: dict[str, tuple[tuple[str, str], frozenset[str]]] = {}
         """Environment -> the commits of both branches, and what is not settled there."""
@@ -45,13 +46,13 @@ class Listing:
             self._folders[environment] = (tree_reader.commit, found)
         return found
 
-    def models(
+    def serving(
         self, tree_reader: TreeReader, environment: str, some: Iterable[str] | None = None
-    ) -> dict[str, Wanted]:
+    ) -> dict[str, Found]:
         """What Git wants of some of the deployments, or of all; those not there are left out."""
         there = self.deployments(tree_reader, environment)
         asked = {name: there[name] for name in (there if some is None else some) if name in there}
-        known = self._models.get(environment, {})
+        known = self._serving.get(environment, {})
         news = {name: it for name, it in asked.items() if known.get(name, ("",))[0] != it}
         if news:
             contents = tree_reader.read(news.values(), RECORD)
@@ -60,7 +61,7 @@ class Listing:
                 for name, it in news.items()
             }
             known = {name: known[name] for name in known if name in there} | fresh
-            self._models[environment] = known
+            self._serving[environment] = known
         return {name: known[name][1] for name in asked}
 
     def unsettled(
@@ -102,8 +103,8 @@ def never_set_up(environment: str) -> ConfigError:
     )
 
 
-def _wanted(content: bytes | None, path: str) -> Wanted:
+def _wanted(content: bytes | None, path: str) -> Found:
     try:
-        return None if content is None else records.model_of(content, path)
+        return None if content is None else records.serving(content, path)
     except BridgeError as error:
         return error

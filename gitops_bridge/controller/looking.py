@@ -8,23 +8,34 @@ from contextlib import ExitStack, contextmanager, suppress
 from gitops_bridge.config import Environment
 from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.loop import Loop, Result
-from gitops_bridge.controller.observing import Stand, Target, stand
+from gitops_bridge.controller.observing import Sight, Stand, Target, stand
 from gitops_bridge.errors import BridgeError, ConfigError, ForgeError
+from gitops_bridge.rollout.observed import Observed
 from gitops_bridge.rollout.state import Phase
 
 _WORTH_A_LIST = 3  # looks at pull requests; a list costs two requests or more
 
 
 def look(
-    ctx: Context, environment: Environment, deployments: Collection[str], *, until: float
+    ctx: Context,
+    environment: Environment,
+    deployments: Collection[str],
+    *,
+    until: float,
+    read_only: bool = False,
 ) -> Iterator[tuple[Target, Result | BridgeError]]:
     """Take each rollout as far as it goes, after one fetch for all; what the time `until`, by the
-    monotonic clock, does not suffice for is left to the next look."""
+    monotonic clock, does not suffice for is left to the next look. With `read_only` none takes a
+    step: it is told as it stands."""
     targets = [Target(environment, deployment) for deployment in sorted(deployments)]
     stands = {target.deployment: _stand(ctx, target) for target in targets}
-    with _lists(ctx, environment, [it for it in stands.values() if isinstance(it, Stand)]):
+    known = [] if read_only else [it for it in stands.values() if isinstance(it, Stand)]
+    with _lists(ctx, environment, known):
         for target in targets:
             found = stands[target.deployment]
+            if read_only and isinstance(found, Stand):
+                yield target, Result(Sight(found, Observed()))
+                continue
             if isinstance(found, BridgeError) or ctx.monotonic() >= until:
                 yield target, found if isinstance(found, BridgeError) else _untaken()
                 continue

@@ -13,6 +13,7 @@ from gitops_bridge.controller import builds, images, movers, planning, policy, r
 from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.planning import Plan
 from gitops_bridge.controller.reviewing import Reviewer
+from gitops_bridge.desired import messages
 from gitops_bridge.desired.record import Record, request
 from gitops_bridge.desired.rollout import OverlayFiles, Touch
 from gitops_bridge.errors import BridgeError, RegistryError
@@ -23,6 +24,7 @@ from gitops_bridge.rollout.situations import is_newer
 from gitops_bridge.rollout.state import Phase, State, Who, Wish, content, tree_id
 
 _PLANNED = (Phase.BUILDING, Phase.IN_REVIEW)
+_CLUSTER_SECONDS = 20.0  # of one look at a build Job
 
 
 def folder(environment: str, deployment: str) -> str:
@@ -167,7 +169,7 @@ class Observer:
             seen = replace(seen, pusher=Who(pusher, where=seen.head_commit))
         seen, told = self._reviewer.observed(found.state, seen, newer=newer)
         if found.state.phase is Phase.BUILDING and not newer:
-            seen = replace(seen, build_failed=self._build_failed(found.state, plan, problem))
+            seen = replace(seen, build_failed=self._build_failed(found, plan, problem))
         return Sight(found, seen, plan, problem or told)
 
     def _touches(self, found: Stand, *, newer: bool) -> tuple[Touch, ...]:
@@ -272,10 +274,14 @@ class Observer:
         inside = all(path.startswith(f"{self._target.home}/") for path in changed)
         return Head.OURS if inside else Head.FOREIGN
 
-    def _build_failed(self, state: State, plan: Plan | None, problem: str) -> str:
+    def _build_failed(self, found: Stand, plan: Plan | None, problem: str) -> str:
         """Why the image will not come any more; "" as long as it may."""
-        build = self._ctx.config.build
-        if build.gate is Gate.NONE or self._ctx.clock() - state.since <= build.deadline:
+        state, build = found.state, self._ctx.config.build
+        if build.gate is Gate.NONE or (plan and plan.image and plan.image.digest):
+            return ""
+        if failed := self._failed_job(found):
+            return failed
+        if self._ctx.clock() - state.since <= build.deadline:
             return ""
         job = builds.standing(self._ctx, plan.build) if plan and plan.build else None
         where = f"{job} on {self._ctx.config.repository.builds_branch}" if job else "no Job"
@@ -283,6 +289,25 @@ class Observer:
         return (
             f"the build has failed: {state.image} was not in the registry {build.deadline} s after "
             f"it was ordered, see the log of {where}{told}; the same action again builds once more"
+        )
+
+    def _failed_job(self, found: Stand) -> str:
+        """What the cluster says of the build Job once that has failed."""
+        if self._ctx.config.cluster is None:
+            return ""
+        from gitops_bridge.controller.judging import Judge  # late: few environments are building
+        from gitops_bridge.live.verdict import LiveState
+
+        ctx, where = self._ctx, self._target.environment
+        main = ctx.repository.reader_of(found.main.commit)
+        judge = Judge(ctx, where, main, ctx.monotonic() + _CLUSTER_SECONDS)
+        verdict = judge.one(self._target.deployment, None, found.state)
+        if verdict is None or verdict.state is not LiveState.ERRORED:
+            return ""
+        lines = " | ".join(verdict.log[-3:])
+        told = f"{verdict.reason}" + (f": {lines}" if lines else "")
+        return messages.clean(
+            f"the build has failed: {told}; the same action again builds once more", 1000
         )
 
 

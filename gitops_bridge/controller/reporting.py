@@ -6,26 +6,13 @@ are the clock where nothing else looks; `deployment_list` only reads.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 
-from gitops_bridge.actions import (
-    Action,
-    DeploymentState,
-    ExecutionType,
-    Model,
-    Outcome,
-    Request,
-    Status,
-)
+from gitops_bridge.actions import Action, Outcome, Request, Status
 from gitops_bridge.config import Environment
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.listing import Wanted
-from gitops_bridge.errors import BridgeError
-from gitops_bridge.git import TreeReader
+from gitops_bridge.controller.fleet import look_at
 from gitops_bridge.rollout import answer
-from gitops_bridge.rollout.answer import View
-from gitops_bridge.rollout.state import State
 
 
 def report(ctx: Context, request: Request, environment: Environment) -> Outcome:
@@ -55,112 +42,46 @@ def plugin_start(ctx: Context) -> Outcome:
     )
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Both branches as a look begins."""
-
-    main: TreeReader
-    rollouts: TreeReader | None
-
-
 def deployment_status(ctx: Context, request: Request, environment: Environment) -> Outcome:
     identifier = request.deployment.id if request.deployment else ""
-    return _statuses(ctx, environment, [identifier], _recent(ctx))[identifier]
+    views = look_at(ctx, environment, [identifier], until=_until(ctx)).views
+    return answer.status(views[identifier])
 
 
 def pe_status(ctx: Context, request: Request, environment: Environment) -> Outcome:
-    """The environment, and every deployment that DataRobot knows in it; told are those, too, that
-    only Git knows."""
-    seen = _recent(ctx)
+    """The environment, and every deployment of it that DataRobot or Git knows; told are those that
+    only one of them, or only the cluster, knows."""
     known = list(dict.fromkeys(request.known_deployments))
-    listed = _statuses(ctx, environment, known, seen, others=True)
-    orphans = sorted(ctx.listing.deployments(seen.main, environment.name).keys() - listed.keys())
-    said = f"Git at {seen.main.commit[:12]}; {answer.UNSEEN}"
-    status = Status.PASSING
-    if orphans and known:
-        shown = ", ".join(orphans[:5]) + (", …" if len(orphans) > 5 else "")
-        said, status = f"{said}; in Git but unknown to DataRobot: {shown}", Status.WARNING
-    return Outcome(status, message=said, commit=seen.main.commit, deployments=listed)
+    found = look_at(ctx, environment, known, until=_until(ctx), others=True)
+    listed = {name: answer.status(view) for name, view in found.views.items()}
+    orphans = sorted(found.in_git - set(known)) if known else []
+    troubles = [
+        _named("in Git but unknown to DataRobot", orphans),
+        _named("in the cluster but not in Git", found.unknown),
+        _named("not passing", [name for name, told in listed.items() if _is_bad(told)]),
+    ]
+    said = "; ".join(part for part in (f"Git at {found.commit[:12]}", *troubles) if part)
+    if ctx.config.cluster is None:
+        said = f"{said}; {answer.UNSEEN}"
+    status = Status.WARNING if any(troubles) else Status.PASSING
+    return Outcome(status, message=said, commit=found.commit, deployments=listed)
+
+
+def _is_bad(told: Outcome) -> bool:
+    return told.status in (Status.FAILING, Status.WARNING)
+
+
+def _named(what: str, names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:5]) + (", …" if len(names) > 5 else "")
+    return f"{what}: {shown}" if names else ""
 
 
 def deployment_list(ctx: Context, environment: Environment) -> Outcome:
     """What main holds and what waits to get there; no rollout takes a step."""
-    from gitops_bridge.controller import views
-    from gitops_bridge.controller.observing import Target, stand
-
-    seen = _recent(ctx)
-    models = ctx.listing.models(seen.main, environment.name)
-    unsettled = ctx.listing.unsettled(seen.main, seen.rollouts, environment.name)
-    listed: dict[str, Outcome] = {}
-    for identifier in sorted({*models, *unsettled}):
-        if identifier not in unsettled:
-            listed[identifier] = _settled(seen.main, environment, identifier, models[identifier])
-            continue
-        target = Target(environment, identifier)
-        try:
-            listed[identifier] = answer.status(views.of_stand(ctx, target, stand(ctx, target)))
-        except BridgeError as error:
-            listed[identifier] = _unreadable(seen.main, error)
-    return Outcome(Status.PASSING, message=f"Git at {seen.main.commit[:12]}", deployments=listed)
+    found = look_at(ctx, environment, None, until=0.0, read_only=True)
+    listed = {name: answer.status(view) for name, view in sorted(found.views.items())}
+    return Outcome(Status.PASSING, message=f"Git at {found.commit[:12]}", deployments=listed)
 
 
-def _recent(ctx: Context) -> _Seen:
-    settings = ctx.config.repository
-    main = ctx.repository.tree_reader(
-        settings.branch, fetch=True, max_age=ctx.config.actions.status_age
-    )
-    return _Seen(main, ctx.repository.reader_of_last_seen(settings.rollouts_branch))
-
-
-def _statuses(
-    ctx: Context,
-    environment: Environment,
-    deployments: Collection[str],
-    seen: _Seen,
-    *,
-    others: bool = False,
-) -> dict[str, Outcome]:
-    """Each deployment's status; whatever is not settled takes its next steps first, with `others`
-    also those of the environment that are not asked about."""
-    until = ctx.monotonic() + ctx.config.actions.budget
-    unsettled = ctx.listing.unsettled(seen.main, seen.rollouts, environment.name)
-    models = ctx.listing.models(seen.main, environment.name, deployments)
-    found = {
-        identifier: _settled(seen.main, environment, identifier, models.get(identifier))
-        for identifier in deployments
-    }
-    if due := unsettled if others else unsettled.intersection(deployments):
-        looked = _looked_at(ctx, environment, due, seen, until)
-        found |= {name: outcome for name, outcome in looked.items() if name in found}
-    return found
-
-
-def _looked_at(
-    ctx: Context, environment: Environment, due: Collection[str], seen: _Seen, until: float
-) -> Mapping[str, Outcome]:
-    from gitops_bridge.controller import looking, views  # late: one may need everything there is
-
-    found: dict[str, Outcome] = {}
-    for target, result in looking.look(ctx, environment, due, until=until):
-        if isinstance(result, BridgeError):
-            found[target.deployment] = _unreadable(seen.main, result)
-        else:
-            found[target.deployment] = answer.status(views.of_result(ctx, target, result))
-    return found
-
-
-def _settled(main: TreeReader, environment: Environment, identifier: str, model: Wanted) -> Outcome:
-    """Nothing waits, and main holds what was delivered."""
-    if isinstance(model, BridgeError):
-        return _unreadable(main, model)
-    known = Model(model, ExecutionType.DEDICATED) if model else None
-    content = model or None
-    view = View(
-        identifier, State(delivered=content), main=content, model=known, commit=main.commit,
-        prediction_url=f"{environment.prediction_url}/{identifier}/predictions" if model else None,
-    )  # fmt: skip
-    return answer.status(view)
-
-
-def _unreadable(main: TreeReader, error: BridgeError) -> Outcome:
-    return Outcome(Status.WARNING, DeploymentState.UNKNOWN, str(error), commit=main.commit)
+def _until(ctx: Context) -> float:
+    return ctx.monotonic() + ctx.config.actions.budget

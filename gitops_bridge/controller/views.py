@@ -8,6 +8,7 @@ from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.loop import Result
 from gitops_bridge.controller.observing import Stand, Target
 from gitops_bridge.desired import record as records
+from gitops_bridge.desired.record import Serving
 from gitops_bridge.desired.rollout import RECORD
 from gitops_bridge.errors import RenderError
 from gitops_bridge.rollout import answer
@@ -33,6 +34,7 @@ def of_stand(
         model=model,
         commit=found.main.commit,
         prediction_url=prediction_url(target, model),
+        serving=_serving(target, found),
         mover=_mover(ctx, target, found),
         job=_job(ctx, found),
         problem=problem,
@@ -47,6 +49,14 @@ def _model(target: Target, found: Stand) -> tuple[Model | None, str]:
         return (records.read(text, f"{target.home}/{RECORD}").model if text else None), ""
     except RenderError as error:
         return None, str(error)
+
+
+def _serving(target: Target, found: Stand) -> Serving | None:
+    text = found.files.get(RECORD)
+    try:
+        return records.serving(text, f"{target.home}/{RECORD}") if text else None
+    except RenderError:
+        return None
 
 
 def _job(ctx: Context, found: Stand) -> str:

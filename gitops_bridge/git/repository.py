@@ -71,6 +71,10 @@ class Repository:
         """As `snapshot`, for those who only report."""
         return TreeReader(self._mirror, self._head(branch, fetch=fetch, max_age=max_age))
 
+    def reader_of(self, commit_id: str) -> TreeReader:
+        """As `tree_reader`, of any commit."""
+        return TreeReader(self._mirror, commit_id)
+
     def reader_of_last_seen(self, branch: str) -> TreeReader | None:
         """As `tree_reader`, of a branch that may be missing."""
         head = self._mirror.head(branch)

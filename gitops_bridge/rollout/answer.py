@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gitops_bridge.actions import Action, DeploymentState, ExecutionType, Model, Outcome, Status
+from gitops_bridge.desired.record import Serving
 from gitops_bridge.live.verdict import LiveState, Verdict
 from gitops_bridge.rollout.state import Phase, State, Who, Wish
 
@@ -27,7 +28,9 @@ class View:
     job       the build Job whose image is waited for
     problem   what could not be looked at, and why
     warnings  what a person should know beside
+    serving   what main's record says of what shall run
     verdict   what the cluster shows; None without one
+    is_unread whether what Git says of it could not be read: then nothing else is known
     """
 
     deployment: str
@@ -41,7 +44,9 @@ class View:
     job: str = ""
     problem: str = ""
     warnings: tuple[str, ...] = ()
+    serving: Serving | None = None
     verdict: Verdict | None = None
+    is_unread: bool = False
 
     @property
     def is_moved(self) -> bool:
@@ -167,6 +172,10 @@ def _subject(wish: Wish | None) -> str:
 
 def status(view: View) -> Outcome:
     """The deployment as it is: what main holds or the cluster shows, and beside it what waits."""
+    if view.is_unread:
+        return Outcome(
+            Status.WARNING, DeploymentState.UNKNOWN, view.problem, commit=view.commit or None
+        )
     found = _seen(view) if view.verdict else _from_git(view)
     told = describe(view)
     message = f"{found.message}; {told}" if told else found.message
