@@ -10,6 +10,7 @@ import pytest
 
 from gitops_bridge import config
 from gitops_bridge.cli import VERBS
+from tests import phases
 from tests.pages import TOP, blocks
 
 README = (TOP / "README.md").read_text()
@@ -97,3 +98,8 @@ def test_the_project_speaks_of_itself_alone():
         content = (TOP / name).read_bytes() if (TOP / name).is_file() else b""
         for word in words:
             assert word.encode() not in content, f"{name}: {word}"
+
+
+def test_the_page_about_phases_is_made_from_the_table():
+    """Else: python -m tests.phases > docs/phases.md"""
+    assert (TOP / "docs/phases.md").read_text() == phases.page()
