@@ -1,13 +1,14 @@
 """An environment is read with one list per kind, whatever the API server does on the way."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from gitops_bridge.actions import Status
-from gitops_bridge.cluster import Reader, judged
+from gitops_bridge.cluster import Reader, verdict_of, verdicts_of
 from gitops_bridge.config import Cluster
-from gitops_bridge.live import Goal, Kind, LiveState, Wanted, judge
+from gitops_bridge.live import Kind, LiveState, Wanted, judge
 from tests import clusters, recordings
 from tests.clusters import PROD
 from tests.servers.kubernetes import KubernetesServer
@@ -15,7 +16,6 @@ from tests.servers.kubernetes import KubernetesServer
 SNAPSHOTS = recordings.snapshots()
 BY_NAME = {snapshot.name: snapshot for snapshot in SNAPSHOTS}
 READY = BY_NAME["replace/12-done"]
-DEPLOYMENT = "6063c5c917785b5bdf2e1c02"
 
 
 @pytest.fixture
@@ -34,9 +34,7 @@ def left():
 
 
 def verdict(reader, snapshot=READY, remaining=left):
-    wanted = snapshot.wanted()
-    observation = reader.read(PROD, remaining, wanted)
-    return judged(reader, PROD, wanted, observation.of(wanted), remaining)
+    return verdict_of(reader, PROD, snapshot.wanted(), remaining)
 
 
 @pytest.mark.parametrize("snapshot", SNAPSHOTS, ids=lambda found: found.name)
@@ -54,15 +52,19 @@ def test_one_deployment_is_told_from_another_by_its_label(server, reader):
     assert judge(other, reader.read(PROD, left, other).of(other)).state is LiveState.NOTHING
 
 
-def crowd(server, count):
-    """`count` deployments, each with a copy of the objects of one that is ready."""
-    items = {kind: READY.items(kind) for kind in (Kind.DEPLOYMENTS, Kind.PODS, Kind.APPLICATIONS)}
-    for number in range(count):
-        for kind, found in items.items():
-            resource, namespace = clusters.PLACES[kind]
-            for item in found:
-                one = json.loads(json.dumps(item).replace(DEPLOYMENT, f"{number:024x}"))
-                server.put(resource, namespace, clusters.labelled(kind, one))
+def crowd(server, count, snapshot=READY):
+    """`count` deployments, each with a copy of what the snapshot shows of its own."""
+    for kind in (Kind.DEPLOYMENTS, Kind.PODS, Kind.APPLICATIONS):
+        resource, namespace = clusters.PLACES[kind]
+        for number in range(count):
+            text = json.dumps(snapshot.items(kind))
+            for item in json.loads(text.replace(snapshot.git["deployment"], f"{number:024x}")):
+                server.put(resource, namespace, clusters.labelled(kind, item))
+
+
+def crowd_wanted(count, snapshot=READY):
+    wanted = snapshot.wanted()
+    return [replace(wanted, deployment=f"{number:024x}") for number in range(count)]
 
 
 def test_an_environment_takes_at_most_five_lists_in_pages(server, reader):
@@ -70,13 +72,18 @@ def test_an_environment_takes_at_most_five_lists_in_pages(server, reader):
     observation = reader.read(PROD, left)
     assert sorted(server.lists()) == ["applications", "deployments", "jobs", "pods"]
     assert any("continue" in query for _, _, query in server.requests)
-    wanted = READY.wanted()
-    for number in range(300):
-        one = Wanted(
-            "prod", f"{number:024x}", Goal.SERVE, wanted.model, wanted.image, models=wanted.models
-        )
-        assert judge(one, observation.of(one)).state is LiveState.READY
-    assert len(observation.deployments) == 300
+    verdicts = verdicts_of(reader, PROD, crowd_wanted(300), observation, left)
+    assert {verdict.state for verdict in verdicts.values()} == {LiveState.READY}
+    assert len(observation.deployments) == len(verdicts) == 300
+
+
+def test_of_many_that_fail_the_logs_of_a_few_are_fetched(server, reader):
+    failing = BY_NAME["crash-loop-start/03-crash-loop-backoff"]
+    crowd(server, 30, failing)
+    observation = reader.read(PROD, left)
+    verdicts = verdicts_of(reader, PROD, crowd_wanted(30, failing), observation, left)
+    assert {verdict.state for verdict in verdicts.values()} == {LiveState.ERRORED}
+    assert sum(path.endswith("/log") for _, path, _ in server.requests) == 10
 
 
 def test_a_failed_build_adds_the_list_of_build_pods(server, reader):

@@ -252,7 +252,8 @@ def test_an_image_that_is_still_being_built_is_no_failure():
     done, job["status"] = job["status"], {"active": 1}
     assert case.verdict.state is LiveState.LAUNCHING
     case.lists[Kind.JOBS] = []
-    assert case.verdict.state is LiveState.LAUNCHING
+    assert (case.verdict.state, case.verdict.status) == (LiveState.LAUNCHING, Status.WARNING)
+    assert "waiting for build Job build-111-a1f0: " in case.verdict.reason
     job["status"] = done
     case.lists[Kind.JOBS] = [job]
     assert case.verdict.state is LiveState.ERRORED

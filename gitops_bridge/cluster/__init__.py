@@ -8,8 +8,18 @@ raw JSON.
 
 from gitops_bridge.cluster.connection import Connection
 from gitops_bridge.cluster.lease import Lease
-from gitops_bridge.cluster.reading import Reader, judged
+from gitops_bridge.cluster.reading import Reader, judged, verdict_of, verdicts_of
 from gitops_bridge.cluster.watching import Watch
 from gitops_bridge.cluster.writing import Notice, Writer
 
-__all__ = ["Connection", "Lease", "Notice", "Reader", "Watch", "Writer", "judged"]
+__all__ = [
+    "Connection",
+    "Lease",
+    "Notice",
+    "Reader",
+    "Watch",
+    "Writer",
+    "judged",
+    "verdict_of",
+    "verdicts_of",
+]

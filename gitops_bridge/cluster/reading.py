@@ -17,6 +17,7 @@ from gitops_bridge.config import Cluster, ClusterAccess, Environment
 from gitops_bridge.errors import ClusterError
 from gitops_bridge.live import (
     BuildJob,
+    LiveState,
     Observation,
     Observed,
     Source,
@@ -27,6 +28,9 @@ from gitops_bridge.live import (
     parse,
 )
 from gitops_bridge.live.observed import Item
+
+LOOKS = 10
+"""Deployments of one environment whose logs are fetched at a time."""
 
 
 class Reader:
@@ -104,6 +108,34 @@ def unseen(resource: Resource, error: ClusterError) -> Unseen:
     if error.status == 403:
         cure = f"{resource.grant}; if that fails, the namespace is gone"
     return Unseen(resource.kind, error.message, cure)
+
+
+def verdict_of(
+    reader: Reader, environment: Environment, wanted: Wanted, remaining: Remaining
+) -> Verdict:
+    """One deployment, read for itself."""
+    observed = reader.read(environment, remaining, wanted).of(wanted)
+    return judged(reader, environment, wanted, observed, remaining)
+
+
+def verdicts_of(
+    reader: Reader,
+    environment: Environment,
+    wanted: Iterable[Wanted],
+    observation: Observation,
+    remaining: Remaining,
+) -> dict[str, Verdict]:
+    """All deployments of an environment, by id. A closer look is taken at the first few that fail:
+    when hundreds do, they have one cause."""
+    found, looks = {}, LOOKS
+    for one in wanted:
+        observed = observation.of(one)
+        verdict = judge(one, observed)
+        if verdict.state is LiveState.ERRORED and verdict.needs and looks:
+            looks -= 1
+            verdict = judged(reader, environment, one, observed, remaining)
+        found[one.deployment] = verdict
+    return found
 
 
 def judged(

@@ -99,7 +99,14 @@ class Follower:
             return list(self._items.values()), self._unseen, self._now()
 
     def run(self) -> None:
-        """Until `wait` says that it is over; every fault is waited out."""
+        """Until `wait` says that it is over; then nothing is known any more."""
+        try:
+            self._run()
+        finally:
+            self._blind(ClusterError(f"{self._connection}: no longer watched"))
+
+    def _run(self) -> None:
+        """Every fault is waited out."""
         failures = 0
         while not self._wait(0):
             try:
@@ -132,7 +139,7 @@ class Follower:
         """Returns when a new list is needed."""
         breaks = 0
         while not self._wait(0):
-            before = self._version
+            before, start = self._version, self._clock()
             try:
                 for event in self._events():
                     if not self._apply(event):
@@ -143,6 +150,9 @@ class Follower:
                 breaks = breaks + 1 if self._version == before else 0
                 if breaks >= _BREAKS or self._wait(_PAUSES[breaks]):
                     raise
+            else:
+                if self._version == before and self._clock() - start < _PAUSES[0]:
+                    self._wait(_PAUSES[0])  # a server that ends every watch at once
 
     def _events(self) -> Iterator[Mapping[str, Any]]:
         query = {

@@ -61,18 +61,16 @@ def containers_keep_running(wanted: Wanted, observed: Observed) -> Finding | Non
 
 
 def images_can_be_pulled(wanted: Wanted, observed: Observed) -> Finding | None:
-    if wanted.awaits_image and _is_being_built(wanted, observed):
+    """Without a gate the Pods are there before their image is: while its Job runs that is no fault,
+    and while the Job is not seen it may be none."""
+    unpulled = [found for _, found in _wanted(wanted, observed) if cannot_be_pulled(found)]
+    if not unpulled:
         return None
-    for _, container in _wanted(wanted, observed):
-        if cannot_be_pulled(container):
-            return fail(unpullable(container))
-    return None
-
-
-def _is_being_built(wanted: Wanted, observed: Observed) -> bool:
-    """Without a gate the Pods are there before their image is."""
-    not_begun = wanted.build_job is not None and not observed.jobs
-    return not_begun or any(not (job.complete or job.failed) for job in observed.jobs)
+    if wanted.awaits_image and any(not (job.complete or job.failed) for job in observed.jobs):
+        return None
+    if wanted.awaits_image and wanted.build_job and not observed.jobs:
+        return warn(f"waiting for build Job {wanted.build_job}: {unpullable(unpulled[0])}")
+    return fail(unpullable(unpulled[0]))
 
 
 def containers_can_be_created(wanted: Wanted, observed: Observed) -> Finding | None:

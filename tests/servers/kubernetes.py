@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import ssl
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from tests.servers.kubernetes_objects import Change, Objects, merged, selected
+from tests.servers.registry import Tls
 
 TOKEN = "api-token-canary"
 _OBJECT = re.compile(
@@ -45,8 +47,9 @@ class Faults:
 class KubernetesServer(Objects):
     """`with KubernetesServer() as server: server.put("pods", "prod", {...})`"""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Tls | None = None) -> None:
         super().__init__()
+        self._tls = tls
         self.faults = Faults()
         self.token = TOKEN
         self.now: float | None = None
@@ -60,6 +63,10 @@ class KubernetesServer(Objects):
         handler = type("Handler", (_Handler,), {"api": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        if self._tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self._tls.certificate, self._tls.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -72,7 +79,11 @@ class KubernetesServer(Objects):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
 
     def kubeconfig(self, folder: Path, **contexts: str) -> Path:
         """A kubeconfig whose current context is this server; `contexts` are addresses by name."""
