@@ -32,6 +32,9 @@ SECTIONS = {
         "help": "Show the documentation, page by page",
     },
     "Every day": {
+        "list": "List all deployments, as Git has them",
+        "status": "Show what is wanted, what runs and what fails",
+        "wait": "Wait until a commit or a deployment serves",
         "history": "List the rollouts of a deployment",
         "plan": "Show what an action would commit",
         "check": "Render and verify every overlay",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,13 @@ def identified(ctx: Context, deployment: str, environment: str | None) -> str:
     from gitops_bridge.controller.deployments import identify
 
     return identify(ctx, deployment, environment)
+
+
+def commit_or_id(ctx: Context, text: str, environment: str | None) -> str:
+    """A commit as it is, or the id of the deployment that `text` names."""
+    if re.fullmatch("[0-9a-f]{7,40}", text) and not re.fullmatch("[0-9a-f]{24}", text):
+        return text
+    return identified(ctx, text, environment)
 
 
 def _environments(

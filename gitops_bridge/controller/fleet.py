@@ -39,11 +39,13 @@ def look_at(
     until: float,
     others: bool = False,
     read_only: bool = False,
+    cluster: bool = True,
 ) -> Fleet:
     """A View of each of the deployments, None for all that Git knows; after one fetch.
 
     Rollouts that wait take their next steps first, with `others` also those of the environment that
-    are not asked about, unless it is `read_only`. Raises BridgeError when Git cannot be read.
+    are not asked about, unless it is `read_only`. Without `cluster` that is not looked at. Raises
+    BridgeError when Git cannot be read.
     """
     settings = ctx.config.repository
     main = ctx.repository.tree_reader(
@@ -63,7 +65,7 @@ def look_at(
     settled = [name for name in asked if name not in found.views]
     serving = ctx.listing.serving(main, environment.name, settled)
     found.views |= {name: _settled(main, environment, name, serving.get(name)) for name in settled}
-    if not read_only:
+    if cluster:
         _judge(ctx, environment, found, main, until)
     return found
 

@@ -78,7 +78,7 @@ def _named(what: str, names: Collection[str]) -> str:
 
 def deployment_list(ctx: Context, environment: Environment) -> Outcome:
     """What main holds and what waits to get there; no rollout takes a step."""
-    found = look_at(ctx, environment, None, until=0.0, read_only=True)
+    found = look_at(ctx, environment, None, until=0.0, read_only=True, cluster=False)
     listed = {name: answer.status(view) for name, view in sorted(found.views.items())}
     return Outcome(Status.PASSING, message=f"Git at {found.commit[:12]}", deployments=listed)
 

@@ -182,6 +182,7 @@ class Serving:
     restarts: int
     replaces: str | None
     is_custom: bool
+    name: str = ""
 
 
 def serving(content: bytes, path: str) -> Serving:
@@ -190,13 +191,26 @@ def serving(content: bytes, path: str) -> Serving:
     if b"deployment" in content[:200] and found.keys() >= {"model", "image", "restarts"}:
         custom = found.get("execution_type") == ExecutionType.CUSTOM.value
         return Serving(
-            found["model"], found["image"], int(found["restarts"]), found.get("replaces"), custom
-        )
+            found["model"], found["image"], int(found["restarts"]), found.get("replaces"), custom,
+            _name(content),
+        )  # fmt: skip
     record = read(content, path)
     custom = record.model.execution_type is ExecutionType.CUSTOM
-    return Serving(record.model.id, record.image, record.restarts, record.replaces, custom)
+    return Serving(
+        record.model.id, record.image, record.restarts, record.replaces, custom, record.name
+    )
 
 
+def _name(content: bytes) -> str:
+    """The deployment's name, from its line alone."""
+    found = _NAME.search(content)
+    try:
+        return str(documents.load_verbatim(found[1])) if found else ""
+    except documents.InvalidYaml:
+        return ""
+
+
+_NAME = re.compile(rb"^name: (.*)$", re.MULTILINE)
 _LINE = re.compile(
     rb'^(model|replaces|execution_type|image|restarts): "?([A-Za-z0-9._:/@-]+)"?$', re.MULTILINE
 )

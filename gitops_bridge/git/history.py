@@ -82,6 +82,28 @@ def recent(mirror: Mirror, commit: str, commits: int) -> list[tuple[str, int]]:
     return mirror.asking(work)
 
 
+def newest_touches(mirror: Mirror, commit: str, path: str) -> dict[str, Commit]:
+    """The newest commit that touched each folder in `path`: folder -> commit. One walk for all."""
+    split(path)
+    place = below(mirror.root, path)
+    arguments = ["--literal-pathspecs", "log", "-m", "--first-parent", "--format=%x01%H"]
+
+    def work(repository: pygit2.Repository) -> dict[str, Commit]:
+        answer = mirror.git.run(
+            *arguments, "--name-only", commit, "--", place, repository=mirror.path
+        )
+        if answer.code != 0:
+            raise failures.explain(answer.err, where(mirror.remote))
+        found: dict[str, str] = {}
+        for part in answer.out.decode(errors="replace").split("\x01")[1:]:
+            name, *paths = part.split("\n")
+            for touched in filter(None, paths):
+                found.setdefault(touched.removeprefix(f"{place}/").split("/")[0], name)
+        return {folder: commits.read(repository, name) for folder, name in found.items()}
+
+    return mirror.reading(work)
+
+
 def merges(mirror: Mirror, since: str, commit: str) -> list[Commit]:
     """The merges after `since` on the way to `commit`, oldest first."""
 

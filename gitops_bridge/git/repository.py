@@ -163,6 +163,10 @@ class Repository:
         of its newest commit, in seconds since the epoch."""
         return history.recent(self._mirror, commit_id, commits) if commit_id else []
 
+    def newest_touches(self, commit_id: str, path: str) -> dict[str, Commit]:
+        """The newest commit that touched each folder in the folder `path`, by the folder's name."""
+        return history.newest_touches(self._mirror, self.commit_of(commit_id).id, path)
+
     def merges(self, since: str, commit_id: str) -> list[Commit]:
         """The merges between two commits through which the older one came in, oldest first."""
         return history.merges(self._mirror, since, self.commit_of(commit_id).id)
