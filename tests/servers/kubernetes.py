@@ -26,6 +26,10 @@ _OBJECT = re.compile(
     r"(?P<list>/(?:api/v1|apis/[^/]+/[^/]+)/namespaces/(?P<namespace>[^/]+)/(?P<resource>[a-z]+))"
     r"(?:/(?P<name>[^/]+))?(?P<log>/log)?"
 )
+_REASONS = {
+    400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict",
+    410: "Expired", 429: "TooManyRequests", 503: "ServiceUnavailable",
+}  # fmt: skip
 
 
 @dataclass
@@ -177,7 +181,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif method == "POST":
             self._create(path, body)
         elif name is None:
-            self._watch(path, query) if query.get("watch") == "true" else self._list(path, query)
+            self._watch(path, query) if query.get("watch", "").lower() in {
+                "true",
+                "1",
+            } else self._list(path, query)
         elif (item := self.api.find(path, name)) is None:
             self._refuse(404, f'{found["resource"]} "{name}" not found')
         elif method == "PATCH":
@@ -287,4 +294,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _status(code: int, message: str) -> dict:
-    return {"kind": "Status", "status": "Failure", "code": code, "message": message}
+    return {
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
+        "reason": _REASONS.get(code, "InternalError"), "message": message,
+    }  # fmt: skip
