@@ -311,3 +311,14 @@ def test_plan_of_a_folder_that_is_no_environment(served):
     finished = bridge(served, "plan", served.clone / "base", check=False)
     assert finished.returncode == 1
     assert "no environment's folder" in finished.stderr
+
+
+def test_plan_shows_the_pull_request_that_reviewers_would_get(served):
+    file = action_file(served.folder, newModelId=MODEL_B)
+    shown = bridge(served, "plan", "--pull-request", file).stdout
+    assert "Replace model of churn in prod" in shown
+    assert "### Champion and challenger" in shown
+    assert f"`{MODEL_B}`" in shown
+    found = as_json(served, "plan", "--pull-request", file)["pull_request"]
+    assert set(found) == {"title", "body", "labels"}
+    assert as_json(served, "plan", file)["pull_request"] is None

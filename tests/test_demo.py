@@ -52,6 +52,16 @@ def test_a_replaced_model_is_reverted_and_stays_reverted(played):
     assert "held" in reverted.split("── DataRobot asks for the same again")[1]
 
 
+def test_it_shows_the_pull_request_as_reviewers_see_it(played):
+    _, shown = played
+    seen = shown.split("gitops-bridge plan --pull-request")[1].split("Here nobody reviews")[0]
+    champion, challenger = "65a000000000000000000020", "65a000000000000000000021"
+    assert re.search(rf"^model id +{champion} +{challenger}$", seen, re.MULTILINE)
+    assert "pods are replaced" in seen
+    assert "▸ Rendered manifests, before and after" in seen
+    assert not re.search(r"[|`*<>]", seen)
+
+
 def test_it_ends_with_what_to_do_next(played):
     _, shown = played
     end = shown.split("── What next")[1]
@@ -68,7 +78,7 @@ def test_every_command_it_shows_is_one_that_can_be_typed(played):
     folder, shown = played
     joined = re.sub(r" \\\n +", " ", shown)
     commands = re.findall(r"^\$ gitops-bridge (.*)", joined, re.MULTILINE)
-    assert len(commands) == 5
+    assert len(commands) == 6
     again = folder / "kept"
     typed = subprocess.run(
         [COMMAND, *shlex.split(commands[-1])], cwd=again, text=True, capture_output=True,

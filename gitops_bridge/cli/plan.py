@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -25,9 +26,13 @@ _CHANGING = sorted(action.value for action in NEEDS_MODEL | {Action.DEPLOYMENT_S
     "--action", type=click.Choice(_CHANGING),
     help="What the action file asks for; guessed from the file when it is clear.",
 )  # fmt: skip
+@click.option(
+    "--pull-request", "reviewed", is_flag=True,
+    help="Show the title and text of the pull request that reviewers would get.",
+)  # fmt: skip
 @options.configuration()
 @options.output()
-def plan(what: Path, action: str | None, config_file: Path, output: str) -> None:
+def plan(what: Path, action: str | None, reviewed: bool, config_file: Path, output: str) -> None:
     """Print the commit an action would make, and touch nothing.
 
     WHAT is an action file of the management agent: shown are the commit message, the diff of the
@@ -36,18 +41,22 @@ def plan(what: Path, action: str | None, config_file: Path, output: str) -> None
 
     \b
       gitops-bridge plan --action deployment_start action.yaml
+      gitops-bridge plan --pull-request action.yaml
       gitops-bridge plan overlays/prod/environment
     """
     ctx = options.context(config_file)
     if what.is_dir():
         _show_impact(ctx, what, output)
     else:
-        _show_action(ctx, what, action, output)
+        _show_action(ctx, what, action, output, reviewed=reviewed)
 
 
-def _show_action(ctx: Context, path: Path, action: str | None, output: str) -> None:
+def _show_action(
+    ctx: Context, path: Path, action: str | None, output: str, *, reviewed: bool
+) -> None:
     request = agent.read_request(action or _guessed(path), path)
-    preview = acting.preview(ctx, request, ctx.config.environment(request.environment_id))
+    environment = ctx.config.environment(request.environment_id)
+    preview = acting.preview(ctx, request, environment, reviewed=reviewed)
     planned = preview.planned
     if planned is None:
         data: dict[str, object] = {"change": None, "phase": preview.phase, "said": preview.said}
@@ -57,6 +66,10 @@ def _show_action(ctx: Context, path: Path, action: str | None, output: str) -> N
     manifests = manifest_diff(planned.manifests_before, planned.manifests_after)
     if output == "json":
         click.echo(json.dumps(_as_data(planned, preview, files, manifests), indent=2))
+        return
+    if preview.pull_request:
+        _section("Pull request", [preview.pull_request.title])
+        click.echo(preview.pull_request.body)
         return
     _section("What happens", [preview.said])
     _section("Commit message", planned.edit.message.splitlines())
@@ -74,6 +87,7 @@ def _as_data(
         "message": planned.edit.message,
         "files": "\n".join(files),
         "manifests": "\n".join(manifests),
+        "pull_request": asdict(preview.pull_request) if preview.pull_request else None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gitops_bridge.actions import Action, Outcome, Request, Status
 from gitops_bridge.config import Environment
@@ -20,16 +21,20 @@ from gitops_bridge.rollout.effects import Branch
 from gitops_bridge.rollout.observed import Cause
 from gitops_bridge.rollout.state import Phase, Wish
 
+if TYPE_CHECKING:
+    from gitops_bridge.desired.pull_request import Text
+
 
 @dataclass(frozen=True)
 class Preview:
     """What an action would do: the phase it would lead to, in words, the change if it makes one,
-    and the files that are there now."""
+    the files that are there now, and the text of a pull request if that was asked for."""
 
     phase: str
     said: str
     planned: Planned | None
     files: Mapping[str, bytes]
+    pull_request: Text | None = None
 
 
 def act(ctx: Context, request: Request, environment: Environment, *, dry_run: bool) -> Outcome:
@@ -49,16 +54,19 @@ def act(ctx: Context, request: Request, environment: Environment, *, dry_run: bo
         return _outcome(ctx, target, wish, result, recovered=recovered)
 
 
-def preview(ctx: Context, request: Request, environment: Environment) -> Preview:
-    """What the action would do to the branches as they are now. Nothing is changed."""
+def preview(
+    ctx: Context, request: Request, environment: Environment, *, reviewed: bool = False
+) -> Preview:
+    """What the action would do to the branches as they are now, with `reviewed` as a pull request
+    shows it. Nothing is changed."""
     target = _target(request, environment)
     ctx.repository.fetch()
     record = stand(ctx, target).record
     restarts = (record.restarts if record else 0) + 1
-    return _preview(ctx, target, Wish(request, restarts=restarts))
+    return _preview(ctx, target, Wish(request, restarts=restarts), reviewed=reviewed)
 
 
-def _preview(ctx: Context, target: Target, wish: Wish) -> Preview:
+def _preview(ctx: Context, target: Target, wish: Wish, *, reviewed: bool = False) -> Preview:
     result = Loop(ctx, target, fresh=True).plan(Ask(Cause.ASKED, wish))
     transition, sight = result.transitions[0], result.sight
     push, planned = transition.push, sight.plan.planned if sight.plan else None
@@ -78,7 +86,12 @@ def _preview(ctx: Context, target: Target, wish: Wish) -> Preview:
         said = f"would build {build.image} and wait for it: {subject}"
     else:
         said = f"{transition.situation.value}: {subject}"
-    return Preview(transition.state.phase.value, said, planned, sight.stand.files)
+    text = None
+    if reviewed and sight.plan:
+        from gitops_bridge.controller import texts  # late: it loads the template engine
+
+        text = texts.preview(ctx, target.environment, sight.plan, planned, sight.stand.main)
+    return Preview(transition.state.phase.value, said, planned, sight.stand.files, text)
 
 
 _NOTHING = "nothing to do: Git holds this already, as of {}"

@@ -37,7 +37,7 @@ def proposal(
     planned = plan.planned
     if planned is None:
         raise ValueError("there is no change to propose")
-    subject = _subject(ctx, environment, review, plan, planned)
+    subject = _subject(ctx, environment, review.head, plan, planned)
     template, warning = _template(main), None
     limits, fold = forge.limits, forge.provider not in _NO_HTML
 
@@ -69,13 +69,21 @@ def proposal(
     ), warning
 
 
+def preview(
+    ctx: Context, environment: Environment, plan: Plan, planned: Planned, main: Snapshot
+) -> pull_request.Text:
+    """The text that reviewers would get for a change, without asking the forge."""
+    subject = _subject(ctx, environment, "", plan, planned)
+    return pull_request.compose(subject, template=_template(main))
+
+
 def _template(snapshot: Snapshot) -> str | None:
     content = snapshot.read(pull_request.TEMPLATE)
     return None if content is None else content.decode("utf-8", "replace")
 
 
 def _subject(
-    ctx: Context, environment: Environment, review: Review, plan: Plan, planned: Planned
+    ctx: Context, environment: Environment, head: str, plan: Plan, planned: Planned
 ) -> Subject:
     rollout, deployment = planned.rollout, planned.home.rpartition("/")[2]
     champion = comparison.of_record(rollout.before)
@@ -107,7 +115,7 @@ def _subject(
         champion=champion,
         challenger=challenger,
         facts=facts,
-        commit=review.head,
+        commit=head,
     )
 
 

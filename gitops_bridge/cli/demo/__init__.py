@@ -18,7 +18,7 @@ import click
 from gitops_bridge import documents
 from gitops_bridge.actions import Action
 from gitops_bridge.cli import sample
-from gitops_bridge.cli.demo import stand_in
+from gitops_bridge.cli.demo import page, stand_in
 from gitops_bridge.cli.demo.stage import Stage, chapter, explain, paragraph
 
 _HOME = f"overlays/prod/{sample.DEPLOYMENT}"
@@ -62,7 +62,9 @@ def _play(stage: Stage, registry: str | None) -> None:
     _build(stage, registry)
     stage.git("log", "-1", "--stat=72,60", "--format=%h %an: %s")
 
-    chapter("DataRobot replaces the model", "Again one commit, and this is all of its effect:")
+    chapter("DataRobot replaces the model", "What reviewers see where rollouts are reviewed:")
+    _review(stage, Action.DEPLOYMENT_REPLACE_MODEL)
+    explain("\nHere nobody reviews. Again it is one commit, and this is all of its effect:")
     _act(stage, Action.DEPLOYMENT_REPLACE_MODEL)
     _build(stage, registry)
     stage.git("log", "-1", "--format=%h %an: %s%n%n%b")
@@ -109,17 +111,21 @@ def _set_up(stage: Stage, registry: str | None) -> None:
     stage.work_in(f"clone/{_HOME}")
 
 
+def _review(stage: Stage, action: Action) -> None:
+    """Show the pull request that the action would be proposed with."""
+    file = _action_file(stage, action)
+    shown = stage.bridge("plan", "--pull-request", file, show_output=False)
+    title, _, body = shown.partition("\n")[2].partition("\n")
+    click.secho(title, fg="cyan", bold=True)
+    for line in page.lines(body):
+        click.echo(line)
+
+
 def _act(stage: Stage, action: Action) -> None:
     """Call the bridge as the management agent does, and show the status it gets back."""
-    file, details = f"{action.value}.yaml", f"package-{action.value}.json"
-    package = "65a000000000000000000031" if "replace" in action.value else sample.PACKAGE
-    _write_json(stage.folder / details, {"id": package, "target": {"name": "churned"}})
-    changes = {"modelPackageDetails": details, "keyValueConfig": {}}
-    document = sample.action_file(action, changes)
-    (stage.folder / file).write_text(documents.dump(document), encoding="utf-8")
     stage.bridge(
-        "run", "--action", action.value, "--config", file, "--status-file", "status.yaml",
-        "--log-level", "ERROR",
+        "run", "--action", action.value, "--config", _action_file(stage, action),
+        "--status-file", "status.yaml", "--log-level", "ERROR",
     )  # fmt: skip
     status = documents.load((stage.folder / "status.yaml").read_bytes())
     colour = {"passing": "green", "warning": "yellow"}.get(status["status"], "red")
@@ -127,6 +133,17 @@ def _act(stage: Stage, action: Action) -> None:
     if colour == "red":
         stage.fail()
     stage.pull()
+
+
+def _action_file(stage: Stage, action: Action) -> str:
+    """Write the file that the agent would write, and return its name."""
+    file, details = f"{action.value}.yaml", f"package-{action.value}.json"
+    package = "65a000000000000000000031" if "replace" in action.value else sample.PACKAGE
+    _write_json(stage.folder / details, {"id": package, "target": {"name": "churned"}})
+    changes = {"modelPackageDetails": details, "keyValueConfig": {}}
+    document = sample.action_file(action, changes)
+    (stage.folder / file).write_text(documents.dump(document), encoding="utf-8")
+    return file
 
 
 def _write_json(path: Path, data: Mapping[str, object]) -> None:

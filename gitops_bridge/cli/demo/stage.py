@@ -46,10 +46,11 @@ class Stage:
         place = self._place if self._place.is_dir() else self._clone
         self._call(["git", *colour, *arguments], ["git", *arguments], place)
 
-    def bridge(self, *arguments: str, show_output: bool = True) -> None:
+    def bridge(self, *arguments: str, show_output: bool = True) -> str:
+        """Call ourselves; what that printed."""
         command = [sys.executable, "-m", "gitops_bridge", *arguments]
         shown = ["gitops-bridge", *arguments]
-        self._call(command, shown, self.folder, show_output=show_output)
+        return self._call(command, shown, self.folder, show_output=show_output)
 
     def run(self, *command: str) -> None:
         self._call([*command], [*command], self.folder)
@@ -70,7 +71,7 @@ class Stage:
 
     def _call(
         self, command: list[str], shown: list[str], place: Path, *, show_output: bool = True
-    ) -> None:
+    ) -> str:
         click.secho(prompt(shown), bold=True)
         with activity(" ".join(shown[:2])):
             finished = subprocess.run(
@@ -81,6 +82,7 @@ class Stage:
             click.echo(finished.stdout.rstrip("\n") or None, nl=bool(finished.stdout))
         if finished.returncode:
             self.fail()
+        return finished.stdout
 
 
 def _coloured() -> bool:
