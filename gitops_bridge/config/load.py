@@ -16,6 +16,7 @@ from gitops_bridge.config.model import (
     Build,
     Cluster,
     Config,
+    Controller,
     DataRobot,
     Delivery,
     Environment,
@@ -63,6 +64,7 @@ def load(data: object, source: str) -> Config:
         trust=rendering.trust(top.section("trust")),
         datarobot=_datarobot(top.section("datarobot")) if top.has("datarobot") else None,
         cluster=_cluster(top.section("cluster")) if top.has("cluster") else None,
+        controller=_controller(top.section("controller")),
     )
     top.finish()
     problems += _unserved(config)
@@ -178,9 +180,29 @@ def _datarobot(section: Section) -> DataRobot:
         token=token or Secret(),
         ca_file=section.text("ca_file"),
         verify_ssl=section.flag("verify_ssl", DataRobot.verify_ssl),
+        events=section.flag("events", DataRobot.events),
+        follow_reverts=section.flag("follow_reverts", DataRobot.follow_reverts),
     )
     section.finish()
     return datarobot
+
+
+_SENDERS = (
+    "github", "gitlab", "gitea", "bitbucket-cloud", "bitbucket-server", "azure-devops", "argocd",
+)  # fmt: skip
+
+
+def _controller(section: Section) -> Controller:
+    webhooks = section.section("webhooks")
+    secrets = {name: webhooks.secret(name) for name in _SENDERS}
+    webhooks.finish()
+    controller = Controller(
+        argocd_refresh=section.flag("argocd_refresh", Controller.argocd_refresh),
+        commit_status=section.flag("commit_status", Controller.commit_status),
+        webhooks={name: secret for name, secret in secrets.items() if secret},
+    )
+    section.finish()
+    return controller
 
 
 def _cluster(section: Section) -> Cluster:

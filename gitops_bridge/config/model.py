@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -139,6 +140,22 @@ class DataRobot:
     token: Secret
     ca_file: str | None = None
     verify_ssl: bool = True
+    events: bool = False
+    """Whether the standing controller writes what happens into the logs of deployments."""
+    follow_reverts: bool = False
+    """Whether it sets the model in DataRobot back after a person has done so in Git."""
+
+
+@dataclass(frozen=True)
+class Controller:
+    """What `gitops-bridge reconcile --watch` does beside taking rollouts further."""
+
+    argocd_refresh: bool = False
+    """Whether Argo CD is asked to look after a push, which needs the right to patch."""
+    commit_status: bool = False
+    """Whether each delivery's fate is reported at the forge, beside its commit."""
+    webhooks: Mapping[str, Secret] = field(default_factory=dict)
+    """Sender (github, gitlab, …, argocd) -> the secret agreed with it."""
 
 
 class SigningFormat(str, Enum):
@@ -298,6 +315,7 @@ class Config:
     datarobot: DataRobot | None = None
     cluster: Cluster | None = None
     """None: nothing is looked at in any cluster."""
+    controller: Controller = field(default_factory=Controller)
 
     def environment(self, identifier: str) -> Environment:
         """The environment with DataRobot's `identifier`. Raises ConfigError when not mapped."""

@@ -40,6 +40,7 @@ class Preview:
 def act(ctx: Context, request: Request, environment: Environment, *, dry_run: bool) -> Outcome:
     """Carry out the action. Raises BridgeError; what it had done by then the next look goes on
     from."""
+    ctx.digests.clear()
     until = ctx.monotonic() + ctx.config.actions.budget
     target = _target(request, environment)
     with _wish(ctx, target, request) as wish:

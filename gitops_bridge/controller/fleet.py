@@ -40,6 +40,7 @@ def look_at(
     others: bool = False,
     read_only: bool = False,
     cluster: bool = True,
+    fetch: bool = True,
 ) -> Fleet:
     """A View of each of the deployments, None for all that Git knows; after one fetch.
 
@@ -49,7 +50,7 @@ def look_at(
     """
     settings = ctx.config.repository
     main = ctx.repository.tree_reader(
-        settings.branch, fetch=True, max_age=ctx.config.actions.status_age
+        settings.branch, fetch=fetch, max_age=ctx.config.actions.status_age
     )
     rollouts = ctx.repository.reader_of_last_seen(settings.rollouts_branch)
     unsettled = ctx.listing.unsettled(main, rollouts, environment.name)

@@ -27,6 +27,7 @@ def look(
     """Take each rollout as far as it goes, after one fetch for all; what the time `until`, by the
     monotonic clock, does not suffice for is left to the next look. With `read_only` none takes a
     step: it is told as it stands."""
+    ctx.digests.clear()
     targets = [Target(environment, deployment) for deployment in sorted(deployments)]
     stands = {target.deployment: _stand(ctx, target) for target in targets}
     known = [] if read_only else [it for it in stands.values() if isinstance(it, Stand)]

@@ -39,12 +39,14 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 15.0  # seconds between two looks at what is
 
 @dataclass
 class Result:
-    """What a run led to: the last look, the transitions made, and main's commit if it delivered."""
+    """What a run led to: the last look, the transitions made, and main's commit if it delivered.
+    `since`: when what waited at the first look had begun to, in seconds since the epoch, or 0."""
 
     sight: Sight
     transitions: list[Transition] = field(default_factory=list)
     commit: Commit | None = None
     warnings: tuple[str, ...] = ()
+    since: int = 0
 
     @property
     def state(self) -> State:
@@ -96,19 +98,21 @@ class Loop:
         """Take steps until none is left. What is asked counts until its step is made."""
         made: list[Transition] = []
         commit: Commit | None = None
+        since: int | None = None
         for _ in range(_MOST_STEPS):
             sight, transition = self._look(ask)
+            since = sight.stand.state.since if since is None else since
             if not transition.effects:
                 if not made:
                     made.append(transition)
-                return Result(sight, made, commit, self._reviewer.warnings)
+                return Result(sight, made, commit, self._reviewer.warnings, since)
             try:
                 done = self._apply(sight, transition)
             except ForgeError as error:
                 if not error.retry:
                     raise
                 waits = replace(sight, problem=f"the pull request waits for the provider: {error}")
-                return Result(waits, made, commit, self._reviewer.warnings)
+                return Result(waits, made, commit, self._reviewer.warnings, since)
             if done is not None:
                 made.append(transition)
                 commit = done.commit or commit
