@@ -116,7 +116,7 @@ def pods_run_the_image(wanted: Wanted, observed: Observed) -> Finding | None:
 def every_pod_answers(wanted: Wanted, observed: Observed) -> Finding | None:
     found = workload(wanted, observed)
     ready = sum(pod.ready and pods.runs(wanted, pod) for pod in pods.live(observed))
-    if found and ready >= found.wanted and found.available == found.replicas == found.wanted:
+    if found and min(ready, found.available) >= found.wanted:  # more while it is scaled down
         return None
     return _starting(wanted, observed)
 

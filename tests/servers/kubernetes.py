@@ -120,6 +120,7 @@ class KubernetesServer(Objects):
 class _Handler(BaseHTTPRequestHandler):
     api: KubernetesServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         pass
