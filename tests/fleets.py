@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from gitops_bridge.report import Badge, DeploymentTimeline, Event, EventKind, Fleet, Link, Tone
+from gitops_bridge.report import Badge, DeploymentTimeline, Event, Fleet, Link, Tone
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 DIFF = """--- a/overlays/prod/65a000000000000000000010/model/kustomization.yaml
@@ -23,22 +23,22 @@ REVIEW, FAILED = Badge("in review", Tone.BUSY), Badge("failed", Tone.BAD)
 def story(days: int = 0) -> tuple[Event, ...]:
     """A model proposed, approved, delivered, reverted by a person and held."""
 
-    def event(hours: float, kind: EventKind, summary: str, **more: object) -> Event:
-        at = NOON - timedelta(days=days, hours=hours)
-        return Event(at, kind, summary, commit="0123456789abcdef" * 2 + "01234567", **more)  # type: ignore[arg-type]
+    def event(hours: float, word: str, tone: Tone, summary: str, **more: object) -> Event:
+        at, commit = NOON - timedelta(days=days, hours=hours), "0123456789abcdef" * 2 + "01234567"
+        return Event(at, Badge(word, tone), summary, commit=commit, **more)  # type: ignore[arg-type]
 
+    links = (Link("pull request 41", PULL),)
+    replace = "Replace model of churn in prod"
     return (
-        event(1, EventKind.HELD, "Replaying the replacement would undo a person's revert",
+        event(1, "held", Tone.WARNING, "Replaying the replacement would undo a person's revert",
               by="gitops-bridge"),
-        event(2, EventKind.REVERTED, 'Revert "Replace model of churn in prod"', by="Ann Example",
-              by_person=True, reason="False alarms for new customers", diff=DIFF),
-        event(26, EventKind.DELIVERED, "Replace model of churn in prod", by="gitops-bridge",
-              model="65a000000000000000000021", diff=DIFF, links=(Link("pull request 41", PULL),)),
-        event(30, EventKind.APPROVED, "Pull request 41 approved", by="Bob Example", by_person=True,
-              links=(Link("pull request 41", PULL),)),
-        event(49, EventKind.PROPOSED, "Replace model of churn in prod", by="gitops-bridge",
-              links=(Link("pull request 41", PULL),)),
-        event(50, EventKind.ASKED, "Replace model: DATA_DRIFT", by="jane.doe"),
+        event(2, "reverted", Tone.WARNING, f'Revert "{replace}"', by="Ann Example", by_person=True,
+              reason="False alarms for new customers", diff=DIFF),
+        event(26, "delivered", Tone.GOOD, replace, by="gitops-bridge", links=links, diff=DIFF,
+              model="65a000000000000000000021"),
+        event(30, "merged", Tone.GOOD, replace, by="Bob Example", by_person=True, links=links),
+        event(49, "proposed", Tone.BUSY, replace, by="gitops-bridge", links=links),
+        event(50, "asked", Tone.PLAIN, "Replace model: DATA_DRIFT", by="jane.doe"),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from gitops_bridge.report import Badge, DeploymentTimeline, Event, EventKind, Link, Tone, render
+from gitops_bridge.report import Badge, DeploymentTimeline, Event, Link, Tone, render
 from gitops_bridge.report.page import diff_parts, marks
 from tests.browser import measured, shown
 from tests.fleets import DIFF, HELD, NOON, deployment, example, fleet
@@ -36,7 +36,7 @@ class TestPage:
         for text in (
             "2026-03-01 10:00 UTC", "reverted", "<strong>Ann Example</strong>",
             "False alarms for new customers", 'href="https://git.example.com/ml/models/pull/41"',
-            "approved", "<strong>Bob Example</strong>", "<code>65a000000000000000000021</code>",
+            "merged", "<strong>Bob Example</strong>", "<code>65a000000000000000000021</code>",
             "<ins>+  digest: sha256:bbbb",
         ):  # fmt: skip
             assert text in page
@@ -115,7 +115,7 @@ class TestAccessible:
 class TestNothingGetsOut:
     def test_what_people_wrote_is_text(self):
         event = Event(
-            NOON, EventKind.REVERTED, HOSTILE, by=HOSTILE, reason=HOSTILE, diff=f"+{HOSTILE}",
+            NOON, Badge(HOSTILE), HOSTILE, by=HOSTILE, reason=HOSTILE, diff=f"+{HOSTILE}",
             links=(Link(HOSTILE, "javascript:alert(1)"), Link("x", "https://[")),
         )  # fmt: skip
         hostile = replace(
@@ -146,9 +146,10 @@ class TestParts:
 
     def test_marks_stand_where_their_time_is(self):
         early, late = (
-            Event(NOON - timedelta(days=days), EventKind.DELIVERED, "") for days in (45, 0)
+            Event(NOON - timedelta(days=days), Badge("delivered", Tone.GOOD), "")
+            for days in (45, 0)
         )
-        gone = Event(NOON - timedelta(days=91), EventKind.DELIVERED, "")
+        gone = Event(NOON - timedelta(days=91), Badge("delivered", Tone.GOOD), "")
         found = marks(replace(deployment(1), events=(late, early, gone)), NOON)
         assert [place for _, place in found] == [500, 1000]
 

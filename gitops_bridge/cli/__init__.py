@@ -36,6 +36,7 @@ SECTIONS = {
         "status": "Show what is wanted, what runs and what fails",
         "wait": "Wait until a commit or a deployment serves",
         "history": "List the rollouts of a deployment",
+        "report": "Write a page of all deployments and rollouts",
         "plan": "Show what an action would commit",
         "check": "Render and verify every overlay",
         "rollback": "Bring back an earlier model of a deployment",

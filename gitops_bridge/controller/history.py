@@ -79,7 +79,7 @@ def _events(ctx: Context, head: str, target: Target, on_main: set[str | None]) -
     """The transitions that main does not show: also a delivery that a forced push has removed."""
     if not head:
         return
-    for commit in ctx.repository.log(head, target.state_path):
+    for commit in ctx.repository.log(head, target.state_path, full=True):
         entry = audit.entry(commit.message)
         if entry is None or not entry.event:
             continue

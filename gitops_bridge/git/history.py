@@ -6,6 +6,7 @@ difference between milliseconds and a walk through every commit. `repository` ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -46,6 +47,68 @@ def asked(
             return [commits.read(repository, name) for name in answer.out.decode().split()]
 
         yield lambda: mirror.reading(work)
+
+
+def index(mirror: Mirror, commit: str, path: str) -> dict[str, list[str]]:
+    """For each file and folder below `path`, the commits up to `commit` that changed it, newest
+    first: for all of them what `asked` tells of one, with `full`.
+
+    A merge is one of them where it differs from any of its parents.
+    """
+    split(path)
+    arguments = [
+        "--literal-pathspecs", "log", "--full-history", "--diff-merges=separate", "--no-renames",
+        "--format=%x01%H", "--name-only", "-z", commit,
+    ]  # fmt: skip
+    if place := below(mirror.root, path):
+        arguments += ["--", place]
+
+    def work() -> dict[str, list[str]]:
+        answer = mirror.git.run(*arguments, repository=mirror.path)
+        if answer.code != 0:
+            raise failures.explain(answer.err, where(mirror.remote))
+        found: dict[str, list[str]] = {}
+        for part in answer.out.decode(errors="replace").split("\x01")[1:]:
+            name, _, files = part.partition("\0")
+            paths = inside(mirror.root, {file.strip("\n") for file in files.split("\0")} - {""})
+            for touched in {folder for file in paths for folder in _with_parents(file)}:
+                told = found.setdefault(touched, [])
+                if told[-1:] != [name]:
+                    told.append(name)
+        return found
+
+    return mirror.asking(work)
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
+def patches(mirror: Mirror, commit: str, path: str) -> Iterator[tuple[str, str, str]]:
+    """Each commit up to `commit` that changed files below `path`: its id, a file, and how that
+    differs from the first parent's, as a unified diff."""
+    split(path)
+    arguments = [
+        "--literal-pathspecs", "log", "--full-history", "--diff-merges=first-parent",
+        "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--format=%x00%H",
+        "--patch", commit,
+    ]  # fmt: skip
+
+    def work() -> bytes:
+        place = below(mirror.root, path)
+        answer = mirror.git.run(*arguments, "--", place, repository=mirror.path)
+        if answer.code != 0:
+            raise failures.explain(answer.err, where(mirror.remote))
+        return answer.out
+
+    for part in mirror.asking(work).decode(errors="replace").split("\0")[1:]:
+        name, *diffs = re.split(r"^diff --git .*\n", part, flags=re.MULTILINE)
+        for diff in diffs:
+            named = re.search(r"^(?:\+\+\+ b/|--- a/)(.*)$", diff, re.MULTILINE)
+            for file in inside(mirror.root, {named[1]} if named else ()):
+                yield name.strip(), file, diff[diff.index("--- ") :]
 
 
 def touched(mirror: Mirror, commit: str, path: str) -> set[str]:

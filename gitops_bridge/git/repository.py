@@ -7,8 +7,8 @@ object may be kept for long and shared by threads, and any number of processes m
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -51,6 +51,7 @@ class Repository:
         self.committer = committer
         self._scribe = CommitWriter(committer, clock, sign)
         self._delivery = Delivery(self._mirror, self._scribe)
+        self._indexes: dict[str, tuple[str, dict[str, list[str]]]] = {}
 
     # -- reading
 
@@ -152,7 +153,22 @@ class Repository:
         self, commit_id: str, path: str = "", limit: int | None = None, *, full: bool = False
     ) -> AbstractContextManager[Callable[[], list[Commit]]]:
         """As `log`; git looks while the block does something else, and is waited for when asked."""
+        known = self._indexes.get(commit_id) if full else None
+        if known and (not known[0] or path.startswith(f"{known[0]}/")):
+            names = known[1].get(path, [])[:limit]
+            return nullcontext(lambda: [self.commit_of(name) for name in names])
         return history.asked(self._mirror, self.commit_of(commit_id).id, path, limit, full=full)
+
+    def index_log(self, commit_id: str, path: str) -> None:
+        """Go through the history up to a commit once, so that `log`, with `full`, of whatever lies
+        below `path` costs nothing from then on."""
+        found = history.index(self._mirror, self.commit_of(commit_id).id, path)
+        self._indexes[commit_id] = (path, found)
+
+    def patches(self, commit_id: str, path: str) -> Iterator[tuple[str, str, str]]:
+        """Each commit up to a commit that changed files below `path`: its id, a file, and how that
+        differs from the first parent's, as a unified diff. Newest first."""
+        return history.patches(self._mirror, self.commit_of(commit_id).id, path)
 
     def touched(self, commit_id: str, path: str) -> set[str]:
         """Every path below `path` that any commit up to `commit_id` touched."""

@@ -7,11 +7,10 @@ from gitops_bridge.report.model import (
     Badge,
     DeploymentTimeline,
     Event,
-    EventKind,
     Fleet,
     Link,
     Tone,
 )
 from gitops_bridge.report.page import render
 
-__all__ = ["Badge", "DeploymentTimeline", "Event", "EventKind", "Fleet", "Link", "Tone", "render"]
+__all__ = ["Badge", "DeploymentTimeline", "Event", "Fleet", "Link", "Tone", "render"]

@@ -23,28 +23,6 @@ class Tone(str, Enum):
     PLAIN = "plain"
 
 
-class EventKind(Enum):
-    """What an event was: the word that people read, and its tone."""
-
-    ASKED = ("asked", Tone.PLAIN)
-    BUILT = ("built", Tone.PLAIN)
-    PROPOSED = ("proposed", Tone.BUSY)
-    APPROVED = ("approved", Tone.GOOD)
-    REJECTED = ("rejected", Tone.BAD)
-    DELIVERED = ("delivered", Tone.GOOD)
-    REVERTED = ("reverted", Tone.WARNING)
-    EDITED = ("edited by a person", Tone.WARNING)
-    HELD = ("held", Tone.WARNING)
-    RELEASED = ("released", Tone.PLAIN)
-    STOPPED = ("stopped", Tone.PLAIN)
-    FAILED = ("failed", Tone.BAD)
-    OTHER = ("noted", Tone.PLAIN)
-
-    def __init__(self, word: str, tone: Tone) -> None:
-        self.word = word
-        self.tone = tone
-
-
 @dataclass(frozen=True)
 class Link:
     """`url` is shown as text unless it is http or https."""
@@ -70,11 +48,14 @@ class Badge:
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to a deployment. `by` is who caused it, `by_person` whether that was
-    a person and not DataRobot or this tool; `diff` is a unified diff of what it changed."""
+    """One thing that happened to a deployment: `what` in a word, `summary` in a line.
+
+    `by` is who caused it, `by_person` whether that was a person and not DataRobot or this tool;
+    `diff` is a unified diff of what it changed.
+    """
 
     at: datetime
-    kind: EventKind
+    what: Badge
     summary: str
     by: str | None = None
     by_person: bool = False
