@@ -1,12 +1,12 @@
 """The DataRobot REST API: model packages and their files, what is known of models, the deployments
 of a prediction environment, their event log, their champion."""
 
+from gitops_bridge.datarobot.answers import retry_after
 from gitops_bridge.datarobot.api import (
     DataRobot,
     Download,
     Facts,
     PackageDetails,
-    retry_after,
     session,
 )
 from gitops_bridge.datarobot.champion import Validation, set_model, validate

@@ -13,16 +13,14 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from gitops_bridge.datarobot.answers import checked, items, part, retry_after, text
 from gitops_bridge.desired import comparison
 from gitops_bridge.errors import DataRobotError
 from gitops_bridge.rest import Response, Rest, joined, server_words, without_userinfo
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _ANSWERS = frozenset(range(200, 400)) | _BUSY
 _MOVED = frozenset({301, 302, 307, 308})
@@ -345,45 +343,6 @@ def _pause(usual: float, answer: Response) -> float:
     """Seconds to the next question: as the server asks, but never at once."""
     asked = retry_after(answer)
     return usual if asked is None else max(asked, _FIRST_PAUSE)
-
-
-def retry_after(answer: Response) -> float | None:
-    """Seconds that the server asks to wait: RFC 9110, 10.2.3, as a number or a date."""
-    text = answer.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - _server_time(answer)).total_seconds())
-    except (TypeError, ValueError):
-        return None
-
-
-def _server_time(answer: Response) -> datetime:
-    """By the server's own clock, so that ours need not agree with it."""
-    moment = parsedate_to_datetime(answer.headers.get("Date", ""))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-
-
-def checked(identifier: str) -> str:
-    if not _ID.fullmatch(identifier):
-        raise DataRobotError(f"{identifier!r:.80} is no id of DataRobot", hint="24 hex digits")
-    return identifier
-
-
-def part(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    part = answer.get(key)
-    return part if isinstance(part, Mapping) else {}
-
-
-def items(answer: Mapping[str, Any], key: str) -> list[Any]:
-    """The list under `key`, empty when there is none."""
-    found = answer.get(key)
-    return found if isinstance(found, list) else []
-
-
-def text(answer: Mapping[str, Any], key: str) -> str | None:
-    value = answer.get(key)
-    return str(value) if value not in (None, "") else None
 
 
 def _details(answer: Mapping[str, Any], asked: str | None) -> PackageDetails:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gitops_bridge.datarobot.api import DataRobot, checked, part, text
+from gitops_bridge.datarobot.answers import checked, part, text
+from gitops_bridge.datarobot.api import DataRobot
 from gitops_bridge.errors import DataRobotError
 
 Reason = Literal["ACCURACY", "DATA_DRIFT", "ERRORS", "SCHEDULED_REFRESH", "SCORING_SPEED", "OTHER"]

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitops_bridge.datarobot.api import DataRobot, checked, part, text
+from gitops_bridge.datarobot.answers import checked, part, text
+from gitops_bridge.datarobot.api import DataRobot
 from gitops_bridge.errors import DataRobotError
 
 _PAGE = 100

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitops_bridge.actions import Action, Request, parse
-from gitops_bridge.datarobot.api import DataRobot, checked, part, text
+from gitops_bridge.datarobot.answers import checked, part, text
+from gitops_bridge.datarobot.api import DataRobot
 from gitops_bridge.datarobot.deployments import ListedDeployment
 from gitops_bridge.errors import DataRobotError
 

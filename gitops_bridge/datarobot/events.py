@@ -12,7 +12,8 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
-from gitops_bridge.datarobot.api import DataRobot, checked
+from gitops_bridge.datarobot.answers import checked
+from gitops_bridge.datarobot.api import DataRobot
 
 _TITLE, _MESSAGE = 512, 16_384
 
