@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from gitops_bridge.report import Badge, DeploymentTimeline, Event, Fleet, Link, Tone
+from gitops_bridge.report import Badge, DeploymentTimeline, Event, FleetReport, Link, Tone
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 DIFF = """--- a/overlays/prod/65a000000000000000000010/model/kustomization.yaml
@@ -53,12 +53,12 @@ def deployment(number: int, environment: str = "prod", **more: object) -> Deploy
     return DeploymentTimeline(**{**known, **more})  # type: ignore[arg-type]
 
 
-def fleet(*deployments: DeploymentTimeline) -> Fleet:
-    return Fleet("https://git.example.com/ml/models", "main", "c0ffee" * 6 + "c0ff", NOON,
+def fleet(*deployments: DeploymentTimeline) -> FleetReport:
+    return FleetReport("https://git.example.com/ml/models", "main", "c0ffee" * 6 + "c0ff", NOON,
                  deployments)  # fmt: skip
 
 
-def example() -> Fleet:
+def example() -> FleetReport:
     return fleet(
         deployment(1, name="fraud-cards", phase=HELD, note="Ann Example reverted the newest model; "
                    "gitops-bridge release delivers it again."),

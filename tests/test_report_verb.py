@@ -22,7 +22,7 @@ def opened(team):
 
 
 def found(team):
-    made = fleet(opened(team))
+    made = timelines(opened(team))
     return {deployment.id: deployment for deployment in made.deployments}
 
 
@@ -91,7 +91,7 @@ class TestFleet:
     def test_who_merged_a_proposal(self, tmp_path):
         with Proposing(tmp_path, GitHubServer) as site:
             site.act("deployment_start")
-            before = fleet(site.ctx()).deployments[0]
+            before = timelines(site.ctx()).deployments[0]
             assert (before.phase.word, before.events[0].what.word) == (
                 "in review",
                 "pull request opened",
@@ -99,7 +99,7 @@ class TestFleet:
             assert before.events[0].links[0].url.endswith("/pull/1")
             site.merge(1, "merge")
             site.act("deployment_start")
-            after = fleet(site.ctx()).deployments[0]
+            after = timelines(site.ctx()).deployments[0]
         merged = [event for event in after.events if event.what.word == "merged"]
         assert [(event.by, event.by_person) for event in merged] == [("ann", True)]
         assert after.phase.word == "settled"

@@ -35,7 +35,7 @@ def report(folder: Path, environment: str | None, config_file: Path, output: str
     from gitops_bridge.report import render
 
     ctx = options.context(config_file)
-    found = fleet(ctx, environment)
+    found = timelines(ctx, environment)
     path = folder / _PAGE
     _write(path, render(found))
     if output == "json":

@@ -1,4 +1,4 @@
-"""The whole repository to a report's Fleet: every deployment, where it stands and its history.
+"""The whole repository to a FleetReport: every deployment, where it stands and its history.
 
 History is the one that `history` tells; each branch is gone through once for all deployments.
 """
@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from gitops_bridge.activity import activity
-from gitops_bridge.controller import history, verbs, views
+from gitops_bridge.controller import history, overview, verbs, views
 from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.history import Entry
 from gitops_bridge.controller.observing import Stand, Target, stand
+from gitops_bridge.controller.overview import Line
 from gitops_bridge.desired.messages import clean
 from gitops_bridge.errors import BridgeError
-from gitops_bridge.report import Badge, DeploymentTimeline, Event, Fleet, Link, Tone
+from gitops_bridge.report import Badge, DeploymentTimeline, Event, FleetReport, Link, Tone
 from gitops_bridge.rest import without_userinfo
 from gitops_bridge.rollout import answer, audit
 from gitops_bridge.rollout.state import Phase
 
+_Lines = Mapping[tuple[str, str], Line]
 _LONGEST_DIFF = 20_000  # characters of one event
 _PHASES = {
     Phase.SETTLED: Tone.GOOD,
@@ -30,6 +32,12 @@ _PHASES = {
     Phase.FAILED: Tone.BAD,
     Phase.REJECTED: Tone.BAD,
     Phase.HELD: Tone.WARNING,
+}
+_HEALTH = {
+    "passing": Tone.GOOD,
+    "warning": Tone.WARNING,
+    "failing": Tone.BAD,
+    "unknown": Tone.PLAIN,
 }
 _TONES = {
     "delivered": Tone.GOOD,
@@ -50,7 +58,7 @@ _TONES = {
 }
 
 
-def fleet(ctx: Context, environment: str | None = None) -> Fleet:
+def timelines(ctx: Context, environment: str | None = None) -> FleetReport:
     """Every deployment of the environment of that name, or of all. Raises BridgeError."""
     repository, settings = ctx.repository, ctx.config.repository
     repository.fetch()
@@ -63,13 +71,14 @@ def fleet(ctx: Context, environment: str | None = None) -> Fleet:
         diffs = _diffs(ctx, main.commit)
     targets = list(_targets(ctx, environment))
     with activity(f"reading {len(targets)} deployments"):
-        timelines = tuple(_timeline(ctx, target, diffs) for target in targets)
-    return Fleet(
+        lines = _lines(ctx, environment)
+        found = tuple(_timeline(ctx, target, diffs, lines) for target in targets)
+    return FleetReport(
         source=without_userinfo(settings.url),
         branch=settings.branch,
         commit=main.commit,
         made_at=datetime.fromtimestamp(ctx.clock(), timezone.utc),
-        deployments=timelines,
+        deployments=found,
     )
 
 
@@ -106,7 +115,15 @@ def _diffs(ctx: Context, commit: str) -> _Diffs:
     return _Diffs(found)
 
 
-def _timeline(ctx: Context, target: Target, diffs: _Diffs) -> DeploymentTimeline:
+def _lines(ctx: Context, environment: str | None) -> _Lines:
+    """What the cluster shows, if there is one."""
+    if ctx.config.cluster is None:
+        return {}
+    lines = overview.lines(ctx, verbs.environments(ctx, environment), cluster=True)
+    return {(line.environment, line.deployment): line for line in lines}
+
+
+def _timeline(ctx: Context, target: Target, diffs: _Diffs, lines: _Lines) -> DeploymentTimeline:
     """One that cannot be read is on the page as well, and says why."""
     where = target.environment.name
     try:
@@ -120,7 +137,8 @@ def _timeline(ctx: Context, target: Target, diffs: _Diffs) -> DeploymentTimeline
             target.deployment, target.deployment, where, Badge("unreadable", Tone.BAD),
             note=str(error),
         )  # fmt: skip
-    record = found.record
+    record, line = found.record, lines.get((where, target.deployment))
+    said = line.said if line else answer.describe(view)
     names = [entry.record.name for entry in entries if entry.record]
     return DeploymentTimeline(
         id=target.deployment,
@@ -130,7 +148,8 @@ def _timeline(ctx: Context, target: Target, diffs: _Diffs) -> DeploymentTimeline
         model=record.model.id if record else None,
         model_name=record.model.name if record else None,
         image=record.image if record else None,
-        note=answer.describe(view) if found.state.phase is not Phase.SETTLED else None,
+        live=Badge(line.state, _HEALTH[line.status]) if line else None,
+        note=said or None,
         url=view.prediction_url,
         events=tuple(sorted(told, key=lambda event: event.at, reverse=True)),
     )

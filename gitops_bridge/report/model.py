@@ -92,7 +92,7 @@ class DeploymentTimeline:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class FleetReport:
     """Everything on the page. `source` is the repository's address without user or password."""
 
     source: str

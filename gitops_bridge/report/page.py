@@ -1,4 +1,4 @@
-"""A Fleet to one self-contained HTML page.
+"""A FleetReport to one self-contained HTML page.
 
 Style and script stand in the page; a content security policy lets nothing else in, so that neither
 a name in Git nor a fault of ours can make a browser fetch or run anything.
@@ -14,13 +14,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from gitops_bridge.report.model import DeploymentTimeline, Event, Fleet
+from gitops_bridge.report.model import DeploymentTimeline, Event, FleetReport
 
 _TRACK = timedelta(days=90)
 _SIGNS = {"+": "ins", "-": "del", "@": "b"}
 
 
-def render(fleet: Fleet) -> str:
+def render(fleet: FleetReport) -> str:
     """The page. Time and size grow with the number of events alone."""
     style, script = _read("report.css"), _read("report.js")
     page: str = _template().render(
