@@ -39,7 +39,8 @@ class InvalidYaml(ValueError):
 
 
 class _PlainLoader(_Loader):
-    """A lone `=`, which YAML 1.1 gave a meaning nobody uses, is text as in YAML 1.2."""
+    """A lone `=`, which YAML 1.1 gave a meaning nobody uses, is text as in YAML 1.2; so is `<<`
+    where it is a value."""
 
 
 def _as_text(_: _PlainLoader, node: yaml.Node) -> str:
@@ -47,6 +48,7 @@ def _as_text(_: _PlainLoader, node: yaml.Node) -> str:
 
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:value", _as_text)
+_PlainLoader.add_constructor(_MERGE, _as_text)
 
 
 class _VerbatimLoader(_PlainLoader):

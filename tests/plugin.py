@@ -60,7 +60,10 @@ def environment(config):
             found.append(operation(how, path.strip("`"), config[key]))
     route = config.get("ingressType", "nginx")
     patches["serving"].setdefault(("Ingress", "mlops"), []).extend(_address(config, route))
-    agent = {"name": "tracking-agent", "newName": "r.example.com/agent", "newTag": "1"}
+    name, colon, tag = config["agentImage"].rpartition(":")
+    whole = not colon or "/" in tag  # a port is no tag
+    agent = {"name": "tracking-agent", "newName": config["agentImage"] if whole else name}
+    agent |= {} if whole else {"newTag": tag}
     return {
         "serving": a_component(f"ingress-{route}", patches=patches["serving"]),
         "autoscaling": a_component("autoscaling", patches=patches["autoscaling"]),

@@ -201,13 +201,13 @@ def test_a_fault_in_an_overlay_is_told(name, root):
 
 
 IN_THE_ENVIRONMENT = {
-    "the word deployment-id in a variable": (
+    "a variable twice": (
         lambda root: patch(
             root,
-            operation(f"{MODEL}/env/-", {"name": "WHERE", "value": "deployment-id"}),
+            operation(f"{MODEL}/env/-", {"name": "ADDRESS", "value": "0.0.0.0:8080"}),
             folder=f"{ENVIRONMENT}/serving",
         ),
-        "still holds deployment-id",
+        "container model-package has env ADDRESS twice",
     ),
     "a number in a variable": (
         lambda root: patch(
@@ -310,6 +310,21 @@ def test_a_fault_in_an_environment_is_told_before_anybody_deploys(name, root):
     found = told(root)
     assert list(found) == [ENVIRONMENT]
     assert expected in found[ENVIRONMENT]
+
+
+def test_the_word_deployment_id_is_text_where_no_route_is(root):
+    patch(
+        root,
+        operation(f"{MODEL}/env/-", {"name": "TAGS", "value": "deployment-id=none"}),
+        folder=f"{ENVIRONMENT}/serving",
+    )
+    edit(
+        root / ENVIRONMENT / "serving/kustomization.yaml",
+        "/deployments/deployment-id",
+        ("/by-deployment-id/deployment-id"),
+    )
+    edit(root / HOME / "model/kustomization.yaml", "/deployments/", "/by-deployment-id/")
+    assert told(root) == {}
 
 
 def test_a_folder_copied_to_another_environment(root):

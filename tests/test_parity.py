@@ -89,6 +89,9 @@ CONFIGS = {
 MODELS = {
     "dedicated": Model("65a000000000000000000020", ExecutionType.DEDICATED, ModelFormat.PACKAGE),
     "custom": Model("65a000000000000000000021", ExecutionType.CUSTOM),
+    "custom-with-format": Model(
+        "65a000000000000000000023", ExecutionType.CUSTOM, ModelFormat.PACKAGE
+    ),
     "unstructured": Model(
         "65a000000000000000000022",
         ExecutionType.CUSTOM,
@@ -277,6 +280,27 @@ SECURITY = st.fixed_dictionaries(
 )
 
 
+SELECTOR = st.fixed_dictionaries(
+    {"matchLabels": st.dictionaries(st.sampled_from(["app", "tier"]), NAME, min_size=1)}
+)
+TERM = st.fixed_dictionaries({"topologyKey": NAME, "labelSelector": SELECTOR})
+AFFINITY = st.fixed_dictionaries(
+    {},
+    optional={
+        kind: st.fixed_dictionaries(
+            {
+                "requiredDuringSchedulingIgnoredDuringExecution": st.lists(
+                    TERM, min_size=1, max_size=2
+                )
+            }
+        )
+        for kind in ("podAffinity", "podAntiAffinity")
+    },
+)
+WORDS = ["<<", "deployment-id", "a deployment-id=none", "~", "null", "yes", "1e5", "#x", "{{ a }}"]
+ODD = st.sampled_from([None, True, False, 5, 1.5])
+
+
 def named(**fields):
     entry = st.fixed_dictionaries({"name": NAME.map("x{}".format), **fields})
     return st.lists(entry, max_size=4, unique_by=lambda item: item["name"])
@@ -292,7 +316,18 @@ CONFIGURATIONS = st.fixed_dictionaries(
             "{}://{}{}".format,
             st.sampled_from(["http", "https"]),
             st.sampled_from(["models.example.com", "10.1.2.3", "a1.example.com:8443"]),
-            st.sampled_from(["", "/", "/deployments", "/a/b/"]),
+            st.sampled_from(
+                [
+                    "",
+                    "/",
+                    "//",
+                    "/deployments",
+                    "/a/b/",
+                    "/a//b//",
+                    "/by-deployment-id/",
+                    "/deployment-id",
+                ]
+            ),
         ),
         "ingressType": st.sampled_from(["nginx", "openshift"]),
         "ingressClass": NAME,
@@ -303,22 +338,26 @@ CONFIGURATIONS = st.fixed_dictionaries(
         "ppsResources": RESOURCES,
         "ppsNodeSelector": st.dictionaries(NAME, NAME),
         "ppsTolerations": st.lists(st.fixed_dictionaries({"key": NAME, "effect": TEXT})),
-        "ppsAnnotations": st.dictionaries(NAME, TEXT),
-        "ppsExtraEnvironment": named(value=TEXT),
+        "ppsAffinity": AFFINITY,
+        "ppsAnnotations": st.dictionaries(NAME, st.one_of(TEXT, ODD)),
+        "ppsExtraEnvironment": named(value=st.one_of(TEXT, st.sampled_from(WORDS))),
         "ppsExtraVolumes": named(emptyDir=st.fixed_dictionaries({}, optional={"medium": TEXT})),
         "ppsExtraVolumeMounts": named(mountPath=TEXT),
         "ppsCpuUtilizationPercent": st.integers(1, 100),
         "agentResources": RESOURCES,
         "agentSecurityContext": SECURITY,
+        "agentImage": st.sampled_from(
+            ["agent", "agent:1", "library/agent:1", "r.example.com:5000/a:1"]
+        ),
         "logFormat": st.sampled_from(["plain", "json"]),
     },
 ).map(lambda config: {"spoolerSettings": "spooler_type=x"} | config)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     config=CONFIGURATIONS,
-    model=st.sampled_from([MODELS["dedicated"], MODELS["custom"]]),
+    model=st.sampled_from([MODELS[name] for name in ("dedicated", "custom", "custom-with-format")]),
     scale=st.sampled_from(SCALES),
 )
 def test_any_configuration(tmp_path_factory, config, model, scale):

@@ -14,7 +14,7 @@ from gitops_bridge.actions import NEEDS_MODEL, Action
 from gitops_bridge.cli import EXIT_PROBLEM, options, show
 from gitops_bridge.controller import Context, acting, impact
 from gitops_bridge.controller.planning import Planned
-from gitops_bridge.desired.effect import manifest_diff
+from gitops_bridge.desired.effect import capacity, manifest_diff
 from gitops_bridge.errors import RequestError
 
 _CHANGING = sorted(action.value for action in NEEDS_MODEL | {Action.DEPLOYMENT_STOP})
@@ -71,7 +71,8 @@ def _show_action(
         _section("Pull request", [preview.pull_request.title])
         click.echo(preview.pull_request.body)
         return
-    _section("What happens", [preview.said])
+    pods = capacity(planned.manifests_before, planned.manifests_after)
+    _section("What happens", [preview.said, *([pods] if pods else [])])
     _section("Commit message", planned.edit.message.splitlines())
     _section("Files", files)
     _section("Rendered manifests", manifests)
@@ -84,6 +85,7 @@ def _as_data(
         "change": planned.rollout.change.value,
         "phase": preview.phase,
         "said": preview.said,
+        "capacity": capacity(planned.manifests_before, planned.manifests_after),
         "message": planned.edit.message,
         "files": "\n".join(files),
         "manifests": "\n".join(manifests),

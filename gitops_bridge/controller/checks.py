@@ -20,6 +20,7 @@ from gitops_bridge import agent, documents
 from gitops_bridge.config import Config, Trust
 from gitops_bridge.controller import environments, rehearsal
 from gitops_bridge.controller.checkout import Folder, links_out
+from gitops_bridge.controller.environments import ARGOCD
 from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources, Tree
 from gitops_bridge.desired import admission, overlay, proof
 from gitops_bridge.desired import record as records
@@ -32,7 +33,6 @@ from gitops_bridge.kustomize import Kustomize, warnings
 CONFIG = "gitops-bridge.yaml"
 _TOGETHER = 25  # overlays in one build; more makes kustomize slower than linear
 _AGGREGATE = "gitops-bridge-aggregate"
-_ARGOCD = "argocd"
 _DEPLOYMENT = re.compile(r"[0-9a-f]{24}")
 
 
@@ -108,7 +108,7 @@ def examine(
     names = environment_names(tree)
     folders = [folder for name in names for folder in deployments(tree, name)]
     rules = admission.rules(
-        admission.read({f"{_ARGOCD}/{path}": text for path, text in tree.files(_ARGOCD).items()}),
+        admission.read({f"{ARGOCD}/{path}": text for path, text in tree.files(ARGOCD).items()}),
         environments=names,
         folders=folders,
         ids={item.name: item.id for item in config.environments} if config else {},
@@ -116,7 +116,7 @@ def examine(
         root=config.repository.root if config else "",
     )
     if rules.platform.sets:
-        yield Finding(_ARGOCD, tuple(rules.of_platform()))
+        yield Finding(ARGOCD, tuple(rules.of_platform()))
     targets, shared = Targets(), SharedNames()
     for name in names:
         found = rehearsal.rehearsed(reader, name, kustomize, targets, rules)

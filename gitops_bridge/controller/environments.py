@@ -7,15 +7,16 @@ where the routes take the deployment's id, where images go and what they are bui
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from gitops_bridge import __version__
 from gitops_bridge.controller.listing import never_set_up
 from gitops_bridge.controller.sources import KUSTOMIZATION, Reader, Sources, Tree
-from gitops_bridge.desired import build, overlay, proof
+from gitops_bridge.desired import admission, build, overlay, proof
 from gitops_bridge.errors import RenderError
 from gitops_bridge.kustomize import Kustomize
 
+ARGOCD = "argocd"
 _PROBE = "gitops-bridge-probe"
 
 
@@ -66,14 +67,24 @@ def read(reader: Reader, environment: str, kustomize: Kustomize) -> Facts:
             )
     serving = reader.sources(probe, {KUSTOMIZATION: overlay.environment_probe().encode()})
     building = reader.sources(f"{home}/builder")
-    roots = {**serving.roots, **building.roots}
+    roots = {**serving.roots, **building.roots, ARGOCD: reader.tree.id(ARGOCD)}
     try:
-        seams = overlay.seams(_rendered(serving, probe, kustomize))
+        seams = replace(
+            overlay.seams(_rendered(serving, probe, kustomize)),
+            leaves_replicas=_leaves_replicas(reader.tree, probe),
+        )
         builder = build.builder(_rendered(building, f"{home}/builder", kustomize))
     except RenderError as error:
         said = error.message.replace(probe, f"{home}/serving")
         raise RenderError(said if home in said else f"{home}: {said}", hint=error.hint) from None
     return Facts(seams, builder, {key: value for key, value in roots.items() if key != probe})
+
+
+def _leaves_replicas(tree: Tree, probe: str) -> bool:
+    """Whether the ApplicationSet says so that would deploy `probe`."""
+    files = {f"{ARGOCD}/{path}": content for path, content in tree.files(ARGOCD).items()}
+    applications, _ = admission.read(files).applications([probe])
+    return any(item.leaves_replicas for item in applications)
 
 
 def _noted(environment: str, reader: Reader, kustomize: Kustomize) -> Facts | None:
@@ -90,7 +101,8 @@ def _noted(environment: str, reader: Reader, kustomize: Kustomize) -> Facts | No
     if any(reader.tree.id(path) != identifier for path, identifier in guards.items()):
         return None
     routes = tuple(overlay.Route(**route) for route in data["routes"])
-    return Facts(overlay.Seams(routes), build.Builder(**data["builder"]), guards)
+    seams = overlay.Seams(routes, data["leaves_replicas"])
+    return Facts(seams, build.Builder(**data["builder"]), guards)
 
 
 def _note(environment: str, kustomize: Kustomize, facts: Facts) -> None:
@@ -99,6 +111,7 @@ def _note(environment: str, kustomize: Kustomize, facts: Facts) -> None:
     data = {
         "guards": facts.guards,
         "routes": [asdict(route) for route in facts.seams.routes],
+        "leaves_replicas": facts.seams.leaves_replicas,
         "builder": asdict(facts.builder),
     }
     kustomize.cache.write(f"facts-{environment}.json", json.dumps(data), _made_from(kustomize))

@@ -14,8 +14,7 @@ from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.sources import Reader, Sources
 from gitops_bridge.desired import messages, overlay, proof
 from gitops_bridge.desired.reach import refuse_reach
-from gitops_bridge.desired.record import Record
-from gitops_bridge.desired.rollout import OverlayFiles, Rollout, decide
+from gitops_bridge.desired.rollout import COMPONENT, OverlayFiles, Rollout, decide
 from gitops_bridge.errors import RenderError
 from gitops_bridge.git import Edit, Signature
 
@@ -62,7 +61,7 @@ def plan_request(
     facts = _facts(ctx, request, environment, reader)
     record = found.record()
     request = builds.with_package(ctx, request, [*([record.model] if record else []), *known])
-    wanted = _wanted(ctx, request, environment, facts, record)
+    wanted = _wanted(ctx, request, environment, facts, found)
     target = restarts if restarts is not None else (record.restarts if record else 0) + 1
     decision = decide(request, found, wanted.image, wanted.component, target)
     if decision is None:
@@ -95,13 +94,13 @@ def _wanted(
     request: Request,
     environment: Environment,
     facts: environments.Facts | None,
-    serving: Record | None,
+    found: OverlayFiles,
 ) -> _Wanted:
     deployment, model = request.deployment, request.model
     if facts is None or deployment is None or model is None:
         return _Wanted(None, lambda _: "", {})
     build = builds.wanted(environment.name, facts.builder, model)
-    image = images.pinned(ctx, build, serving)
+    image = images.pinned(ctx, build, found.record())
 
     def component(restarts: int) -> str:
         return overlay.component(
@@ -113,6 +112,7 @@ def _wanted(
             image=image,
             seams=facts.seams,
             restarts=restarts,
+            before=found.files.get(COMPONENT),
         )
 
     return _Wanted(image, component, facts.guards, build)

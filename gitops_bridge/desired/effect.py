@@ -1,6 +1,6 @@
 """Rendered manifests before and after to what the change does, in a sentence and as a diff.
 
-`pull_request` shows both to reviewers, `gitops-bridge plan` the diff.
+Reviewers of a pull request see both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from gitops_bridge import documents
 from gitops_bridge.desired import proof
 from gitops_bridge.desired.messages import clean, enumerated
-from gitops_bridge.desired.overlay import pod_template
+from gitops_bridge.desired.overlay import at, pod_template
 
 _LISTED = 5
 
@@ -24,6 +24,7 @@ class Effect:
     added, removed   names of objects
     restarts     whether a running object's pod template changes
     diff         lines of a unified diff
+    capacity     what becomes of the number of Pods where an autoscaler comes or goes, else ""
     """
 
     fields: tuple[tuple[str, tuple[str, ...]], ...]
@@ -31,6 +32,7 @@ class Effect:
     removed: tuple[str, ...]
     restarts: bool
     diff: tuple[str, ...]
+    capacity: str = ""
 
     def sentence(self, quote: Callable[[str], str] = str) -> str:
         """What a reviewer may hold the diff against, in one sentence; `quote` is done to names."""
@@ -45,7 +47,8 @@ class Effect:
             return "Renders to the same objects as before."
         said = "; ".join(parts)
         ending = "pods are replaced" if self.restarts else "no running pod is replaced"
-        return f"{said[0].upper()}{said[1:]}; {ending}."
+        sentence = f"{said[0].upper()}{said[1:]}; {ending}."
+        return f"{sentence} {self.capacity}" if self.capacity else sentence
 
 
 def effect(before: Iterable[proof.Manifest], after: Iterable[proof.Manifest]) -> Effect:
@@ -59,7 +62,43 @@ def effect(before: Iterable[proof.Manifest], after: Iterable[proof.Manifest]) ->
         removed=tuple(sorted(old.keys() - new.keys())),
         restarts=any(pod_template(old[name]) != pod_template(new[name]) for name in both),
         diff=tuple(manifest_diff(old.values(), new.values())),
+        capacity=capacity(old.values(), new.values()),
     )
+
+
+def capacity(before: Iterable[proof.Manifest], after: Iterable[proof.Manifest]) -> str:
+    """What becomes of the number of Pods where an autoscaler comes, goes or is held at one number;
+    "" where nothing of that kind changes."""
+    (old, bounds), (new, limits) = _replicas(list(before)), _replicas(list(after))
+    if old is None and bounds is None:
+        return ""
+    if limits is not None and bounds is None:
+        low, high = limits
+        if new is None:
+            return (
+                f"Capacity: Kubernetes goes from {old} Pods to 1 until the autoscaler has raised "
+                f"it to {low}, because argocd/serving.yaml does not leave the number to it; "
+                "gitops-bridge init --upgrade changes that first."
+            )
+        return f"Capacity: {new} Pods go on, until the autoscaler moves between {low} and {high}."
+    if limits is not None and limits != bounds and limits[0] == limits[1]:
+        return f"Capacity: the autoscaler goes on and is held at {limits[0]} Pods."
+    if bounds is not None and limits is None and new is not None:
+        return (
+            f"Capacity: the autoscaler goes; what it set last, of {bounds[0]} to {bounds[1]} Pods, "
+            f"may stand until somebody scales to {new}."
+        )
+    return ""
+
+
+def _replicas(objects: list[proof.Manifest]) -> tuple[Any, tuple[Any, Any] | None]:
+    """The number of replicas of the model server, and the bounds of its autoscaler."""
+    servers = [item for item in objects if item.get("kind") == "Deployment"]
+    scalers = [item for item in objects if item.get("kind") == "HorizontalPodAutoscaler"]
+    count = at(servers[0], "spec", "replicas") if servers else None
+    if not scalers:
+        return count, None
+    return count, (at(scalers[0], "spec", "minReplicas"), at(scalers[0], "spec", "maxReplicas"))
 
 
 def manifest_diff(before: Iterable[proof.Manifest], after: Iterable[proof.Manifest]) -> list[str]:

@@ -36,6 +36,8 @@ class Application:
     made_by: str
     paths: tuple[str, ...] | None = None
     overrides: tuple[str, ...] = ()
+    leaves_replicas: bool = False
+    """Whether a number of replicas that an autoscaler has set is left alone."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +181,20 @@ def _application(where: str, template: Manifest, parameters: Mapping[str, Any]) 
         made_by=where,
         paths=paths,
         overrides=tuple(sorted(mapping_at(template, "spec", "source", "kustomize"))),
+        leaves_replicas=_leaves_replicas(mapping_at(template, "spec")),
     )
 
 
 def _absolute(part: str, path: str) -> str:
     part = part.strip()
     return posixpath.normpath(part.lstrip("/") if part.startswith("/") else f"{path}/{part}")
+
+
+def _leaves_replicas(spec: Manifest) -> bool:
+    options = at(spec, "syncPolicy", "syncOptions")
+    respected = isinstance(options, list) and "RespectIgnoreDifferences=true" in options
+    return respected and any(
+        entry.get("kind") in {"Deployment", "*"}
+        and "kube-controller-manager" in (entry.get("managedFieldsManagers") or [])
+        for entry in mappings_at(spec, "ignoreDifferences")
+    )

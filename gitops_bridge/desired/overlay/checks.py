@@ -7,6 +7,7 @@ from typing import Any
 
 from gitops_bridge.desired.overlay.names import (
     AGENT_IMAGE,
+    DEPLOYMENT_LABEL,
     ID_WORD,
     MODEL_IMAGE,
     SPOOLER_ANNOTATION,
@@ -18,6 +19,7 @@ from gitops_bridge.desired.overlay.names import (
     pod_template,
     texts,
 )
+from gitops_bridge.desired.overlay.routes import WITHOUT_ROUTES, holds_word
 
 
 def unresolved(objects: list[dict[str, Any]]) -> list[str]:
@@ -25,10 +27,11 @@ def unresolved(objects: list[dict[str, Any]]) -> list[str]:
     problems = []
     for item in objects:
         where = f"{item['kind']} {name_of(item)}"
+        deployment = str(at(item, "metadata", "labels", DEPLOYMENT_LABEL))
         problems += [
             f"{where}: {pointer} still holds {ID_WORD}"
             for pointer, text in texts(item)
-            if ID_WORD in text
+            if item["kind"] not in WITHOUT_ROUTES and holds_word(text) and deployment not in text
         ]
         for container in containers(item):
             who = f"{where}: container {container.get('name')}"

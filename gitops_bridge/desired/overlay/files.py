@@ -1,8 +1,7 @@
 """One deployment's overlay as text: from a model, its scale and its image to `model/`.
 
-`bridge.rollouts` calls `component` for every rollout, `desired.rollout` calls `seed` for the first
-one. Both run under plain `kustomize build`. Patches are JSON 6902 only: one strategic-merge patch
-makes a build almost three times slower.
+What is written runs under plain `kustomize build`. Patches are JSON 6902 only: one strategic-merge
+patch makes a build almost three times slower.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from gitops_bridge import documents
 from gitops_bridge.actions import ExecutionType, Model, ModelFormat, Scale
 from gitops_bridge.desired.overlay.names import (
     BASE_NAME,
-    ID_WORD,
     MODEL_IMAGE,
     MODEL_LABEL,
     RESTARTS_ANNOTATION,
@@ -23,6 +21,7 @@ from gitops_bridge.desired.overlay.names import (
     pointer_token,
 )
 from gitops_bridge.desired.overlay.routes import Seams
+from gitops_bridge.desired.overlay.scaling import running, scaled
 
 _BASE = "../../../../base/components"
 _ENVIRONMENT = "../../environment"
@@ -36,6 +35,14 @@ components:
   - ../environment/serving
   - model
 """
+_SELECTORS = [
+    {"kind": "Service", "version": "v1", "path": "spec/selector"},
+    {"kind": "Deployment", "group": "apps", "path": "spec/selector/matchLabels"},
+    {"kind": "PodDisruptionBudget", "group": "policy", "path": "spec/selector/matchLabels"},
+]
+"""The selectors that are to find one deployment's Pods only. `includeSelectors` would reach those
+of affinity, topology spread and network policies too, which people write for Pods of others as
+well."""
 _HEADER = (
     "# Rewritten by gitops-bridge at every rollout. Your own settings: ../kustomization.yaml\n"
 )
@@ -68,24 +75,31 @@ def component(
     image: Image,
     seams: Seams,
     restarts: int,
+    before: bytes | None = None,
 ) -> str:
-    """`model/kustomization.yaml`. `restarts` counts the relaunches the deployment has seen.
+    """`model/kustomization.yaml`. `restarts` counts the relaunches the deployment has seen,
+    `before` is the file as it is.
 
     A new model changes the model label and the image only.
     """
+    scale, count = scaled(scale, running(before), seams.leaves_replicas)
     content: dict[str, Any] = {
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",
         "kind": "Component",
         "components": _components(model, scale, monitoring),
         "nameSuffix": f"-{deployment_id}",
         "labels": [
-            {"pairs": deployment_labels(deployment_id, environment_id), "includeSelectors": True},
+            {
+                "pairs": deployment_labels(deployment_id, environment_id),
+                "includeTemplates": True,
+                "fields": _SELECTORS,
+            },
             {"pairs": {MODEL_LABEL: model.id}, "includeTemplates": True},
         ],
         "images": [_image(image)],
     }
-    if not scale.autoscaled:
-        content["replicas"] = [{"name": BASE_NAME, "count": scale.replicas}]
+    if count is not None:
+        content["replicas"] = [{"name": BASE_NAME, "count": count}]
     content["patches"] = list(_patches(deployment_id, scale, seams, restarts))
     return _HEADER + documents.dump(content)
 
@@ -134,7 +148,7 @@ def _patches(
             kind,
             name,
             *(
-                _replace(route.path, route.template.replace(ID_WORD, deployment_id))
+                _replace(route.path, route.filled(deployment_id))
                 for route in seams.routes
                 if (route.kind, route.name) == (kind, name)
             ),

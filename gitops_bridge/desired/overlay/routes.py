@@ -7,6 +7,7 @@ The route into the cluster is the team's choice (environment/serving); its objec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from gitops_bridge.desired.overlay.names import (
 )
 from gitops_bridge.errors import RenderError
 
+WITHOUT_ROUTES = frozenset({"Deployment", "Service"})
+"""Where the word is nothing but a text of somebody's."""
+_WORD = re.compile(rf"(?<![\w-]){ID_WORD}(?![\w-])")
 _ROUTE_KINDS = frozenset({"Ingress", "HTTPRoute"})
 
 _PROBE = """\
@@ -43,7 +47,12 @@ class Route:
     path: str
     """JSON pointer of the field (RFC 6901), the `path` of a JSON 6902 operation."""
     template: str
-    """The field's text with `deployment-id` where the id belongs."""
+    """The field's text with `deployment-id` where the id belongs; the last one, when an address
+    holds the word as well."""
+
+    def filled(self, deployment_id: str) -> str:
+        before, after = _split(self.template)
+        return f"{before}{deployment_id}{after}"
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,18 @@ class Seams:
     """Where the team's environment takes what only a rollout knows."""
 
     routes: tuple[Route, ...]
+    leaves_replicas: bool = False
+    """Whether Argo CD leaves the number of replicas to an autoscaler that has set it."""
+
+
+def holds_word(text: str) -> bool:
+    """Whether the placeholder stands in a text, not only as a part of another word."""
+    return _WORD.search(text) is not None
+
+
+def _split(template: str) -> tuple[str, str]:
+    *_, last = _WORD.finditer(template)
+    return template[: last.start()], template[last.end() :]
 
 
 def environment_probe() -> str:
@@ -90,10 +111,10 @@ def _is_server(item: dict[str, Any]) -> bool:
 
 def _routes(objects: list[dict[str, Any]]) -> Iterator[Route]:
     for item in objects:
-        if item["kind"] in {"Deployment", "Service"}:
+        if item["kind"] in WITHOUT_ROUTES:
             continue
         for pointer, text in texts(item):
-            if ID_WORD in text:
+            if holds_word(text):
                 yield Route(item["kind"], name_of(item), pointer, text)
 
 
