@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gitops_bridge.cluster import Watch
+from gitops_bridge.cluster import Watch, WatchingReader
 from gitops_bridge.live import Kind, LiveState, judge
 from tests import clusters, recordings
 from tests.clusters import PROD
@@ -109,6 +109,29 @@ def test_a_right_that_is_taken_away_leaves_nothing_to_claim(server, watched):
     assert judge(wanted, seen.of(wanted)).state is LiveState.UNKNOWN
     server.faults.forbidden = set()
     watched.until(is_in(DONE, LiveState.READY))
+
+
+def test_a_reader_answers_from_its_watches_and_lists_what_they_do_not_see(server, tmp_path):
+    clusters.show(server, DONE)
+    wanted = DONE.wanted()
+    with WatchingReader(clusters.configured(server, tmp_path), [PROD], lambda: None) as reader:
+
+        def listed():
+            before = len(server.lists())
+            observed = reader.read(PROD, lambda: 60.0, wanted).of(wanted)
+            assert judge(wanted, observed).state is LiveState.READY
+            return len(server.lists()) - before
+
+        listed()  # the watches may not have seen everything yet
+        end = time.monotonic() + 20
+        while listed() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert listed() == 0
+        server.faults.forbidden = {"applications"}
+        server.compact()
+        while not listed() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert listed() > 0
 
 
 def test_an_idle_watch_asks_nothing_more(server, watched):

@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,6 +31,9 @@ from gitops_bridge.serving import (
     stopped_by_signals,
 )
 
+if TYPE_CHECKING:
+    from gitops_bridge.cluster import WatchingReader
+
 log = logging.getLogger("gitops_bridge")
 _RENEW = 5.0  # seconds between two renewals of the Lease
 
@@ -45,6 +50,14 @@ def run(
 ) -> None:
     """Look until a signal comes. Raises ConfigError for what cannot be set up."""
     _log_to_standard_error(json_logs)
+
+    def news() -> None:
+        if standing.follows:
+            loop.ask()
+
+    watches = _watches(ctx, environments, news)
+    if watches:
+        ctx = replace(ctx, cluster=lambda: watches)
     standing = Standing(ctx, environments, from_datarobot=from_datarobot)
     with ExitStack() as stack:
         election = stack.enter_context(_election(ctx, lease)) if lease else None
@@ -58,10 +71,23 @@ def run(
             leads=leads,
             noted=partial(_noted, seen),
         )
+        if watches:
+            stack.enter_context(watches)
         if listen:
             seen.append(_listening(stack, ctx, loop, listen, leads))
         stack.enter_context(stopped_by_signals(loop.stop))
         loop.run()
+
+
+def _watches(
+    ctx: Context, environments: Sequence[Environment], news: Callable[[], None]
+) -> WatchingReader | None:
+    """The clusters, watched instead of listed at every look; they call `news` when they change."""
+    if ctx.config.cluster is None:
+        return None
+    from gitops_bridge.cluster import WatchingReader
+
+    return WatchingReader(ctx.config.cluster, environments, news)
 
 
 def _noted(seen: Sequence[Callable[[Look], None]], look: Look) -> None:

@@ -9,7 +9,7 @@ raw JSON.
 from gitops_bridge.cluster.connection import Connection
 from gitops_bridge.cluster.lease import Lease
 from gitops_bridge.cluster.reading import Reader, judged, verdict_of, verdicts_of
-from gitops_bridge.cluster.watching import Watch
+from gitops_bridge.cluster.watching import Watch, WatchingReader
 from gitops_bridge.cluster.writing import Notice, Writer
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Notice",
     "Reader",
     "Watch",
+    "WatchingReader",
     "Writer",
     "judged",
     "verdict_of",

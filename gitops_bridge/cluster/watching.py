@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from gitops_bridge.cluster.connection import Answer, Connection
-from gitops_bridge.cluster.listing import Patience, read_list, refused
+from gitops_bridge.cluster.listing import Patience, Remaining, read_list, refused
 from gitops_bridge.cluster.reading import Reader, unseen
 from gitops_bridge.cluster.resources import Resource, Resources
 from gitops_bridge.config import Cluster, Environment
 from gitops_bridge.errors import ClusterError
-from gitops_bridge.live import Observation, Unseen, parse
+from gitops_bridge.live import Observation, Unseen, Wanted, parse
 from gitops_bridge.live.observed import Item
 
 _PERIOD = 240
@@ -70,6 +70,37 @@ class Watch:
             (missing for _, missing, _ in seen if missing),
             max((at for _, _, at in seen if at), default=None),
         )
+
+
+class WatchingReader(Reader):
+    """A Reader that answers from watches of `environments`, and lists only what they do not see.
+
+    `changed` is called after every change, by another thread.
+    """
+
+    def __init__(
+        self, cluster: Cluster, environments: Iterable[Environment], changed: Callable[[], None]
+    ) -> None:
+        super().__init__(cluster)
+        self._watches = {item.name: Watch(cluster, item, changed) for item in environments}
+
+    def __enter__(self) -> WatchingReader:
+        for watch in self._watches.values():
+            watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for watch in self._watches.values():
+            watch.stop()
+
+    def read(
+        self, environment: Environment, remaining: Remaining, wanted: Wanted | None = None
+    ) -> Observation:
+        watch = self._watches.get(environment.name)
+        seen = watch.observation() if watch else None
+        if seen is None or seen.unseen:
+            return super().read(environment, remaining, wanted)
+        return seen
 
 
 class Follower:

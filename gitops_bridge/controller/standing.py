@@ -46,6 +46,11 @@ class Standing:
         self._announcer = Announcer(ctx)
         self._from_datarobot = from_datarobot
 
+    @property
+    def follows(self) -> bool:
+        """Whether a change in a cluster may be news: a delivery, or a build, is under way."""
+        return any(place.flights or not place.is_quiet for place in self._places)
+
     def look(self) -> Sequence[LookResult]:
         """What was done, and for which deployments. Raises BridgeError when Git cannot be read."""
         self._ctx.repository.fetch()
