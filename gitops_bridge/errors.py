@@ -18,13 +18,21 @@ its library's exceptions into these; only the doors catch them. Messages never c
 """
 
 
+def printable(text: str) -> str:
+    """The text with line feeds and what prints: servers are quoted here, and no escape sequence of
+    theirs may reach a terminal or a log."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
+
+
 class BridgeError(Exception):
     """What went wrong, in `message`; what to do about it, in `hint`."""
 
     def __init__(self, message: str, *, hint: str | None = None, retry: bool = False) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = printable(message)
+        self.hint = printable(hint) if hint else hint
         self.retry = retry
         self.status: int | None = None  # of the HTTP answer behind it, when there was one
         self.serving: bool | None = None  # whether main held the deployment, where that was seen

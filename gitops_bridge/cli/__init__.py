@@ -128,8 +128,12 @@ def _verbose(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
     if value:
         import logging
 
+        from gitops_bridge.cli import progress
+
         ctx.meta["verbose"] = True
-        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(progress.Printable("%(asctime)s %(levelname)s %(message)s"))
+        logging.basicConfig(handlers=[handler])
         logging.getLogger("gitops_bridge").setLevel(logging.DEBUG)
 
 

@@ -200,6 +200,8 @@ def _datarobot(options: dict[str, Any], pace: Pace) -> DataRobot:
 
 
 def _token(file: Path | None) -> str:
+    from gitops_bridge.secret_text import Syntax, checked
+
     try:
         token = (file.read_text() if file else os.environ.get("MLOPS_API_TOKEN", "")).strip()
     except OSError as error:
@@ -208,9 +210,7 @@ def _token(file: Path | None) -> str:
         raise ConfigError(f"--token-file {file} is not text") from None
     if not token:
         raise ConfigError("no API token", hint="set MLOPS_API_TOKEN, or --token-file")
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ConfigError("the API token holds a space or a control character")
-    return token
+    return checked(token, f"--token-file {file}" if file else "MLOPS_API_TOKEN", Syntax.TOKEN)
 
 
 def _in_datarobot(client: DataRobot, order: Order, explanations: bool) -> Found:

@@ -13,11 +13,19 @@ import time
 from typing import TextIO
 
 from gitops_bridge.activity import LOGGER
+from gitops_bridge.errors import printable
 
 _PATIENCE = 2.0  # seconds
 _TICK = 0.2  # seconds
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ERASE = "\r\x1b[K"
+
+
+class Printable(logging.Formatter):
+    """Leaves no escape sequence that a server, or a traceback that quotes one, could bring."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def show_on(stream: TextIO) -> None:

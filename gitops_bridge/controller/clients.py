@@ -17,6 +17,7 @@ from gitops_bridge.cache import Cache
 from gitops_bridge.controller.secrets import secret
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Sign, gpg_signer, ssh_signer
+from gitops_bridge.secret_text import Syntax
 
 if TYPE_CHECKING:
     from gitops_bridge.cluster import Reader as ClusterReader
@@ -42,7 +43,7 @@ def registries(
         from gitops_bridge.registry.client import Registry
         from gitops_bridge.registry.credentials import Credential, keychain
 
-        password = secret(settings.password, "registry.password", environ)
+        password = secret(settings.password, "registry.password", environ, Syntax.PASSWORD)
         user = settings.username or ""
         given = {host: Credential(user, password, source="registry.username")} if password else {}
         access = Access(
@@ -88,7 +89,7 @@ def datarobot(
             return None
         from gitops_bridge import datarobot as api
 
-        token = secret(settings.token, "datarobot.token", environ) or ""
+        token = secret(settings.token, "datarobot.token", environ, Syntax.TOKEN) or ""
         until = monotonic() + patience
         rest = api.session(
             settings.url, token, ca_file=settings.ca_file, verify=settings.verify_ssl,
@@ -121,14 +122,15 @@ def forge(
         patience = max(10.0, min(60.0, budget / 4))
         token: Callable[[], str]
         if settings.app:
-            key = secret(settings.app.private_key, "pull_request.app.private_key", environ) or ""
+            whereabouts = settings.app.private_key
+            key = secret(whereabouts, "pull_request.app.private_key", environ, Syntax.KEY) or ""
             token = api.AppTokens(
                 location.api_url, location.project, app_id=settings.app.id, private_key=key,
                 clock=clock, sleep=sleep, installation_id=settings.app.installation,
                 ca_file=settings.ca_file, patience=patience,
             )  # fmt: skip
         else:
-            given = secret(settings.token, "pull_request.token", environ) or ""
+            given = secret(settings.token, "pull_request.token", environ, Syntax.TOKEN) or ""
             token = lambda: given  # noqa: E731
         return api.connect(
             location, token, clock=clock, sleep=sleep, username=settings.username,

@@ -24,6 +24,7 @@ from gitops_bridge.desired import messages
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Remote, Repository, Sign, Signature
 from gitops_bridge.kustomize import Kustomize, find
+from gitops_bridge.secret_text import Syntax
 
 if TYPE_CHECKING:
     from gitops_bridge.cluster import Reader as ClusterReader
@@ -136,7 +137,7 @@ def remote(config: Config, environ: Mapping[str, str]) -> Remote:
     return Remote(
         url=settings.url,
         username=settings.username,
-        password=secret(settings.password, "repository.password", environ),
+        password=secret(settings.password, "repository.password", environ, Syntax.PASSWORD),
         ssh_key=settings.ssh_key,
         ssh_known_hosts=settings.ssh_known_hosts,
         ca_file=settings.ca_file,

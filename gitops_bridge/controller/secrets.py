@@ -1,4 +1,4 @@
-"""From where the configuration says a secret is, to the secret: `context` and `clients` ask."""
+"""From where the configuration says a secret is, to the secret."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 from gitops_bridge.config import Secret
 from gitops_bridge.errors import ConfigError
+from gitops_bridge.secret_text import Syntax, checked
 
 
-def secret(whereabouts: Secret | None, key: str, environ: Mapping[str, str]) -> str | None:
+def secret(
+    whereabouts: Secret | None, key: str, environ: Mapping[str, str], syntax: Syntax
+) -> str | None:
     """The secret behind a configuration key. Raises ConfigError naming the key, never the value."""
     if whereabouts is None:
         return None
@@ -20,7 +23,7 @@ def secret(whereabouts: Secret | None, key: str, environ: Mapping[str, str]) -> 
         found, missing = _from_file(Path(whereabouts.file or ""))
     if not found.strip():
         raise ConfigError(f"{key}: {missing}", hint="set it, or correct the key")
-    return found.strip()
+    return checked(found, key, syntax)
 
 
 def _from_file(path: Path) -> tuple[str, str]:

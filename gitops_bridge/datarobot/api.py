@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from gitops_bridge.datarobot.answers import checked, items, part, retry_after, text
 from gitops_bridge.desired import comparison
 from gitops_bridge.errors import DataRobotError
-from gitops_bridge.rest import Response, Rest, joined, server_words, without_userinfo
+from gitops_bridge.rest import Response, Rest, joined, without_userinfo
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _ANSWERS = frozenset(range(200, 400)) | _BUSY
@@ -260,7 +260,7 @@ class DataRobot:
                 f"{without_userinfo(location)}: {answer.status_code} is no status of a build",
                 hint="is this the address of DataRobot?",
             )
-        word = str(body.get("status"))
+        word = self.rest.redact(str(body.get("status")))
         plain = word.lower().replace("_", "")
         if plain.startswith(("abort", "error", "fail")):
             said = self.rest.redact(str(body.get("message") or "")) or "no reason was given"
@@ -305,7 +305,7 @@ class DataRobot:
             else:
                 if answer.status_code not in _BUSY:
                     return answer
-                said = self.rest.redact(server_words(answer))
+                said = self.rest.words(answer)
                 reason = f"{method} {path}: {answer.status_code}: {said:.200}"
                 after = _pause(pause, answer)
             self._log(reason)
@@ -327,7 +327,7 @@ class DataRobot:
         location = answer.headers.get("Location")
         if not location:
             return None
-        location = joined(answer.url, location, DataRobotError)
+        location = joined(answer.url, self.rest.redact(location), DataRobotError)
         there, here = urlsplit(location), urlsplit(self.rest.base_url)
         if there.hostname == here.hostname:
             return there._replace(scheme="", netloc="").geturl()

@@ -28,6 +28,7 @@ from gitops_bridge.forge.model import (
     PullRequest,
     Right,
 )
+from gitops_bridge.secret_text import Syntax, holds
 
 __all__ = [
     "AppTokens",
@@ -83,7 +84,7 @@ def connect(
 
 
 def _checked(token: str, provider: str) -> str:
-    if not token or not token.isascii() or any(ord(sign) <= 32 for sign in token):
+    if not holds(token, Syntax.TOKEN):
         raise ForgeError(
             f"the {provider} API token is empty or has blanks or other signs in it",
             hint="look where the configuration says the token is; a file's last newline is fine",

@@ -172,7 +172,9 @@ class Api:
             return Answer(status, data, headers)
         words = self._rest.redact("; ".join(dict.fromkeys(_words(data))))
         answer = Answer(status, data, headers, words)
-        return answer if status in _OK else self._refused(address, answer, response.reason)
+        if status in _OK:
+            return answer
+        return self._refused(address, answer, self._rest.redact(response.reason))
 
     def _refused(self, address: str, answer: Answer, reason: str) -> Answer:
         refusal = ForgeError(

@@ -18,6 +18,7 @@ from pathlib import Path
 from gitops_bridge.activity import activity
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git.remote import Remote
+from gitops_bridge.redaction import Redactor
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Git:
     def __init__(self, remote: Remote, folder: Path) -> None:
         self.remote = remote
         self._folder = folder
-        self._secrets = remote.secrets()
+        self._blanked = Redactor(*remote.secrets())
 
     def run(
         self,
@@ -124,8 +125,7 @@ class Git:
             yield answer
 
     def redact(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "[redacted]")
+        text = self._blanked(text)
         return re.sub(r"(://[^/@\s:]*):[^/@\s]*@", r"\1:[redacted]@", text)
 
     def prepare(self) -> None:

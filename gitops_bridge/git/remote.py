@@ -14,11 +14,13 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from gitops_bridge.errors import RepositoryError
+from gitops_bridge.redaction import userinfo
 
 _SCP_LIKE = re.compile(r"(?!.*://|\w+::)(?P<host>[^/:]+|[^/]*\[[^]]+\]):(?P<path>.*)")
+_TOKEN = 16  # characters
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
 
 
@@ -64,14 +66,14 @@ class Remote:
         return self.url if transport == "ssh" else where(self)
 
     def secrets(self) -> list[str]:
-        """Every spelling in which a secret could turn up in what git prints, longest first."""
-        found = {self.password or ""}
-        if self.password:
-            found |= {self._basic(), quote(self.password, safe="")}
+        """What must not be seen of it. The user in an address is often a token, and then long."""
+        user = urlsplit(self.url).username or "" if "://" in self.url else ""
+        found = [self.password or "", user if len(user) >= _TOKEN else ""]
         if self.proxy:
-            password = urlsplit(self.proxy).password or ""
-            found |= {password, quote(password, safe="")}
-        return sorted(found - {""}, key=len, reverse=True)
+            found += [userinfo(self.proxy), unquote(urlsplit(self.proxy).password or "")]
+        if self.password:
+            found.append(self._basic())
+        return [secret for secret in found if secret]
 
     def _basic(self) -> str:
         user = self.username or urlsplit(self.url).username or "x-access-token"

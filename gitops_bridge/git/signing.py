@@ -30,7 +30,10 @@ def gpg_signer(key: str, home: str) -> Sign:
 
 
 def _signature(command: list[str], commit: bytes) -> str:
-    answer = execute(command, environment=search_path(), timeout=_LIMIT, given=commit)
+    nobody_asked = {"SSH_ASKPASS": "false", "SSH_ASKPASS_REQUIRE": "force"}
+    answer = execute(
+        command, environment=search_path() | nobody_asked, timeout=_LIMIT, given=commit
+    )
     if answer.code != 0 or not answer.out:
         raise RepositoryError(
             f"the commit could not be signed by {command[0]}: {gist(answer.err)}",

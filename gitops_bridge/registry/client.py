@@ -201,7 +201,7 @@ class Registry:
         digest = _sha256(content)
         told = answer.headers.get("Docker-Content-Digest", digest)
         if told != digest:
-            raise RegistryError(f"{wanted}: the registry stored {told} instead of {digest}")
+            raise RegistryError(f"{wanted}: the registry stored something else than {digest}")
         return digest
 
     def _sources(self, wanted: Reference) -> list[Reference]:

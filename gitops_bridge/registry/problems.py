@@ -35,7 +35,7 @@ def refused(
 ) -> RegistryError:
     """The error for an answer `status` with `body`, its secrets blanked out; `what` was tried."""
     words = _words(body)
-    wait = f" (retry after {retry_after} s)" if retry_after else ""
+    wait = f" (retry after {retry_after} s)" if (retry_after or "").isdigit() else ""
     matching = next((cure for pattern, cure in _CURES if re.search(pattern, words, re.I)), None)
     problem = RegistryError(
         f"{what}: {status} {words or 'without a word'}{wait}",

@@ -68,7 +68,10 @@ def fetch_token(
     realm = challenge.realm
     parts = urlsplit(joined(realm, "", RegistryError))
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise RegistryError(f"the registry names no usable token server: {realm!r:.200}")
+        raise RegistryError(
+            "the registry names no usable token server",
+            hint="the realm in its WWW-Authenticate header must be an http or https address",
+        )
     if credential and registry_is_tls and parts.scheme == "http":
         raise RegistryError(
             f"the registry sends us to {parts.hostname} over plain HTTP for a token",

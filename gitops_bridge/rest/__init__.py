@@ -6,7 +6,7 @@ went wrong in the server's words.
 
 from gitops_bridge.rest.bounds import Response
 from gitops_bridge.rest.session import IDEMPOTENT, Content, Headers, Rest
-from gitops_bridge.rest.words import joined, server_words, without_userinfo
+from gitops_bridge.rest.words import joined, without_userinfo
 
 __all__ = [
     "IDEMPOTENT",
@@ -15,6 +15,5 @@ __all__ = [
     "Response",
     "Rest",
     "joined",
-    "server_words",
     "without_userinfo",
 ]

@@ -180,9 +180,15 @@ class Rest:
         except ValueError as problem:
             raise self._error(
                 f"{method} {without_userinfo(response.url)}: the answer is not JSON ({problem}): "
-                f"{self.redact(response.text[:200])!r}",
+                f"{self.redact(response.text)[:200]!r}",
                 hint="is this the API's address?",
             ) from None
+
+    def words(self, response: Response) -> str:
+        """What the server said was wrong, in 500 characters at most, without secrets. They are
+        blanked out before anything is cut off, so that no part of one is left at the end."""
+        response.read_start()
+        return server_words(self.redact(response.text))[:500]
 
     def conceal(self, *secrets: str) -> None:
         """Blank these out too from now on: a token that was fetched along the way."""
@@ -246,7 +252,7 @@ class Rest:
         return response
 
     def _redirected(self, method: str, url: str, location: str) -> str:
-        target = joined(url, location, self._error)
+        target = joined(url, self.redact(location), self._error)
         if origin(url)[0] == "https" and origin(target)[0] != "https":
             raise self._error(
                 f"{method} {without_userinfo(url)}: redirected from https to "
@@ -278,9 +284,8 @@ class Rest:
         status = response.status_code
         wait = response.headers.get("Retry-After", "")
         problem = self._error(
-            f"{method} {without_userinfo(url)}: {status} {response.reason:.60}: "
-            f"{self.redact(server_words(response)):.500}"
-            + (f" (retry after {wait} s)" if wait.isdigit() else ""),
+            f"{method} {without_userinfo(url)}: {status} {self.redact(response.reason):.60}: "
+            f"{self.words(response):.500}" + (f" (retry after {wait} s)" if wait.isdigit() else ""),
             hint=HINTS.get(status),
             retry=status in _PASSING,
         )

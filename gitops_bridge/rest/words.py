@@ -8,8 +8,8 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import urllib3
 
+from gitops_bridge import documents
 from gitops_bridge.errors import BridgeError
-from gitops_bridge.rest.bounds import Response
 
 HINTS = {
     401: "the token is wrong or has expired",
@@ -19,13 +19,12 @@ HINTS = {
 }
 
 
-def server_words(response: Response) -> str:
+def server_words(text: str) -> str:
     """What the server said was wrong: the message in a JSON answer, else how the text starts."""
-    response.read_start()
     try:
-        answer = response.json()
+        answer = documents.load_json(text) if text else None
     except ValueError:
-        return response.text[:300].strip()
+        return text[:300].strip()
     if isinstance(answer, dict):
         said = answer.get("message") or answer.get("error") or answer.get("errors") or answer
         return said if isinstance(said, str) else json.dumps(said)[:300]
