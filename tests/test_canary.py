@@ -241,9 +241,12 @@ def test_a_signing_key_with_a_passphrase(tmp_path):
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", CANARIES["key"], "-f", key], check=True
     )
     site.url = str(site.team.remote)
+    del site.sections["datarobot"]
     site.configure(delivery="push", signing={"format": "ssh", "key": str(key)})
     site.run("deployment_start")
-    assert yaml.safe_load((site.folder / "status.yaml").read_text())["status"] == "failing"
+    told = yaml.safe_load((site.folder / "status.yaml").read_text())
+    assert told["status"] == "failing"
+    assert "could not be signed" in told["msg"]
     site.search()
 
 

@@ -21,6 +21,7 @@ from gitops_bridge.controller import Context
 from gitops_bridge.controller.secrets import secret
 from gitops_bridge.controller.standing import Standing
 from gitops_bridge.errors import BridgeError, ConfigError
+from gitops_bridge.secret_text import Syntax
 from gitops_bridge.serving import (
     Election,
     JsonFormatter,
@@ -131,7 +132,7 @@ def _listening(
 
 def _secret(ctx: Context, sender: str) -> str:
     whereabouts = ctx.config.controller.webhooks[sender]
-    return secret(whereabouts, f"controller.webhooks.{sender}", os.environ) or ""
+    return secret(whereabouts, f"controller.webhooks.{sender}", os.environ, Syntax.PASSWORD) or ""
 
 
 def _election(ctx: Context, lease: str) -> Election:
