@@ -2,9 +2,10 @@
 
     python git_crash.py URL CACHE NAME COUNT     prints one line for each acknowledged delivery
 
-Delivery N of NAME writes N into the file `overlays/prod/NAME/record.yaml`, if it holds less, so
-that a run after a crash goes on where the last one had got to, as the bridge does. A ref of NAME's
-own moves along, to the commit of main that the delivery was planned on.
+Delivery N of NAME writes N into the file `overlays/prod/NAME/record.yaml` of main and into its
+state file on the branch `rollouts`, if that holds less, so that a run after a crash goes on where
+the last one had got to. A branch of NAME's own moves with them, to the commit of main that the
+delivery was planned on.
 """
 
 import sys
@@ -17,15 +18,25 @@ from tests.git_team import ME, open_repository
 
 def count_up(repository, name, number):
     path = f"overlays/prod/{name}/record.yaml"
-    ref = f"refs/gitops-bridge/proposed/prod/{name}"
+    state = f"prod/{name}.yaml"
+    branch = f"gitops-bridge/prod/{name}"
 
     def plan(snapshot):
-        if int(snapshot.read(path) or 0) >= number:
+        if int(snapshot.read(state) or 0) >= number:
             return "done"
-        content = {path: str(number).encode()}
-        there = repository.branches(ref, fetch=False).get(ref, "")
-        along = (Update(ref, there, snapshot.commit),)
-        return Edit(content, {path: snapshot.id(path)}, f"Count {name} {number}", ME, along)
+        content, message = str(number).encode(), f"Count {name} {number}"
+        main = repository.snapshot("main", fetch=False)
+        count = Edit({path: content}, {path: main.id(path)}, message, ME, base=main.commit)
+        move = Update(branch, repository.branch(branch) or "", main.commit)
+        guards = {state: snapshot.id(state)}
+        return Edit(
+            {state: content},
+            guards,
+            message,
+            ME,
+            ref_updates=(move,),
+            prerequisites={"main": count},
+        )
 
     return plan
 
@@ -35,7 +46,8 @@ def main(url, cache, name, count):
     for number in range(1, int(count) + 1):
         while True:
             try:
-                repository.deliver("main", count_up(repository, name, number))
+                plan = count_up(repository, name, number)
+                repository.deliver("rollouts", plan, create=True)
             except BridgeError as error:
                 if not error.retry:
                     raise

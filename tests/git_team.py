@@ -153,8 +153,8 @@ class _Interrupted(Repository):
         return delivered
 
     def submit(self, branch, edit):
-        delivers = "main" in edit.before and bool(edit.before["main"].changes)
-        if delivers or edit.along:
+        delivers = "main" in edit.prerequisites and bool(edit.prerequisites["main"].changes)
+        if delivers or edit.ref_updates:
             self._happens()
         submitted = super().submit(branch, edit)
         if delivers and submitted and self.afterwards:

@@ -49,19 +49,20 @@ def assert_each_once(team, names, count):
         assert [line for line in subjects(team) if f" {name} " in line] == [
             f"Count {name} {n}" for n in range(count, 0, -1)
         ]
-        assert_moved_along(team, name, count)
+        assert_moved_with_it(team, name, count)
+    assert Counter(subjects(team, "rollouts")) == wanted
     git(team, "fsck", "--strict")
 
 
-def assert_moved_along(team, name, count):
-    """The ref moved with the last delivery: it is at a commit after the one before, up to it."""
+def assert_moved_with_it(team, name, count):
+    """The branch moved with the last delivery: to a commit after the one before, up to it."""
     made = {
         subject: commit
         for commit, subject in (
             line.split(" ", 1) for line in git(team, "log", "--format=%H %s", "main").splitlines()
         )
     }
-    there = git(team, "rev-parse", f"refs/gitops-bridge/proposed/prod/{name}")
+    there = git(team, "rev-parse", f"refs/heads/gitops-bridge/prod/{name}")
     assert there != made[f"Count {name} {count}"]
     git(team, "merge-base", "--is-ancestor", there, made[f"Count {name} {count}"])
     before = made.get(f"Count {name} {count - 1}", made["Begin"])
@@ -137,7 +138,7 @@ def test_killed_around_the_push(url, team, tmp_path, before, after, there):
     """The git of this process kills its caller just before or after a push has happened."""
     cache, programs = tmp_path / "cache", tmp_path / "bin"
     open_repository(url, cache).fetch()
-    pushing = 'case "$*" in *push*)'
+    pushing = 'case "$*" in *" push "*)'
     wrap_git(programs, f"{pushing} {before};; esac" if before else "",
              f"{pushing} {after};; esac" if after else "")  # fmt: skip
     worker = start(url, cache, "d0", 3, programs)
@@ -151,7 +152,7 @@ def test_killed_around_the_push(url, team, tmp_path, before, after, there):
 def test_a_revert_between_a_crash_after_the_push_and_the_replay_stays(url, team, tmp_path):
     cache, programs = tmp_path / "cache", tmp_path / "bin"
     open_repository(url, cache).fetch()
-    wrap_git(programs, "", 'case "$*" in *push*) kill -9 $PPID;; esac')
+    wrap_git(programs, "", 'case "$*" in *" push "*) kill -9 $PPID;; esac')
     start(url, cache, "d0", 1, programs).communicate(timeout=60)
     revert(team, "main", tmp_path / "ann")
     finish(start(url, cache, "d0", 1))
@@ -171,4 +172,4 @@ def test_a_reader_during_all_this_sees_whole_commits(team, tmp_path):
         ]
     for worker in workers:
         finish(worker)
-    assert repository.deliver("main", put("last", b"1")).parents
+    assert repository.deliver("main", put("last", b"1")).commit.parents

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from gitops_bridge.errors import RepositoryError
-from gitops_bridge.git import Commit, Edit
+from gitops_bridge.git import Delivered, Edit
 from tests.git_team import ME, bare, git, open_repository, put, subjects
 
 
@@ -144,10 +144,10 @@ WAYS = [
 @pytest.mark.parametrize("damage", WAYS)
 def test_a_delivery_heals(repository, mirror, team, damage):
     damage(mirror)
-    made = repository.deliver("main", put("overlays/prod/b/record.yaml", b"after"))
+    made = repository.deliver("main", put("overlays/prod/b/record.yaml", b"after")).commit
     assert git(team, "rev-parse", "main") == made.id
     assert len(subjects(team)) == 5
-    assert repository.deliver("main", put("c", b"1")).parents == (made.id,)
+    assert repository.deliver("main", put("c", b"1")).commit.parents == (made.id,)
     git(team, "fsck", "--strict")
     git(mirror, "fsck", "--strict")
 
@@ -184,7 +184,7 @@ def test_damage_out_of_the_remotes_reach_is_told_as_that(repository, mirror, tea
     with pytest.raises(RepositoryError, match="no repository at"):
         repository.deliver("main", put("c", b"1"))
     team.with_name("elsewhere.git").rename(team)
-    assert isinstance(repository.deliver("main", put("c", b"1")), Commit)
+    assert isinstance(repository.deliver("main", put("c", b"1")), Delivered)
 
 
 def test_a_commit_lost_with_the_mirror_is_planned_again(repository, mirror):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gitops_bridge.errors import PushRejected, RepositoryError
-from gitops_bridge.git import Commit, Edit
+from gitops_bridge.git import Delivered, Edit
 from tests.git_team import (
     ME,
     at_once,
@@ -184,7 +184,7 @@ def test_a_connection_cut_after_the_pack_arrived_doubles_nothing(server, team, t
     repository = open_repository(server.url(), tmp_path / "cache")
     repository.fetch()
     server.fail("cut", on="/git-receive-pack")
-    made = repository.deliver("main", put("a", b"1"))
+    made = repository.deliver("main", put("a", b"1")).commit
     assert git(team, "rev-parse", "main") == made.id
     assert subjects(team) == ["Put a", "Begin"]
 
@@ -249,7 +249,7 @@ def test_one_bad_commit_among_many_fails_only_its_own(server, team, tmp_path):
     with gathered(tmp_path / "cache", works) as ends:
         pass
     assert isinstance(ends.pop(names.index("bad")), PushRejected)
-    assert all(isinstance(end, Commit) for end in ends)
+    assert all(isinstance(end, Delivered) for end in ends)
     names.remove("bad")
     assert sorted(subjects(team)) == sorted(["Begin", *(f"Put {name}" for name in names)])
 
@@ -282,6 +282,6 @@ def test_a_resident_object_sees_what_others_push(server, team, tmp_path):
     repository = open_repository(server.url(), tmp_path / "cache")
     for number in range(3):
         theirs = commit(team, {f"theirs{number}": b"1"}, "A person writes")
-        made = repository.deliver("main", put(f"ours{number}", b"1"))
+        made = repository.deliver("main", put(f"ours{number}", b"1")).commit
         assert made.parents == (theirs,)
     assert len(subjects(team)) == 7

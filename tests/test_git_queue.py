@@ -16,7 +16,7 @@ from gitops_bridge.git import Edit, Signature, Update
 from gitops_bridge.git.queue import Intent, Reply, submitted, waiting
 from tests.git_team import ME
 
-INTENT = Intent("main", "a" * 40, Edit({"x": b"1"}, {}, "Put", ME))
+INTENT = Intent("main", Edit({"x": b"1"}, {}, "Put", ME))
 
 texts = st.text(st.characters(codec="utf-8"), max_size=10)
 edits = st.builds(
@@ -25,11 +25,21 @@ edits = st.builds(
     guards=st.dictionaries(texts, st.none() | texts, max_size=3),
     message=texts,
     author=st.builds(Signature, texts, texts),
-    along=st.lists(st.builds(Update, texts, texts, texts), max_size=2).map(tuple),
+    ref_updates=st.lists(st.builds(Update, texts, texts, texts), max_size=2).map(tuple),
+)
+edits = st.builds(
+    Edit,
+    changes=st.dictionaries(texts, st.none() | st.binary(max_size=20), max_size=3),
+    guards=st.dictionaries(texts, st.none() | texts, max_size=3),
+    message=texts,
+    author=st.builds(Signature, texts, texts),
+    base=st.none() | texts,
+    ref_updates=st.lists(st.builds(Update, texts, texts, texts), max_size=2).map(tuple),
+    prerequisites=st.dictionaries(texts, edits, max_size=2),
 )
 
 
-@given(st.builds(Intent, texts, texts, edits, st.booleans()))
+@given(st.builds(Intent, texts, edits))
 def test_an_intent_arrives_as_it_was(tmp_path_factory, intent):
     folder = tmp_path_factory.mktemp("queue")
     with submitted(folder, intent):
@@ -42,7 +52,7 @@ def test_a_reply_arrives_with_its_problem(tmp_path):
     problems = [
         PushRejected("no\nway", hint="ask"), RepositoryError("later", retry=True)
     ]  # fmt: skip
-    for reply in [Reply("c" * 40), Reply(stale=True), Reply(), *map(_failed, problems)]:
+    for reply in [Reply({"main": "c" * 40}), Reply(stale=True), Reply(), *map(_failed, problems)]:
         with submitted(tmp_path, INTENT) as ticket:
             assert not ticket.answered()
             (item,) = waiting(tmp_path)
@@ -50,7 +60,7 @@ def test_a_reply_arrives_with_its_problem(tmp_path):
             assert ticket.answered()
             assert waiting(tmp_path) == []
             found = ticket.reply()
-            assert (found.commit, found.stale) == (reply.commit, reply.stale)
+            assert (found.commits, found.stale) == (reply.commits, reply.stale)
             assert type(found.problem) is type(reply.problem)
             assert vars(found.problem or object) == vars(reply.problem or object)
         assert list(tmp_path.iterdir()) == []
@@ -63,7 +73,7 @@ def _failed(problem):
 def test_the_oldest_comes_first(tmp_path):
     with submitted(tmp_path, INTENT):
         for _ in range(3):
-            with submitted(tmp_path, Intent("other", "", INTENT.edit)):
+            with submitted(tmp_path, Intent("other", INTENT.edit)):
                 assert [item.intent.branch for item in waiting(tmp_path)] == ["main", "other"]
 
 
@@ -74,8 +84,8 @@ def test_a_leader_that_died_while_answering_is_followed_by_another(tmp_path):
             file.write(b'{"commit": "torn')
         (item,) = waiting(tmp_path)
         assert item.intent == INTENT
-        item.answer(Reply("c" * 40))
-        assert ticket.reply() == Reply("c" * 40)
+        item.answer(Reply({"main": "c" * 40}))
+        assert ticket.reply() == Reply({"main": "c" * 40})
 
 
 OWNER = """
@@ -84,7 +94,7 @@ from pathlib import Path
 from gitops_bridge.git import Edit, Signature
 from gitops_bridge.git.queue import Intent, Reply, submitted, waiting
 folder = Path(sys.argv[1])
-with submitted(folder, Intent("main", "", Edit({}, {}, "x", Signature("a", "b")))):
+with submitted(folder, Intent("main", Edit({}, {}, "x", Signature("a", "b")))):
     if sys.argv[2] == "answered":
         waiting(folder)[-1].answer(Reply())
     os.kill(os.getpid(), signal.SIGKILL)

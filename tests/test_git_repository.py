@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from gitops_bridge.errors import PushRejected, RepositoryError, RequestError, StaleBase
-from gitops_bridge.git import Commit, Edit, Signature
+from gitops_bridge.git import Delivered, Edit, Signature
 from tests.git_team import (
     ME,
     bare,
@@ -32,7 +32,9 @@ def repository(team, tmp_path):
 
 
 def test_a_delivery_is_one_commit_of_the_edited_paths(repository, team):
-    made = repository.deliver("main", put("overlays/prod/a/model/record.yaml", b"model: 1\n"))
+    made = repository.deliver(
+        "main", put("overlays/prod/a/model/record.yaml", b"model: 1\n")
+    ).commit
     assert git(team, "rev-parse", "main") == made.id
     assert git(team, "log", "-1", "--format=%an <%ae> %cn", "main") == (
         "Bridge <bridge@example.com> Bridge"
@@ -79,7 +81,7 @@ def test_a_problem_is_only_raised_for_the_branch_as_it_is_now(repository, team):
             raise RequestError("no wish")
         return Edit({"granted": b"1"}, {}, "Grant", ME)
 
-    assert isinstance(repository.deliver("main", plan), Commit)
+    assert isinstance(repository.deliver("main", plan), Delivered)
     with pytest.raises(RequestError, match="always"):
         repository.deliver("main", lambda _: _raise(RequestError("always")))
 
@@ -91,7 +93,7 @@ def _raise(error):
 def test_a_moved_branch_gets_the_edit_on_top(repository, team):
     repository.fetch()
     theirs = commit(team, {"README.md": b"changed\n"}, "A person writes")
-    made = repository.deliver("main", put("a", b"1"))
+    made = repository.deliver("main", put("a", b"1")).commit
     assert made.parents == (theirs,)
     assert show(team, "README.md") == "changed"
 
@@ -120,7 +122,7 @@ def test_the_whole_tree_can_be_guarded(repository, team):
         bases.append(snapshot.commit)
         return Edit({"a": b"1"}, {"": snapshot.id("")}, "Put", ME)
 
-    made = repository.deliver("main", plan)
+    made = repository.deliver("main", plan).commit
     assert bases[-1] == made.parents[0]
     assert len(bases) == 2
 
@@ -133,20 +135,28 @@ def test_a_plan_that_never_fits_ends(repository, team):
 
 
 def test_a_revert_between_crash_and_replay_is_not_undone(team, tmp_path):
-    """The first delivery's caller never learnt of it; the second starts from what was known."""
+    """The first delivery's caller never learnt of it; the second starts from what was known. The
+    content is the same again, so that only what lies between tells that it must plan anew."""
     crashed = open_repository(team, tmp_path / "cache")
     other = open_repository(team, tmp_path / "other")
     crashed.fetch()
-    delivered = other.deliver("main", put("a", b"1"))
+    delivered = other.deliver("main", put("a", b"1")).commit
     revert(team, delivered.id, tmp_path / "ann")
-    assert crashed.deliver("main", put("a", b"1")) == delivered
+
+    def plan(snapshot):
+        reverted = crashed.log(snapshot.commit, "a", limit=1)
+        return "a person reverted it" if reverted else put("a", b"1")(snapshot)
+
+    assert crashed.deliver("main", plan) == "a person reverted it"
     assert subjects(team) == ['Revert "Put a"', "Put a", "Begin"]
 
 
 def test_the_same_content_with_another_reason_is_another_delivery(team, tmp_path):
     crashed = open_repository(team, tmp_path / "cache")
     crashed.fetch()
-    delivered = open_repository(team, tmp_path / "other").deliver("main", put("a", b"1", "First"))
+    delivered = (
+        open_repository(team, tmp_path / "other").deliver("main", put("a", b"1", "First")).commit
+    )
     revert(team, delivered.id, tmp_path / "ann")
     crashed.deliver("main", put("a", b"1", "Second"))
     assert subjects(team)[0] == "Second"
@@ -160,7 +170,7 @@ def test_history_wound_back_by_a_person_stays_so(repository, team):
 
 
 def test_a_branch_is_created_when_asked(repository, team):
-    made = repository.deliver("builds", put("prod/job.yaml", b"kind: Job\n"), create=True)
+    made = repository.deliver("builds", put("prod/job.yaml", b"kind: Job\n"), create=True).commit
     assert made.parents == ()
     assert git(team, "ls-tree", "-r", "--name-only", "builds") == "prod/job.yaml"
     repository.deliver("builds", put("prod/other.yaml", b"kind: Job\n"), create=True)
@@ -181,7 +191,7 @@ def test_an_empty_remote_asks_for_init(tmp_path):
         repository.snapshot("main", fetch=True)
     with pytest.raises(RepositoryError, match="empty"):
         repository.deliver("main", put("a", b"1"))
-    assert repository.deliver("main", put("a", b"1"), create=True).parents == ()
+    assert repository.deliver("main", put("a", b"1"), create=True).commit.parents == ()
 
 
 def test_a_missing_branch_names_those_there(repository):

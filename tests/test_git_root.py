@@ -85,10 +85,11 @@ def test_guards_are_of_the_root(repository):
     assert len(tries) > 1
 
 
-def test_an_edit_that_leans_on_another_branch_lands_there_below_the_root(team, repository):
+def test_a_prerequisite_lands_on_its_branch_below_the_root(team, repository):
     commit(team, {"README.md": b"builds\n"}, "Begin", "builds")
-    before = {"builds": edit({"prod/job.yaml": b"j\n"})}
-    repository.deliver("main", lambda _: Edit({"base/x": b"x\n"}, {}, "Work", ME, before=before))
+    job = {"builds": edit({"prod/job.yaml": b"j\n"})}
+    work = Edit({"base/x": b"x\n"}, {}, "Work", ME, prerequisites=job)
+    repository.deliver("main", lambda _: work)
     assert show(team, f"{ROOT}/prod/job.yaml", "builds") == "j"
 
 

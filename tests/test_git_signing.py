@@ -37,7 +37,7 @@ def gpg_home(tmp_path_factory):
 
 def test_ssh_signatures_are_good(team, tmp_path, ssh_key):
     repository = open_repository(team, tmp_path / "cache", sign=ssh_signer(str(ssh_key)))
-    made = repository.deliver("main", put("ä", "ü".encode()))
+    made = repository.deliver("main", put("ä", "ü".encode())).commit
     allowed = tmp_path / "allowed"
     allowed.write_text(f"bridge@example.com {ssh_key.with_suffix('.pub').read_text()}")
     git(team, "-c", f"gpg.ssh.allowedSignersFile={allowed}", "verify-commit", made.id)
@@ -46,7 +46,9 @@ def test_ssh_signatures_are_good(team, tmp_path, ssh_key):
 
 def test_gpg_signatures_are_good(team, tmp_path, gpg_home, monkeypatch):
     sign = gpg_signer("bridge@example.com", gpg_home)
-    made = open_repository(team, tmp_path / "cache", sign=sign).deliver("main", put("a", b"1"))
+    made = (
+        open_repository(team, tmp_path / "cache", sign=sign).deliver("main", put("a", b"1")).commit
+    )
     monkeypatch.setenv("GNUPGHOME", gpg_home)
     git(team, "verify-commit", made.id)
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gitops_bridge.errors import RepositoryError
-from gitops_bridge.git import Commit
+from gitops_bridge.git import Delivered
 from tests.git_team import bare, open_repository, put, subjects
 from tests.servers.git_http import GitServer
 
@@ -47,7 +47,7 @@ def test_an_own_ca_is_trusted_when_named_and_only_then(certificate, team, tmp_pa
     ca, *pair = certificate
     with GitServer(tmp_path, certificate=pair) as server:
         trusting = open_repository(server.url(), tmp_path / "a", ca_file=ca)
-        assert isinstance(trusting.deliver("main", put("a", b"1")), Commit)
+        assert isinstance(trusting.deliver("main", put("a", b"1")), Delivered)
         with pytest.raises(RepositoryError, match=r"not trusted.*repository.ca_file") as caught:
             open_repository(server.url(), tmp_path / "b").fetch()
         assert not caught.value.retry

@@ -117,7 +117,7 @@ def test_refs_are_read_as_git_reads_them(mirror, team):
 def test_a_loose_ref_counts_before_a_packed_one(mirror, repository):
     before = repository.branch("main")
     git(mirror, "pack-refs", "--all")
-    after = repository.deliver("main", put("overlays/new", b""))
+    after = repository.deliver("main", put("overlays/new", b"")).commit
     assert repository.branch("main") == after.id != before
 
 

@@ -26,7 +26,7 @@ def edit(ctx: Context, target: Target, sight: Sight, transition: Transition, pus
         failed = sight.stand.state.phase is Phase.FAILED
         prerequisites[settings.builds_branch] = builds.job_edit(ctx, build, failed=failed)
     if push.deliver and planned:
-        prerequisites[settings.branch] = planned.edit
+        prerequisites[settings.branch] = replace(planned.edit, base=sight.stand.main.commit)
     elif sight.seen.asked:
         prerequisites[settings.branch] = _unmoved(ctx, target, sight)
     message = audit.message(
@@ -39,15 +39,16 @@ def edit(ctx: Context, target: Target, sight: Sight, transition: Transition, pus
         guards={target.state_path: sight.stand.state_id},
         message=ctx.message(message, author),
         author=author,
-        along=updates,
-        before=prerequisites,
+        base=sight.stand.rollouts.commit,
+        ref_updates=updates,
+        prerequisites=prerequisites,
     )
 
 
 def _unmoved(ctx: Context, target: Target, sight: Sight) -> Edit:
     """That main still holds what the request was judged by: it is newer than that alone."""
     main = sight.stand.main
-    return Edit({}, {target.home: main.id(target.home)}, "", ctx.author)
+    return Edit({}, {target.home: main.id(target.home)}, "", ctx.author, base=main.commit)
 
 
 def _with_branch(

@@ -78,7 +78,8 @@ def job_edit(ctx: Context, build: Build, *, failed: bool) -> Edit:
     attempts = _attempts(snapshot, build)
     same = _pushing_to(build.image, snapshot, attempts)
     if same and not failed and not _is_overdue(ctx, snapshot, same[0]):
-        return Edit({}, {same[0]: snapshot.id(same[0])}, "", ctx.author)
+        guards = {same[0]: snapshot.id(same[0])}
+        return Edit({}, guards, "", ctx.author, base=snapshot.commit)
     own = f"{build.environment}/"
     number = jobs.attempt({*same, *(path for path in attempts if path.startswith(own))}, build.key)
     manifest = jobs.job(
@@ -94,6 +95,7 @@ def job_edit(ctx: Context, build: Build, *, failed: bool) -> Edit:
         guards=_guards(snapshot, build, {path, *same}),
         message=ctx.message(message, ctx.author),
         author=ctx.author,
+        base=snapshot.commit,
     )
 
 

@@ -42,11 +42,13 @@ def collect(ctx: Context) -> str | None:
         guards={path: snapshot.id(path) for path in gone},
         message=ctx.message(messages.collected(gone), ctx.author),
         author=ctx.author,
+        base=snapshot.commit,
     )
     try:
-        return ctx.repository.submit(settings.builds_branch, edit)
+        delivered = ctx.repository.submit(settings.builds_branch, edit)
     except RepositoryError:
         return None  # the next look tries again
+    return delivered.commit.id if delivered and delivered.commit else None
 
 
 def _names(ctx: Context) -> list[str]:

@@ -154,8 +154,9 @@ class Loop:
     def _push(self, sight: Sight, transition: Transition, push: Push) -> _Done | None:
         repository, settings = self._ctx.repository, self._ctx.config.repository
         edit = applying.edit(self._ctx, self._target, sight, transition, push)
-        self._fresh = repository.submit(settings.rollouts_branch, edit) is not None
-        if not self._fresh:
+        delivered = repository.submit(settings.rollouts_branch, edit)
+        self._fresh = delivered is not None
+        if delivered is None:
             return None
         if push.branch is Branch.PUT and not sight.stand.branch_head:
             self._reviewer.expect_none()
@@ -163,6 +164,8 @@ class Loop:
             self._reviewer.forget()
         if not push.deliver:
             return _Done()
+        if settings.branch in delivered.commits:
+            return _Done(delivered.commits[settings.branch])
         head = repository.snapshot(settings.branch, fetch=False).commit
         return _Done(next(iter(repository.log(head, self._target.home, limit=1)), None))
 

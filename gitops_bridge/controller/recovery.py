@@ -38,7 +38,7 @@ def ensure(ctx: Context) -> bool:
         target.state_path: state_file.write(state) for target, state in _states(ctx, main)
     }
     files["README.md"] = _README
-    edit = Edit(files, {"README.md": None}, ctx.message(_MESSAGE, ctx.author), ctx.author)
+    edit = Edit(files, {"README.md": None}, ctx.message(_MESSAGE, ctx.author), ctx.author, base="")
     ctx.repository.submit(branch, edit)
     return True
 

@@ -5,7 +5,7 @@ the `git` program; pygit2 is imported with the first use of a repository, not wi
 """
 
 from gitops_bridge.git.checkout import links, removed
-from gitops_bridge.git.commits import Commit, Edit, Sign, Signature, Update
+from gitops_bridge.git.commits import Commit, Delivered, Edit, Sign, Signature, Update
 from gitops_bridge.git.remote import Remote
 from gitops_bridge.git.repository import Repository
 from gitops_bridge.git.signing import gpg_signer, ssh_signer
@@ -14,6 +14,7 @@ from gitops_bridge.git.tree_reader import TreeReader
 
 __all__ = [
     "Commit",
+    "Delivered",
     "Edit",
     "Remote",
     "Repository",

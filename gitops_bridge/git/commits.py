@@ -1,6 +1,6 @@
-"""Signature, Edit, Update and Commit, the values that travel; CommitWriter, which writes commits.
+"""Signature, Edit, Update, Commit and Delivered: what is to be committed, and what has been.
 
-An Edit and a parent become a commit object here.
+CommitWriter turns an Edit and a parent into a commit object.
 """
 
 from __future__ import annotations
@@ -38,23 +38,32 @@ class Update:
 
 @dataclass(frozen=True)
 class Edit:
-    """One commit to be: what changes, what must not have changed meanwhile, and why.
+    """What is to be committed on one branch, why, and what must not have changed meanwhile.
 
     `changes`: path -> new content; None removes that file or folder, if it is there. What is
-    removed goes first, so one edit can replace a folder whole. `guards`: path -> id of the tree or
-    blob that was there when the edit was planned; None = nothing was there; the path "" is the
-    whole tree. `before`: branch -> an edit of it that this one leans on, perhaps by its guards
-    alone; both arrive or neither. `along`: branches of ours that move with the commit, or stay
-    where they are, or it does not arrive. A server that cannot promise that gets `before` first and
-    then the commit alone, so look afterwards whether `along` has moved.
+    removed goes first, so one edit can replace a folder whole. An edit without changes makes no
+    commit: it only asks for its guards.
+
+    `base`: the commit the edit was planned on; "" when the branch did not exist, which lets the
+    edit create it; None when only the content counts.
+
+    `guards`: path -> id of the tree or blob that was there when the edit was planned; None =
+    nothing was there; the path "" is the whole tree. They must hold in what the branch is now and
+    in every commit that it was at since `base`: a change that was undone is a change too.
+
+    `prerequisites`: branch -> the edit that must arrive there with this one. `ref_updates`: other
+    branches that move with it (`old` equal to `new` only asks for where the branch is). All of it
+    arrives in one transaction of the server, or nothing does; `delivery` documents the order for
+    servers without transactions.
     """
 
     changes: Mapping[str, bytes | None]
     guards: Mapping[str, str | None]
     message: str
     author: Signature
-    along: tuple[Update, ...] = ()
-    before: Mapping[str, Edit] = field(default_factory=dict)
+    base: str | None = None
+    ref_updates: tuple[Update, ...] = ()
+    prerequisites: Mapping[str, Edit] = field(default_factory=dict)
 
     def below(self, root: str) -> Edit:
         """The same edit with its paths, which are relative to the folder `root`, from the top of
@@ -65,7 +74,7 @@ class Edit:
             self,
             changes={below(root, path): content for path, content in self.changes.items()},
             guards={below(root, path): there for path, there in self.guards.items()},
-            before={branch: edit.below(root) for branch, edit in self.before.items()},
+            prerequisites={branch: edit.below(root) for branch, edit in self.prerequisites.items()},
         )
 
 
@@ -88,6 +97,19 @@ class Commit:
         found = [re.fullmatch(r"([A-Za-z0-9-]+): *(.*)", line) for line in lines]
         pairs = [match for match in found if match]
         return {m[1]: m[2] for m in pairs} if len(pairs) == len(found) else {}
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The commits that an edit of `branch` and its prerequisites have become, by branch."""
+
+    branch: str
+    commits: Mapping[str, Commit]
+
+    @property
+    def commit(self) -> Commit | None:
+        """The one on the edit's own branch, None when it only changed something elsewhere."""
+        return self.commits.get(self.branch)
 
 
 def exists(repository: pygit2.Repository, identifier: str) -> bool:

@@ -1,22 +1,30 @@
 """Group commit: waiting intents become commits, one each, and go out in one push.
 
-`repository.deliver` submits an intent here and gets its reply. Whoever holds the mirror's lock
-leads: it answers for all. What the leader does is safe to be cut off anywhere, because only the
-server's acceptance makes a commit count, and because an intent that is found in the history since
-it was planned is answered with that commit and not applied again, even if somebody has reverted it
-since. What moves with commits goes in the same transaction of the server.
+Whoever holds the mirror's lock leads: it answers for all that wait. What the leader does is safe to
+be cut off anywhere, because only the server's acceptance makes a commit count, and because each
+push is written down beside the intents before it begins: a commit found in its branch by whoever
+leads next was delivered, and is not made twice.
+
+Everything in a push arrives in one transaction of the server. Servers without transactions of
+several branches get one branch after the other, each by compare-and-swap, up to the first that is
+refused: first the `ref_updates` that create or move a branch, then the edits' prerequisites in the
+order in which they stand, then the edit's own branch, last the `ref_updates` that delete a branch.
+So an edit's own branch never says that something has happened which has not, and nothing is cleared
+away that is still needed. After a cut the next intent finds the first branches moved, its guards do
+not hold, and it is planned again on what is there.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
-from gitops_bridge.git import commits, failures, network, queue, trees
-from gitops_bridge.git.commits import CommitWriter, Edit, Update
+from gitops_bridge.errors import BridgeError, StaleBase
+from gitops_bridge.git import failures, network, queue
+from gitops_bridge.git.commits import CommitWriter, Update
+from gitops_bridge.git.drafting import Batch
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience, Result
 from gitops_bridge.git.queue import Intent, Reply, Waiting
@@ -25,54 +33,14 @@ from gitops_bridge.git.remote import where
 if TYPE_CHECKING:
     import pygit2
 
-_STUBBORN = 5
+MAX_REJECTIONS = 5
 """So many refusals of one branch at one head are no race, whatever the server calls them."""
-STALE, NO_CHANGE = Reply(stale=True), Reply()
-
-
-@dataclass
-class Draft:
-    """What intents become on one branch: commits from `head` to `tip`, one for each of `made` (or
-    none, where one only leans on what is there), the branches those lean on, what moves along with
-    them, by branch, and a reply for all of the branch's own."""
-
-    branch: str
-    head: str
-    tip: str
-    replies: list[tuple[Waiting, Reply]] = field(default_factory=list)
-    made: list[Waiting] = field(default_factory=list)
-    leans: set[str] = field(default_factory=set)
-    along: dict[str, Update] = field(default_factory=dict)
-    _since: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    """Commit -> the commits after it, by message."""
-
-    @property
-    def update(self) -> Update:
-        return Update(self.branch, self.head, self.tip)
-
-    def add(self, item: Waiting, edit: Edit, commit: str) -> None:
-        self.tip = commit
-        self.made.append(item)
-        self.leans |= edit.before.keys()
-        self.along |= {update.branch: update for update in edit.along}
-        for messages in self._since.values():
-            messages.setdefault(commits.normal(edit.message), []).append(commit)
-
-    def twin(self, repository: pygit2.Repository, intent: Intent) -> str | None:
-        """A commit since the intent was planned that has its message and its content."""
-        if intent.base not in self._since:
-            self._since[intent.base] = _messages(repository, intent.base, self.tip)
-        for commit in self._since[intent.base].get(commits.normal(intent.edit.message), ()):
-            tree = commits.commit(repository, commit).tree.id
-            if trees.edited(repository, tree, intent.edit.changes) == tree:
-                return commit
-        return None
 
 
 class Delivery:
-    def __init__(self, mirror: Mirror, scribe: CommitWriter) -> None:
+    def __init__(self, mirror: Mirror, writer: CommitWriter) -> None:
         self._mirror = mirror
-        self._scribe = scribe
+        self._writer = writer
         self._folder = mirror.folder / "queue"
         self.atomic = True
 
@@ -103,175 +71,104 @@ class Delivery:
         """Answer every item; those left unanswered when this raises share the problem."""
         races = Patience(tries=20, seconds=self._mirror.remote.timeout, first=0.01)
         faults = Patience(tries=4, seconds=self._mirror.remote.timeout, first=0.2)
-        seen: Counter[tuple[str, str]] = Counter()
-        alone = False
-        while batch := _open(waiting)[: 1 if alone else None]:
+        rejections: Counter[tuple[str, str]] = Counter()
+        undeletable: set[str] = set()
+        one_by_one = False
+        while items := _open(waiting)[: 1 if one_by_one else None]:
             repository = self._mirror.open()
-            drafts = self._drafts(repository, batch)
-            results = self._push(drafts)
-            for draft in drafts:
-                result = results[draft.branch]
-                seen[draft.branch, draft.head] += result.end is End.MOVED
-                if result.end is End.ACCEPTED:
-                    self._accept(repository, draft)
-                elif result.end is End.DECLINED or seen[draft.branch, draft.head] > _STUBBORN:
-                    if len(batch) > 1:
-                        alone = True  # so that one bad commit fails its own action only
-                    else:
-                        batch[0].answer(Reply(problem=result.problem))
-            if any(draft.made and results[draft.branch].end is End.ACCEPTED for draft in drafts):
-                self._mirror.extend_graph()
-            problems = {result.end: result.problem for result in results.values()}
-            if unclear := problems.get(End.UNCLEAR):
-                faults.wait(unclear)
-            elif problems.keys() & {End.MOVED, End.HELD}:
-                left = [name for name, result in results.items() if result.end is not End.ACCEPTED]
-                races.wait(restless(", ".join(left)))
-            if problems.keys() & {End.MOVED, End.UNCLEAR}:
+            batch = Batch(repository, self._mirror.head, self._writer)
+            for item in items:
+                batch.add(item)
+            updates = [update for update in batch.updates if update.branch not in undeletable]
+            results = self._push(batch, updates)
+            self._remember(repository, updates, results)
+            failed = {name: it for name, it in results.items() if it.end is not End.ACCEPTED}
+            if not failed:
+                for item, reply in batch.replies:
+                    item.answer(reply)
+                if results:
+                    self._mirror.extend_graph()
+                continue
+            for update in updates:
+                result = failed.get(update.branch)
+                if result and result.end is End.MOVED and result.problem:
+                    rejections[update.branch, update.old] += 1
+                    if rejections[update.branch, update.old] > MAX_REJECTIONS:
+                        failed[update.branch] = Result(End.DECLINED, result.problem)
+            declined = [name for name, result in failed.items() if result.end is End.DECLINED]
+            deletions = {it.branch for it in updates if not it.new and it.branch in declined}
+            if declined and len(items) > 1:
+                one_by_one = True  # so that one bad commit fails its own action only
+            elif deletions and batch.replies[0][1].commits:
+                undeletable |= deletions  # what arrives counts more than what is cleared away
+            elif declined:
+                items[0].answer(Reply(problem=failed[declined[0]].problem))
+            else:
+                unknown = [it.problem for it in failed.values() if it.end is End.UNKNOWN]
+                if unknown and unknown[0]:
+                    faults.wait(unknown[0])
+                else:
+                    races.wait(contention_error(", ".join(failed)))
                 self._mirror.refresh()
 
-    def _drafts(self, repository: pygit2.Repository, batch: list[Waiting]) -> list[Draft]:
-        drafts = _Drafts(self._mirror.head)
-        for item in batch:
-            intent = item.intent
-            try:
-                reply = self._judge(repository, drafts, intent)
-            except (RepositoryError, TypeError, ValueError) as error:  # this edit's own fault
-                title = intent.edit.message.strip().partition("\n")[0]
-                reply = Reply(problem=RepositoryError(f"{title!r} cannot be committed: {error}"))
-            if not isinstance(reply, Reply):
-                for branch, (edit, commit) in reply.items():
-                    drafts[branch].add(item, edit, commit)
-                reply = Reply(drafts[intent.branch].tip)
-            drafts[intent.branch].replies.append((item, reply))
-        return list(drafts.values())
-
-    def _judge(
-        self, repository: pygit2.Repository, drafts: _Drafts, intent: Intent
-    ) -> Reply | dict[str, tuple[Edit, str]]:
-        """New commits on the drafts for this intent, by branch, or the reply that needs none."""
-        own, edit = drafts[intent.branch], intent.edit
-        if not own.tip and not (intent.create and intent.base == ""):
-            return STALE
-        if own.tip and (twin := own.twin(repository, intent)):
-            return Reply(twin)
-        if self._moved(edit.along) or any(it.branch in own.along for it in edit.along):
-            return STALE
-        made = {}
-        for branch, part in ((intent.branch, edit), *edit.before.items()):
-            commit = self._applied(repository, drafts[branch].tip, part)
-            if commit is None:
-                return STALE
-            made[branch] = part, commit
-        return NO_CHANGE if made[intent.branch][1] == own.tip else made
-
-    def _applied(self, repository: pygit2.Repository, tip: str, edit: Edit) -> str | None:
-        """The commit that the edit makes on `tip`; `tip` where it changes nothing, None where its
-        guards do not hold."""
-        root = commits.commit(repository, tip).tree if tip else None
-        if any(trees.find(root, path) != there for path, there in edit.guards.items()):
-            return None
-        after = trees.edited(repository, root.id if root else None, edit.changes)
-        if root is not None and after == root.id:
-            return tip
-        return self._scribe.write(repository, tree=after, parent=tip, edit=edit)
-
-    def _moved(self, updates: Iterable[Update]) -> bool:
-        """Whether one of the branches is elsewhere, as last seen, than its update expects."""
-        return any(self._mirror.head(item.branch) != item.old for item in updates)
-
-    def _push(self, drafts: list[Draft]) -> dict[str, Result]:
-        results = {draft.branch: Result(End.ACCEPTED) for draft in drafts}
-        news = [draft for draft in drafts if draft.made]
-        leant = {branch for draft in news for branch in draft.leans}
-        alone, bound = list[Draft](), list[Draft]()
-        for draft in news:
-            tied = draft.leans or draft.along or draft.branch in leant
-            (bound if tied else alone).append(draft)
-        if alone:
-            results |= self._push_these(alone)
-        if bound:
-            results |= self._push_as_one(bound, leant)
+    def _push(self, batch: Batch, updates: list[Update]) -> dict[str, Result]:
+        """What became of each branch; nothing is sent when none is to change."""
+        if all(update.old == update.new for update in updates):
+            return {}
+        for item, reply in batch.replies:
+            if reply.commits:
+                item.attempt(reply.commits)
+        results = self._send(updates, atomic=len(updates) > 1)
+        if any(result.end is End.ATOMIC_UNSUPPORTED for result in results.values()):
+            self.atomic = False
+            results = self._push_in_order(batch, updates)
         return results
 
-    def _push_these(self, drafts: list[Draft]) -> dict[str, Result]:
-        updates = [draft.update for draft in drafts]
-        return network.push(self._mirror.git, self._mirror.path, updates)
+    def _push_in_order(self, batch: Batch, updates: list[Update]) -> dict[str, Result]:
+        self._mirror.refresh()  # what was deleted meanwhile must stop what comes before it
+        moved = [it.branch for it in updates if self._mirror.head(it.branch) != it.old]
+        if moved:
+            return dict.fromkeys(moved, Result(End.MOVED))
+        edited = _in_order(batch.sequences)
 
-    def _push_as_one(self, drafts: list[Draft], leant: set[str]) -> dict[str, Result]:
-        """Push the commits, what they lean on and what moves along with them, all or nothing.
+        def place(update: Update) -> int:
+            if update.branch in edited:
+                return edited.index(update.branch)
+            return -1 if update.new else len(edited)
 
-        A server without transactions, and one that refuses for good to move something along, gets
-        in turn what is leant on and the rest: a rollout counts more than what is cleared away
-        behind it. What is then between two pushes is for whoever planned it to look after.
-        """
-        along = {name: update for draft in drafts for name, update in draft.along.items()}
-        updates = [*(draft.update for draft in drafts), *along.values()]
-        told = network.push(self._mirror.git, self._mirror.path, updates, as_one=True)
-        results = {draft.branch: told[draft.branch] for draft in drafts}
-        ends = {result.end for result in results.values()}
-        refused = next((told[name] for name in along if told[name].end is End.DECLINED), None)
-        if refused and len({item for draft in drafts for item in draft.made}) > 1:
-            return dict.fromkeys(results, refused)
-        is_held = ends - {End.ACCEPTED} == {End.HELD}  # accepted is what was there already
-        if not refused and End.UNABLE not in ends and not is_held:
-            return results
-        if refused or End.UNABLE in ends:
-            self.atomic = self.atomic and End.UNABLE not in ends
-            self._mirror.refresh()
-            if not self._moved(along.values()):
-                for draft in drafts:
-                    draft.along.clear()
-                return self._push_in_turn(drafts, leant)
-        return dict.fromkeys(results, Result(End.MOVED, restless(", ".join(along))))
-
-    def _push_in_turn(self, drafts: list[Draft], leant: set[str]) -> dict[str, Result]:
-        results = {draft.branch: Result(End.HELD) for draft in drafts}
-        for first in (True, False):
-            turn = [draft for draft in drafts if (draft.branch in leant) is first]
-            told = self._push_these(turn) if turn else {}
-            results |= told
-            if any(result.end is not End.ACCEPTED for result in told.values()):
+        results = {update.branch: Result(End.ABORTED) for update in updates}
+        for update in sorted(updates, key=place):
+            results |= self._send([update], atomic=False)
+            if results[update.branch].end is not End.ACCEPTED:
                 break
         return results
 
-    def _accept(self, repository: pygit2.Repository, draft: Draft) -> None:
-        moved = [draft.update] if draft.made else []
-        for update in (*moved, *draft.along.values()):
-            self._mirror.saw(repository, update.branch, update.new)
-        for item, reply in draft.replies:
-            item.answer(reply)
+    def _send(self, updates: list[Update], *, atomic: bool) -> dict[str, Result]:
+        return network.push(self._mirror.git, self._mirror.path, updates, atomic=atomic)
+
+    def _remember(
+        self, repository: pygit2.Repository, updates: list[Update], results: dict[str, Result]
+    ) -> None:
+        for update in updates:
+            if update.branch in results and results[update.branch].end is End.ACCEPTED:
+                self._mirror.saw(repository, update.branch, update.new)
 
 
-class _Drafts(dict[str, Draft]):
-    """By branch; one is begun where `head` says the branch is."""
-
-    def __init__(self, head: Callable[[str], str]) -> None:
-        super().__init__()
-        self._head = head
-
-    def __missing__(self, branch: str) -> Draft:
-        head = self._head(branch)
-        self[branch] = draft = Draft(branch, head, head)
-        return draft
+def _in_order(sequences: list[list[str]]) -> list[str]:
+    """The branches of all sequences, each after those that stand before it."""
+    sorter = TopologicalSorter[str]()
+    for sequence in sequences:
+        for number, branch in enumerate(sequence):
+            sorter.add(branch, *sequence[:number])
+    try:
+        return list(sorter.static_order())
+    except CycleError:  # two intents want opposite orders: neither loses more than its own
+        return list(dict.fromkeys(branch for sequence in sequences for branch in sequence))
 
 
 def _open(waiting: list[Waiting]) -> list[Waiting]:
     return [item for item in waiting if not item.answered]
 
 
-def restless(branch: str) -> StaleBase:
+def contention_error(branch: str) -> StaleBase:
     return StaleBase(f"branch {branch!r} keeps moving", hint="try again later", retry=True)
-
-
-def _messages(repository: pygit2.Repository, base: str, tip: str) -> dict[str, list[str]]:
-    """The commits up to `tip` that came after `base`, by message."""
-    found: dict[str, list[str]] = {}
-    if base == tip or (base and base not in repository):
-        return found
-    walker = repository.walk(tip)
-    if base:
-        walker.hide(base)
-    for commit in walker:
-        found.setdefault(commits.normal(commit.message), []).append(str(commit.id))
-    return found

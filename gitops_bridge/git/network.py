@@ -34,9 +34,9 @@ class End(Enum):
     ACCEPTED = "the server has it"
     MOVED = "the branch was not where it was expected"
     DECLINED = "the server refuses, and would again"
-    UNCLEAR = "the connection ended before the server had answered"
-    HELD = "nothing was wrong with it, but with another one of the same push"
-    UNABLE = "the server cannot take several branches as one, and nothing was sent"
+    UNKNOWN = "the connection ended before the server had answered"
+    ABORTED = "nothing was wrong with it, but with another one of the same push"
+    ATOMIC_UNSUPPORTED = "the server has no transactions of several branches; nothing was sent"
 
 
 @dataclass(frozen=True)
@@ -89,51 +89,51 @@ def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
 
 def push(
     git: Git, repository: Path, updates: Sequence[Update], *,
-    as_one: bool = False, rehearsal: bool = False,
+    atomic: bool = False, rehearsal: bool = False,
 ) -> dict[str, Result]:  # fmt: skip
     """Push all `updates` at once; each branch comes back with its own end.
 
-    `as_one`: all of them or none, as one transaction of the server. Azure DevOps and CodeCommit,
+    `atomic`: all of them or none, as one transaction of the server. Azure DevOps and CodeCommit,
     among others, have none (https://github.com/your-tools/tbump/issues/161,
-    https://github.com/ef-labs/stash-hook-mirror/issues/57): all come back as UNABLE. A `rehearsal`
-    ends before anything is sent: the server has let us in to write, its hooks and rules for
-    branches were not asked. Raises RepositoryError when the failure is about the remote and no
-    other try would help.
+    https://github.com/ef-labs/stash-hook-mirror/issues/57): all come back as
+    ATOMIC_UNSUPPORTED. A `rehearsal` ends before anything is sent: the server has let us in to
+    write, its hooks and rules for branches were not asked.
+    Raises RepositoryError when the failure is about the remote and no other try would help.
     """
     answer = git.run(
         "-c", "pack.threads=1",  # a handful of objects: starting threads takes longer than packing
         "push", "--porcelain", "--no-verify",
-        *(["--atomic"] if as_one else []), *(["--dry-run"] if rehearsal else []),
+        *(["--atomic"] if atomic else []), *(["--dry-run"] if rehearsal else []),
         *(f"--force-with-lease={remote_ref(update.branch)}:{update.old}" for update in updates),
         git.remote.address,
         *(f"{update.new}:{remote_ref(update.branch)}" for update in updates),
         repository=repository,
     )  # fmt: skip
-    if as_one and "does not support --atomic" in answer.err:
-        return {update.branch: Result(End.UNABLE) for update in updates}
+    if atomic and "does not support --atomic" in answer.err:
+        return {update.branch: Result(End.ATOMIC_UNSUPPORTED) for update in updates}
     found = map(_STATUS.fullmatch, answer.out.decode(errors="replace").splitlines())
-    told = {match["branch"]: (match["flag"], match["summary"]) for match in found if match}
+    reported = {match["branch"]: (match["flag"], match["summary"]) for match in found if match}
     results = {
-        update.branch: _result(git, update.branch, told.get(update.branch), answer.err)
+        update.branch: _result(git, update.branch, reported.get(update.branch), answer.err)
         for update in updates
     }
     for result in results.values():
-        if result.end is End.UNCLEAR and result.problem and not result.problem.retry:
+        if result.end is End.UNKNOWN and result.problem and not result.problem.retry:
             raise result.problem
     return results
 
 
-def _result(git: Git, branch: str, told: tuple[str, str] | None, said: str) -> Result:
-    flag, summary = told or ("!", "[remote failure]")
+def _result(git: Git, branch: str, reported: tuple[str, str] | None, said: str) -> Result:
+    flag, summary = reported or ("!", "[remote failure]")
     if flag != "!":
         return Result(End.ACCEPTED)
     if summary.startswith("[remote failure]"):
-        return Result(End.UNCLEAR, failures.explain(said, where(git.remote), pushing=True))
+        return Result(End.UNKNOWN, failures.explain(said, where(git.remote), pushing=True))
     if "unpacker error" in summary:  # it could not store what it received
         problem = failures.explain(said, where(git.remote), pushing=True)
-        return Result(End.UNCLEAR, problem)
+        return Result(End.UNKNOWN, problem)
     if "atomic push fail" in summary:  # git's own words end with "ed", its server's with "ure"
-        return Result(End.HELD)
+        return Result(End.ABORTED)
     words = re.findall(r"^remote: *(.*\S)", said, re.MULTILINE)
     reason = git.redact(" / ".join([summary, *words])[:500])
     problem = failures.rejected(branch, reason, where(git.remote))

@@ -1,11 +1,13 @@
 """Intents beside the mirror: how waiting actions hand their edits to whoever leads.
 
-    queue/<time>-<process>-<thread>.intent     line 1: the edit, written by its owner
-    queue/<same>.reply                         the same file, renamed; line 2: what became of it
+    queue/<time>-<process>-<thread>.intent     line 1: the edit, written by its owner; then one line
+                                               for each push: the commits that it was to bring
+    queue/<same>.reply                         the same file, renamed; last line: what became of it
 
 An owner keeps its file locked (flock) for as long as it lives, so a file nobody holds is debris:
 its owner died, and whoever called it will plan again. One rename acknowledges; before it the intent
-is still waiting, after it the owner has its answer. `delivery` uses both sides.
+is still waiting, after it the owner has its answer. A leader that takes over from one that was
+killed sees from the other lines which commits had been under way.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
@@ -36,19 +38,16 @@ _CLASSES: dict[str, type[BridgeError]] = {
 
 @dataclass(frozen=True)
 class Intent:
-    """An edit of `branch`, planned on the commit `base` ("" for a branch not there yet)."""
-
     branch: str
-    base: str
     edit: Edit
-    create: bool = False
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A commit; or `stale`, to be planned again; or a problem; or none of them: no change."""
+    """The ids of the commits by branch, none when nothing had to change; or `stale`, to be planned
+    again; or a problem."""
 
-    commit: str | None = None
+    commits: Mapping[str, str] = field(default_factory=dict)
     stale: bool = False
     problem: BridgeError | None = None
 
@@ -66,8 +65,7 @@ class Ticket:
     def reply(self) -> Reply:
         """What the leader answered, once it has."""
         size = os.fstat(self._descriptor).st_size
-        _, line, *_ = os.pread(self._descriptor, size, 0).split(b"\n")
-        return _reply_from(json.loads(line))
+        return _reply_from(json.loads(os.pread(self._descriptor, size, 0).splitlines()[-1]))
 
 
 @contextmanager
@@ -91,23 +89,35 @@ def submitted(folder: Path, intent: Intent) -> Iterator[Ticket]:
 
 
 class Waiting:
-    """The leader's side of one intent."""
+    """The leader's side of one intent; `attempts` holds the commits, by branch, of each push that
+    was begun for it."""
 
-    def __init__(self, path: Path, intent: Intent) -> None:
+    def __init__(self, path: Path) -> None:
+        """Raises FileNotFoundError when its owner has gone."""
         self._path = path
-        self.intent = intent
+        line, *others = path.read_bytes().split(b"\n")[:-1]  # the last one is empty, or torn
+        self.intent = _intent(json.loads(line))
+        self.attempts: list[dict[str, str]] = [json.loads(other) for other in others]
         self.answered = False
+
+    def attempt(self, commits: Mapping[str, str]) -> None:
+        """Write down what is about to be pushed, before it is."""
+        self.attempts.append(dict(commits))
+        self._write(dict(commits))
 
     def answer(self, reply: Reply) -> None:
         """Acknowledge; an owner that has gone meanwhile does not mind."""
-        with suppress(FileNotFoundError), open(self._path, "r+b") as file:
-            file.readline()
-            file.truncate(file.tell())  # what a leader left that died before its rename
-            file.seek(0, os.SEEK_END)
-            file.write(json.dumps(_reply(reply)).encode() + b"\n")
-            file.flush()
+        self._write(_reply(reply))
+        with suppress(FileNotFoundError):
             self._path.rename(self._path.with_suffix(".reply"))
         self.answered = True
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with suppress(FileNotFoundError), open(self._path, "r+b") as file:
+            whole = file.read().rpartition(b"\n")[0] + b"\n"
+            file.truncate(len(whole))  # without what a leader left that died while writing
+            file.seek(len(whole))
+            file.write(json.dumps(line).encode() + b"\n")
 
 
 def waiting(folder: Path) -> list[Waiting]:
@@ -122,8 +132,7 @@ def waiting(folder: Path) -> list[Waiting]:
             elif not _owned(path):
                 path.unlink()
             elif path.suffix == ".intent":
-                line = path.read_bytes().split(b"\n", 1)[0]
-                found.append(Waiting(path, _intent(json.loads(line))))
+                found.append(Waiting(path))
     return found
 
 
@@ -139,10 +148,7 @@ def _owned(path: Path) -> bool:
 
 
 def _plain(intent: Intent) -> dict[str, Any]:
-    return {
-        "branch": intent.branch, "base": intent.base, "create": intent.create,
-        "edit": _plain_edit(intent.edit),
-    }  # fmt: skip
+    return {"branch": intent.branch, "edit": _plain_edit(intent.edit)}
 
 
 def _plain_edit(edit: Edit) -> dict[str, Any]:
@@ -154,8 +160,9 @@ def _plain_edit(edit: Edit) -> dict[str, Any]:
         "guards": dict(edit.guards),
         "message": edit.message,
         "author": asdict(edit.author),
-        "before": {branch: _plain_edit(part) for branch, part in edit.before.items()},
-        "along": [asdict(update) for update in edit.along],
+        "base": edit.base,
+        "ref_updates": [asdict(update) for update in edit.ref_updates],
+        "prerequisites": {branch: _plain_edit(part) for branch, part in edit.prerequisites.items()},
     }
 
 
@@ -169,7 +176,7 @@ def _content(plain: tuple[int, str]) -> bytes:
 
 
 def _intent(plain: dict[str, Any]) -> Intent:
-    return Intent(plain["branch"], plain["base"], _edit(plain["edit"]), plain["create"])
+    return Intent(plain["branch"], _edit(plain["edit"]))
 
 
 def _edit(plain: dict[str, Any]) -> Edit:
@@ -181,15 +188,16 @@ def _edit(plain: dict[str, Any]) -> Edit:
         guards=plain["guards"],
         message=plain["message"],
         author=Signature(**plain["author"]),
-        before={branch: _edit(part) for branch, part in plain["before"].items()},
-        along=tuple(Update(**update) for update in plain["along"]),
+        base=plain["base"],
+        ref_updates=tuple(Update(**update) for update in plain["ref_updates"]),
+        prerequisites={branch: _edit(part) for branch, part in plain["prerequisites"].items()},
     )
 
 
 def _reply(reply: Reply) -> dict[str, Any]:
     problem = reply.problem
     return {
-        "commit": reply.commit,
+        "commits": dict(reply.commits),
         "stale": reply.stale,
         "problem": problem
         and {
@@ -204,6 +212,6 @@ def _reply(reply: Reply) -> dict[str, Any]:
 def _reply_from(plain: dict[str, Any]) -> Reply:
     problem = plain["problem"]
     if problem is None:
-        return Reply(plain["commit"], plain["stale"])
+        return Reply(plain["commits"], plain["stale"])
     kind = _CLASSES.get(problem["kind"], RepositoryError)
     return Reply(problem=kind(problem["message"], hint=problem["hint"], retry=problem["retry"]))

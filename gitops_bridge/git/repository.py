@@ -9,16 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
 from gitops_bridge.git import commits, history, network, trees
-from gitops_bridge.git.commits import Commit, CommitWriter, Edit, Sign, Signature, Update
-from gitops_bridge.git.delivery import Delivery, restless
+from gitops_bridge.git.commits import (
+    Commit,
+    CommitWriter,
+    Delivered,
+    Edit,
+    Sign,
+    Signature,
+    Update,
+)
+from gitops_bridge.git.delivery import Delivery, contention_error
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience
-from gitops_bridge.git.queue import Intent
+from gitops_bridge.git.queue import Intent, Reply
 from gitops_bridge.git.remote import Remote, where
 from gitops_bridge.git.snapshot import Snapshot
 from gitops_bridge.git.tree_reader import TreeReader
@@ -49,8 +58,8 @@ class Repository:
     ) -> None:
         self._mirror = Mirror(remote, cache, log, root)
         self.committer = committer
-        self._scribe = CommitWriter(committer, clock, sign)
-        self._delivery = Delivery(self._mirror, self._scribe)
+        self._writer = CommitWriter(committer, clock, sign)
+        self._delivery = Delivery(self._mirror, self._writer)
         self._indexes: dict[str, tuple[str, dict[str, list[str]]]] = {}
 
     # -- reading
@@ -221,24 +230,25 @@ class Repository:
         """Whether the server moves several branches in one transaction, as far as is known."""
         return self._delivery.atomic
 
-    def submit(self, branch: str, edit: Edit) -> str | None:
-        """Commit and push one edit, planned on what the mirror has last seen, with whatever else is
-        waiting: the commit's id, None when its guards no longer hold. The branch may be missing."""
-        intent = Intent(branch, self._mirror.head(branch), edit, create=True)
-        reply = self._delivery.submit(intent)
-        if reply.problem:
-            raise reply.problem
-        return reply.commit
+    def submit(self, branch: str, edit: Edit) -> Delivered | None:
+        """Commit `edit` on `branch` with its prerequisites and ref updates, and push all of it with
+        whatever else is waiting. None when its guards do not hold any more: nothing has changed
+        then, and the mirror has seen the branches as they are.
+
+        Raises PushRejected when the server declines, StaleBase when a branch never holds still.
+        """
+        reply = self._reply(branch, edit)
+        return None if reply.stale else self._delivered(branch, reply)
 
     def deliver(
         self, branch: str, plan: Callable[[Snapshot], Edit | T], *, create: bool = False
-    ) -> Commit | T | None:
-        """Plan on the branch as it was last seen, commit and push what comes out.
+    ) -> Delivered | T | None:
+        """Plan on the branch as it was last seen, and submit what comes out.
 
-        An Edit is pushed, with whatever else is waiting, and its commit returned; None when it
-        changes nothing. Where its guards no longer hold, `plan` is called again. Any other answer
-        of `plan`, also a BridgeError, is given only when it was made from the branch as it is now.
-        With `create` the branch may be missing: `plan` then sees a Snapshot without a commit.
+        An Edit is based on the snapshot it was planned from. Where its guards no longer hold,
+        `plan` is called again; None when it changes nothing. Any other answer of `plan`, also a
+        BridgeError, is given only when it was made from the branch as it is now. With `create` the
+        branch may be missing: `plan` then sees a Snapshot without a commit.
         Raises PushRejected when the server declines, StaleBase when the branch never holds still.
         """
         patience = Patience(tries=20, seconds=self._mirror.remote.timeout, first=0.005)
@@ -247,13 +257,11 @@ class Repository:
             answer = _answer(plan, snapshot)
             outcome: T | BridgeError | None = None
             if isinstance(answer, Edit):
-                reply = self._delivery.submit(Intent(branch, snapshot.commit, answer, create))
-                if reply.problem:
-                    raise reply.problem
-                if reply.commit:
-                    return self.commit_of(reply.commit)
+                reply = self._reply(branch, replace(answer, base=snapshot.commit))
+                if reply.commits:
+                    return self._delivered(branch, reply)
                 if reply.stale:
-                    patience.wait(restless(branch))
+                    patience.wait(contention_error(branch))
                     snapshot, fresh = self._snapshot(branch, fetch=False, create=create), False
                     continue
             else:
@@ -266,6 +274,15 @@ class Repository:
             if isinstance(outcome, BridgeError):
                 raise outcome
             return outcome
+
+    def _reply(self, branch: str, edit: Edit) -> Reply:
+        reply = self._delivery.submit(Intent(branch, edit))
+        if reply.problem:
+            raise reply.problem
+        return reply
+
+    def _delivered(self, branch: str, reply: Reply) -> Delivered:
+        return Delivered(branch, {name: self.commit_of(at) for name, at in reply.commits.items()})
 
     def rehearse(self, branch: str) -> None:
         """Ask the server to be let in to write `branch`, and write nothing.
@@ -294,7 +311,7 @@ class Repository:
             below = parent.commit if parent else ""
             root = commits.commit(repository, below).tree.id if below else None
             tree = trees.edited(repository, root, edit.below(self._mirror.root).changes)
-            name = self._scribe.write(repository, tree=tree, parent=below, edit=edit)
+            name = self._writer.write(repository, tree=tree, parent=below, edit=edit)
             return commits.read(repository, name)
 
         return self._mirror.reading(work)
@@ -338,7 +355,7 @@ class Repository:
                 if head != expected:
                     raise StaleBase(f"branch {branch!r} moved to {head or 'nothing'}", retry=True)
                 if end is End.DECLINED or problem is None:
-                    raise problem or restless(branch)
+                    raise problem or contention_error(branch)
                 patience.wait(problem)
 
         mirror.healing(work)

@@ -25,7 +25,7 @@ from gitops_bridge.cli.init.proving import Effect, prove
 from gitops_bridge.config import Config, Repository, Secret
 from gitops_bridge.controller import Context, open_context
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.git import Commit, Edit, Remote, Snapshot
+from gitops_bridge.git import Delivered, Edit, Remote, Snapshot
 from gitops_bridge.kustomize import write_tree
 from gitops_bridge.scaffold import files
 from gitops_bridge.scaffold.answers import Answers
@@ -293,7 +293,7 @@ def _deliver(ctx: Context, occasion: _Occasion) -> dict[str, str | None]:
         changes = {change.path: change.after for change in plan.changes}
         return _edit(ctx, snapshot, changes, occasion.message) if changes else None
 
-    def opened(name: str, content: Mapping[str, bytes]) -> Commit | None:
+    def opened(name: str, content: Mapping[str, bytes]) -> Delivered | None:
         def begin(snapshot: Snapshot) -> Edit | None:
             message = f"Open the {name} branch"
             return None if snapshot.commit else _edit(ctx, snapshot, content, message)
@@ -303,7 +303,8 @@ def _deliver(ctx: Context, occasion: _Occasion) -> dict[str, str | None]:
     delivered = {settings.branch: ctx.repository.deliver(settings.branch, main, create=True)}
     for name, content in files.other_branches(settings).items():
         delivered[name] = opened(name, content)
-    return {branch: commit.id if commit else None for branch, commit in delivered.items()}
+    commits = {branch: made.commit if made else None for branch, made in delivered.items()}
+    return {branch: commit.id if commit else None for branch, commit in commits.items()}
 
 
 def _edit(

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from gitops_bridge.errors import PushRejected
-from gitops_bridge.git import Commit, Edit, Update
+from gitops_bridge.git import Delivered, Edit, Update
 from tests.git_team import (
     ME,
     bare,
@@ -46,7 +46,7 @@ def delivery(repository, path="a", name=PROPOSED):
         edit = put(path, b"1")(snapshot)
         if there is None or isinstance(edit, str):
             return "gone"
-        return dataclasses.replace(edit, along=(Update(name, there, ""),))
+        return dataclasses.replace(edit, ref_updates=(Update(name, there, ""),))
 
     return plan
 
@@ -66,9 +66,10 @@ def test_both_go_in_one_push(team, tmp_path):
         def with_note(snapshot):
             edit = plan(snapshot)
             there = repository.branches(NOTE, fetch=False)[NOTE]
-            return dataclasses.replace(edit, along=(*edit.along, Update(NOTE, there, "")))
+            updates = (*edit.ref_updates, Update(NOTE, there, ""))
+            return dataclasses.replace(edit, ref_updates=updates)
 
-        assert isinstance(repository.deliver("main", with_note), Commit)
+        assert isinstance(repository.deliver("main", with_note), Delivered)
         assert [method for method, _, _ in server.requests] == ["GET", "POST"]
     assert refs(team) == ["refs/heads/main"]
     assert repository.branches(fetch=False).keys() == {"main"}
@@ -118,7 +119,7 @@ def test_a_moved_main_takes_nothing_along(url, team, tmp_path):
     repository = interrupted(open_repository(url, tmp_path / "cache"))
     proposed(repository)
     repository.meanwhile = lambda: commit(team, {"b": b"1"}, "Meanwhile")
-    assert isinstance(repository.deliver("main", delivery(repository)), Commit)
+    assert isinstance(repository.deliver("main", delivery(repository)), Delivered)
     assert subjects(team) == ["Put a", "Meanwhile", "Begin"]
     assert refs(team) == ["refs/heads/main"]
 
@@ -132,14 +133,14 @@ def test_a_branch_that_stays_is_asked_for_all_the_same(url, team, tmp_path):
         if PROPOSED not in repository.branches(fetch=False):
             return "gone"
         return dataclasses.replace(
-            put("a", b"1")(snapshot), along=(Update(PROPOSED, waits, waits),)
+            put("a", b"1")(snapshot), ref_updates=(Update(PROPOSED, waits, waits),)
         )
 
     repository.meanwhile = lambda: other.delete_branch(PROPOSED, waits)
     assert repository.deliver("main", plan) == "gone"
     waits = proposed(other)
     repository.fetch()
-    assert isinstance(repository.deliver("main", plan), Commit)
+    assert isinstance(repository.deliver("main", plan), Delivered)
     assert git(team, "rev-parse", PROPOSED) == waits
 
 
@@ -161,22 +162,23 @@ def test_others_that_wait_arrive_though_one_has_lost_what_it_takes_along(team, t
             other.delete_branch(branches["b"], waits["b"])
             server.requests.clear()
         assert ends.pop(1) == "gone"
-        assert all(isinstance(end, Commit) for end in ends)
+        assert all(isinstance(end, Delivered) for end in ends)
         assert len([1 for method, path, _ in server.requests if "receive-pack" in path
                     and method == "POST"]) == 1  # fmt: skip
     assert sorted(subjects(team)) == ["Begin", "Put a", "Put c"]
     assert refs(team) == ["refs/heads/main"]
 
 
-def test_two_that_take_the_same_along_are_one(url, team, tmp_path):
-    """The same delivery planned by two who look at once: one commit, and both are told it."""
+def test_two_that_move_the_same_branch_are_one(url, team, tmp_path):
+    """The same delivery planned by two at once: one commit, and the other plans again on it."""
     repository = open_repository(url, tmp_path / "cache")
     proposed(repository)
     work = partial(repository.deliver, "main", delivery(repository))
     with gathered(tmp_path / "cache", [work, work]) as ends:
         pass
-    assert isinstance(ends[0], Commit)
-    assert ends[0] == ends[1]
+    ends.sort(key=lambda end: end == "gone")
+    assert isinstance(ends[0], Delivered)
+    assert ends[1] == "gone"
     assert subjects(team) == ["Put a", "Begin"]
 
 
@@ -188,7 +190,7 @@ def leaning(repository, name):
 
     def plan(snapshot):
         job = put(f"job-{name}", b"1")(repository.snapshot(BUILDS, fetch=False))
-        return dataclasses.replace(put(name, b"1")(snapshot), before={BUILDS: job})
+        return dataclasses.replace(put(name, b"1")(snapshot), prerequisites={BUILDS: job})
 
     return plan
 
@@ -203,7 +205,7 @@ def test_what_a_commit_leans_on_goes_in_the_same_push(team, tmp_path):
         repository = open_repository(server.url(), tmp_path / "cache")
         repository.fetch()
         server.requests.clear()
-        assert isinstance(repository.deliver("main", leaning(repository, "a")), Commit)
+        assert isinstance(repository.deliver("main", leaning(repository, "a")), Delivered)
         assert [method for method, _, _ in server.requests] == ["GET", "POST"]
     assert files(team, BUILDS) == ["README.md", "job-a"]
     assert files(team, "main") == ["README.md", "a"]
@@ -214,7 +216,7 @@ def test_without_transactions_what_a_commit_leans_on_goes_first(url, team, tmp_p
     git(team, "config", "receive.advertiseAtomic", "false")
     hook(team, "update", 'case "$1" in */main) git cat-file -e builds:job-a;; esac')
     repository = open_repository(url, tmp_path / "cache")
-    assert isinstance(repository.deliver("main", leaning(repository, "a")), Commit)
+    assert isinstance(repository.deliver("main", leaning(repository, "a")), Delivered)
     assert files(team, "main") == ["README.md", "a"]
 
 
@@ -238,7 +240,7 @@ def test_what_a_commit_leans_on_has_moved_meanwhile(url, team, tmp_path, atomic)
     git(team, "config", "receive.advertiseAtomic", atomic)
     repository = interrupted(open_repository(url, tmp_path / "cache"))
     repository.meanwhile = lambda: commit(team, {"job-b": b"1"}, "Meanwhile", BUILDS)
-    assert isinstance(repository.deliver("main", leaning(repository, "a")), Commit)
+    assert isinstance(repository.deliver("main", leaning(repository, "a")), Delivered)
     assert files(team, BUILDS) == ["README.md", "job-a", "job-b"]
     assert files(team, "main") == ["README.md", "a"]
 
@@ -247,7 +249,7 @@ def test_a_mirror_made_anew_has_not_what_a_commit_leans_on(url, team, tmp_path):
     git(team, "branch", BUILDS, "main")
     repository = interrupted(open_repository(url, tmp_path / "cache"))
     repository.meanwhile = lambda: shutil.rmtree(repository._mirror.path)
-    assert isinstance(repository.deliver("main", leaning(repository, "a")), Commit)
+    assert isinstance(repository.deliver("main", leaning(repository, "a")), Delivered)
     assert files(team, BUILDS) == ["README.md", "job-a"]
     assert files(team, "main") == ["README.md", "a"]
 
@@ -265,7 +267,7 @@ def test_several_that_lean_on_the_same_branch_go_in_one_push(team, tmp_path, lea
                 return leaning(repository, name)
             edit = Edit(changes={name: b"1"}, guards={}, message=f"Put {name}", author=ME)
             guard = Edit(changes={}, guards=there, message="", author=ME)
-            return lambda _: dataclasses.replace(edit, before={BUILDS: guard})
+            return lambda _: dataclasses.replace(edit, prerequisites={BUILDS: guard})
 
         works = [partial(repository.deliver, "main", plan(name)) for name in "abc"]
         with gathered(tmp_path / "cache", works):
@@ -292,8 +294,9 @@ def test_what_moves_along_with_a_commit_that_leans_has_moved(url, team, tmp_path
         if edit == "gone":
             return edit
         if lean == "on what is there":
-            return dataclasses.replace(edit, before={BUILDS: guard})
-        return dataclasses.replace(edit, before=leaning(repository, "a")(snapshot).before)
+            return dataclasses.replace(edit, prerequisites={BUILDS: guard})
+        job = leaning(repository, "a")(snapshot).prerequisites
+        return dataclasses.replace(edit, prerequisites=job)
 
     repository.meanwhile = lambda: other.delete_branch(PROPOSED, waits)
     assert repository.deliver("main", plan) == "gone"
@@ -313,20 +316,19 @@ def test_what_a_commit_leans_on_has_gone_meanwhile(url, team, tmp_path, atomic):
         if there is None:
             return leaning(repository, "a")(snapshot)
         guard = Edit(changes={}, guards={"job-a": there}, message="", author=ME)
-        return dataclasses.replace(put("a", b"1")(snapshot), before={BUILDS: guard})
+        return dataclasses.replace(put("a", b"1")(snapshot), prerequisites={BUILDS: guard})
 
-    assert isinstance(repository.deliver("main", plan), Commit)
+    assert isinstance(repository.deliver("main", plan), Delivered)
     assert subjects(team, BUILDS) == ["Put job-a", "Meanwhile", "Job"]
     assert files(team, "main") == ["README.md", "a"]
 
 
-def test_a_server_without_transactions_gets_the_commit_alone(url, team, tmp_path):
+def test_a_server_without_transactions_gets_the_commit_before_a_deletion(url, team, tmp_path):
     git(team, "config", "receive.advertiseAtomic", "false")
     repository = interrupted(open_repository(url, tmp_path / "cache"))
     waits = proposed(repository)
-    assert isinstance(repository.deliver("main", delivery(repository)), Commit)
-    assert repository.branches(PROPOSED, fetch=False) == {PROPOSED: waits}, "whoever planned looks"
-    repository.delete_branch(PROPOSED, waits)
+    assert isinstance(repository.deliver("main", delivery(repository)), Delivered)
+    assert repository.branches(PROPOSED, fetch=True) == {}
     other = open_repository(url, tmp_path / "other")
     waits = proposed(repository, text=b"2")
     other.fetch()
@@ -353,7 +355,7 @@ def test_a_server_that_lets_nothing_be_deleted_gets_the_commit_alone(url, team, 
     works = [partial(repository.deliver, "main", plan) for plan in plans]
     with gathered(tmp_path / "cache", works) as ends:
         pass
-    assert all(isinstance(end, Commit) for end in ends)
+    assert all(isinstance(end, Delivered) for end in ends)
     assert sorted(subjects(team)) == ["Begin", "Put a", "Put b"]
     with pytest.raises(PushRejected):
         repository.delete_branch(PROPOSED, waits)
@@ -366,3 +368,149 @@ def test_a_main_that_is_protected_keeps_what_should_move(url, team, tmp_path):
     with pytest.raises(PushRejected, match="not for you"):
         repository.deliver("main", delivery(repository))
     assert git(team, "rev-parse", PROPOSED) == waits
+
+
+STATE = "rollouts"
+
+
+def transition(repository, name, state, *, main=None, base=True):
+    """A plan for the branch `rollouts`: the state file of `name`, and what it says about main."""
+
+    def plan(snapshot):
+        path = f"prod/{name}.yaml"
+        there = repository.snapshot("main", fetch=False)
+        if snapshot.read(path) == state:
+            return "done"
+        return Edit(
+            changes={path: state},
+            guards={path: snapshot.id(path)},
+            message=f"{name}: {state.decode()}",
+            author=ME,
+            prerequisites={
+                "main": Edit(
+                    changes={name: main} if main else {},
+                    guards={name: there.id(name)},
+                    message=f"Put {name}",
+                    author=ME,
+                    base=there.commit if base else None,
+                )
+            },
+        )
+
+    return plan
+
+
+def test_each_branch_gets_its_commit_and_a_missing_one_is_created(url, team, tmp_path):
+    repository = open_repository(url, tmp_path / "cache")
+    repository.fetch()
+    made = repository.deliver(STATE, transition(repository, "a", b"1", main=b"x"), create=True)
+    assert made.commits.keys() == {"main", STATE}
+    assert made.commits["main"].id == git(team, "rev-parse", "main")
+    assert made.commit.id == git(team, "rev-parse", STATE)
+    assert files(team, STATE) == ["prod"]
+    job = Edit({"job": b"1"}, {}, "Order a build", ME, base="")
+    edit = Edit({"b": b"1"}, {}, "Put b", ME, prerequisites={BUILDS: job})
+    made = repository.deliver("main", lambda _: edit)
+    assert made.commits[BUILDS].parents == ()
+
+
+@pytest.mark.parametrize("atomic", ["true", "false"])
+def test_an_edit_without_changes_only_asks_for_its_guards(url, team, tmp_path, atomic):
+    """A person changes what the state is about, before and while it is pushed."""
+    git(team, "config", "receive.advertiseAtomic", atomic)
+    git(team, "branch", STATE, "main")
+    repository = interrupted(open_repository(url, tmp_path / "cache"))
+    begun = git(team, "rev-parse", "main")
+    assert repository.deliver(STATE, transition(repository, "a", b"1")).commits.keys() == {STATE}
+    assert git(team, "rev-parse", "main") == begun
+    commit(team, {"a": b"theirs"}, "A person writes")
+    seen = []
+
+    def plan(snapshot):
+        seen.append(repository.snapshot("main", fetch=False).read("a"))
+        return transition(repository, "a", b"2")(snapshot) if seen[-1] is None else "theirs"
+
+    assert repository.deliver(STATE, plan) == "theirs"
+    assert seen == [None, b"theirs"]
+    assert subjects(team, STATE) == ["a: 1", "Begin"]
+
+
+def test_what_was_undone_on_a_prerequisite_s_branch_means_planning_again(url, team, tmp_path):
+    git(team, "branch", STATE, "main")
+    repository = open_repository(url, tmp_path / "cache")
+    repository.fetch()
+    commit(team, {"a": b"theirs"}, "A person writes")
+    last = commit(team, {"a": None}, "A person takes it back")
+    bases = []
+
+    def plan(snapshot):
+        edit = transition(repository, "a", b"1", main=b"x")(snapshot)
+        bases.append(edit.prerequisites["main"].base)
+        return edit
+
+    assert repository.deliver(STATE, plan).commits["main"].parents == (last,)
+    assert bases[-1] == last
+
+
+def test_all_that_touch_one_branch_of_states_go_in_one_push(team, tmp_path):
+    git(team, "branch", STATE, "main")
+    with GitServer(tmp_path) as server:
+        repository = open_repository(server.url(), tmp_path / "cache")
+        waits = proposed(repository, text=b"x")
+        repository.fetch()
+        plans = [transition(repository, name, b"1", main=b"x") for name in "bc"]
+
+        def delivered(snapshot):
+            edit = transition(repository, "a", b"1", main=b"x")(snapshot)
+            return dataclasses.replace(edit, ref_updates=(Update(PROPOSED, waits, ""),))
+
+        plans.append(delivered)
+        plans.append(transition(repository, "d", b"1"))
+        works = [partial(repository.deliver, STATE, plan) for plan in plans]
+        with gathered(tmp_path / "cache", works) as ends:
+            server.requests.clear()
+        assert [method for method, _, _ in server.requests] == ["GET", "POST"]
+    assert [len(end.commits) for end in ends] == [2, 2, 2, 1]
+    assert sorted(subjects(team)) == ["Begin", "Put a", "Put b", "Put c"]
+    assert sorted(subjects(team, STATE)) == ["Begin", "a: 1", "b: 1", "c: 1", "d: 1"]
+    assert refs(team) == ["refs/heads/main", f"refs/heads/{STATE}"]
+
+
+@pytest.mark.parametrize("cut", [PROPOSED, BUILDS, "main", STATE, "old"])
+def test_without_transactions_the_order_is_fixed(url, team, tmp_path, cut):
+    """What stands before the refused branch has arrived, nothing behind it."""
+    git(team, "branch", BUILDS, "main")
+    git(team, "branch", STATE, "main")
+    git(team, "branch", "old", "main")
+    git(team, "config", "receive.advertiseAtomic", "false")
+    repository = open_repository(url, tmp_path / "cache")
+    main = repository.snapshot("main", fetch=True)
+    proposal = repository.commit(main, Edit({"a": b"1"}, {}, "Propose", ME))
+    before = {name: git(team, "rev-parse", name) for name in (BUILDS, "main", STATE, "old")}
+    parts = {
+        name: Edit({"a": b"1"}, {}, f"Put on {name}", ME, base=before[name])
+        for name in (BUILDS, "main")
+    }
+    updates = (Update("old", before["old"], ""), Update(PROPOSED, "", proposal.id))
+    edit = Edit({"a": b"1"}, {}, "Say so", ME, ref_updates=updates, prerequisites=parts)
+    hook(team, "update", f'case "$1" in */{cut}) exit 1;; esac')
+    if cut == "old":  # what cannot be cleared away keeps nothing back
+        repository.submit(STATE, edit)
+    else:
+        with pytest.raises(PushRejected):
+            repository.submit(STATE, edit)
+    order = [PROPOSED, BUILDS, "main", STATE, "old"]
+    now = dict(line.split() for line in git(
+        team, "for-each-ref", "--format=%(refname:short) %(objectname)").splitlines())  # fmt: skip
+    arrived = [name for name in order if now.get(name) != before.get(name)]
+    assert arrived == order[: order.index(cut)]
+
+
+def test_one_push_alone_says_when_it_must_be_planned_again(url, team, tmp_path):
+    repository = open_repository(url, tmp_path / "cache")
+    snapshot = repository.snapshot("main", fetch=True)
+    theirs = commit(team, {"a": b"theirs"}, "A person writes")
+    assert repository.submit("main", put("a", b"1")(snapshot)) is None
+    assert repository.branch("main") == theirs, "the mirror has seen it"
+    nothing = repository.submit("main", Edit({"a": b"theirs"}, {}, "Nothing", ME))
+    assert nothing.commits == {}
