@@ -28,6 +28,7 @@ def called(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]
     with (
         _in(folder),
         mock.patch.multiple(sys, argv=command, stdin=io.StringIO(), stdout=out, stderr=err),
+        mock.patch.dict(os.environ, {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}),
     ):
         try:
             cli.main()

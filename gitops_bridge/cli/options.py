@@ -116,14 +116,17 @@ def person() -> Decorator:
         "--author",
         metavar="'NAME <EMAIL>'",
         envvar="GITOPS_BRIDGE_AUTHOR",
-        help="Whose decision it is; default: the bridge's author.",
+        help="Whose decision it is; by default yours, as git config has user.name and user.email.",
     )
 
 
 def signature(author: str | None, ctx: Context) -> Signature:
-    """The person named on the command line. Raises ConfigError when it is no name and address."""
+    """The person named on the command line, else the one that git knows, else the bridge's author.
+    Raises ConfigError when what was named is no name and address."""
     if author is None:
-        return ctx.author
+        from gitops_bridge.git.identity import configured
+
+        return configured(os.environ) or ctx.author
     name, _, address = author.partition("<")
     email = address.removesuffix(">")
     if not name.strip() or not email or not author.endswith(">") or {"\n", "<"} & {*name, *email}:

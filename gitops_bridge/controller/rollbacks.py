@@ -7,6 +7,7 @@ one conflicts. It is a person's decision: a replay of the request it undoes is h
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from gitops_bridge.config import Environment
 from gitops_bridge.controller import builds, environments, images, movers
@@ -21,24 +22,51 @@ from gitops_bridge.git import Signature, Snapshot
 from gitops_bridge.rollout.state import Wish, content
 
 
-def source(ctx: Context, main: Snapshot, home: str, to: str | None) -> str:
-    """The commit to go back to: `to`, else the newest one at which another model served. Raises
-    RequestError when there is none."""
+@dataclass(frozen=True)
+class Way:
+    """From what main holds back to what it held at `commit`; a record is None where there was no
+    deployment."""
+
+    commit: str
+    before: Record | None
+    after: Record | None
+
+
+def way(ctx: Context, main: Snapshot, home: str, to: str | None) -> Way:
+    """The way back to commit `to`, or by default to the model that served before this one first
+    did: a model that people have taken back since is not gone back to.
+
+    Raises RequestError when there is none.
+    """
+    now = OverlayFiles(main.files(home)).record()
     if to is not None:
         commit = ctx.repository.resolve(to, main.commit)
         if commit is None:
             raise RequestError(
                 f"{to!r} is not a commit on {main.branch}", hint="an id from gitops-bridge history"
             )
-        return commit
-    now = OverlayFiles(main.files(home)).record()
+        return Way(commit, now, _record_at(ctx, commit, home))
+    found = None
     for touch in movers.touches(ctx.repository, main.commit, f"{home}/model"):
-        record = OverlayFiles(ctx.repository.at(touch.id).files(home)).record()
-        if record and (now is None or record.model.id != now.model.id):
-            return touch.id
-    raise RequestError(
-        f"{home} has had no other model", hint="name the state to go back to: --to COMMIT"
-    )
+        record = _record_at(ctx, touch.id, home)
+        if record is None:
+            continue
+        if now is not None and record.model.id == now.model.id:
+            found = None
+        elif found is None:
+            found = Way(touch.id, now, record)
+            if now is None:
+                break
+    if found is None:
+        raise RequestError(
+            f"{home} had no other model before {now.model.id if now else 'it was stopped'}",
+            hint="gitops-bridge history lists commits to go back to; name one: --to COMMIT",
+        )
+    return found
+
+
+def _record_at(ctx: Context, commit: str, home: str) -> Record | None:
+    return OverlayFiles(ctx.repository.at(commit).files(home)).record()
 
 
 def plan(
@@ -75,7 +103,7 @@ def rebuild(ctx: Context, environment: Environment, main: Snapshot, home: str, s
 
     Raises RequestError when the environment would build another image by now.
     """
-    record = OverlayFiles(ctx.repository.at(source).files(home)).record()
+    record = _record_at(ctx, source, home)
     facts = environments.facts(ctx.reader(main), environment.name, ctx.kustomize)
     build = builds.wanted(environment.name, facts.builder, record.model) if record else None
     if record is None or build is None or record.image.partition("@")[0] != str(build.image):

@@ -80,11 +80,16 @@ def hold(ctx: Context, target: Target, by: Signature, reason: str) -> Result:
     return Loop(ctx, target, fresh=True).run(Ask(Cause.HOLD, by=_who(by), reason=reason))
 
 
+def way_back(ctx: Context, target: Target, to: str | None) -> rollbacks.Way:
+    """Where a rollback would lead, from which model to which. Raises RequestError when there is
+    nothing to go back to."""
+    return rollbacks.way(ctx, stand(ctx, target).main, target.home, to)
+
+
 def rollback(ctx: Context, target: Target, to: str | None, by: Signature) -> Result:
     """Bring back the state of commit `to`, or the model before this one. Raises RequestError when
     main holds that already."""
-    source = rollbacks.source(ctx, stand(ctx, target).main, target.home, to)
-    wish = Wish(rollback_to=source, by=_who(by))
+    wish = Wish(rollback_to=way_back(ctx, target, to).commit, by=_who(by))
     result = Loop(ctx, target, fresh=True).run(Ask(Cause.ASKED, wish))
     if not result.was(*_ROLLBACKS):
         raise RequestError("nothing to do: Git holds this already", hint="gitops-bridge history")
@@ -93,8 +98,8 @@ def rollback(ctx: Context, target: Target, to: str | None, by: Signature) -> Res
 
 def rebuild(ctx: Context, target: Target, to: str | None) -> str:
     """Have the image of an earlier state built once more: the path of the Job on `builds`."""
+    source = way_back(ctx, target, to).commit
     main = stand(ctx, target).main
-    source = rollbacks.source(ctx, main, target.home, to)
     return rollbacks.rebuild(ctx, target.environment, main, target.home, source)
 
 
