@@ -184,7 +184,7 @@ def test_whatever_is_said_becomes_patches_that_say_exactly_that(drawn: dict[str,
 
 LOCAL = "https://kubernetes.default.svc"
 TWO = argocd.Targets(
-    "https://git.example.com/ours.git", "trunk", "jobs", "gitops",
+    "https://git.example.com/ours.git", "trunk", "jobs", "gitops", "",
     (
         argocd.Destination("prod", "https://prod.example.com", "mlops", "mlops-builds"),
         argocd.Destination("stage", LOCAL, "mlops-stage", "mlops-stage-builds"),
@@ -195,7 +195,7 @@ ARGOCD = {path: text for path, text in shipped.folders().items() if path.startsw
 
 def test_argocd_knows_the_repository_and_its_environments() -> None:
     filled = argocd.fill(ARGOCD, TWO)
-    assert argocd.read(filled) == TWO
+    assert argocd.read(filled, "") == TWO
     everything = b"".join(filled.values())
     for example in (b"git.example.com/ml/models.git", b"mlops-serving-example", b"refs/heads/main"):
         assert example in b"".join(ARGOCD.values())
@@ -209,7 +209,7 @@ def test_argocd_gets_one_more_and_is_otherwise_left_alone() -> None:
     filled = argocd.fill(ARGOCD, TWO)
     third = argocd.Destination("dev", LOCAL, "mlops-dev", "mlops-stage-builds")
     extended = argocd.extend(filled, [third, *TWO.destinations])
-    assert [item.environment for item in argocd.read(extended).destinations] == [
+    assert [item.environment for item in argocd.read(extended, "").destinations] == [
         "prod",
         "stage",
         "dev",
@@ -226,7 +226,7 @@ def test_argocd_gets_one_more_and_is_otherwise_left_alone() -> None:
 def test_an_argocd_without_its_shape_is_named(text: bytes) -> None:
     broken = argocd.fill(ARGOCD, TWO) | {argocd.SERVING: text}
     with pytest.raises(ConfigError, match=r"argocd/serving\.yaml"):
-        argocd.read(broken)
+        argocd.read(broken, "")
 
 
 def test_helm_and_flags_meet_in_one_environment() -> None:

@@ -27,6 +27,10 @@ class Tree:
     def read(self, path: str) -> bytes | None:
         return self.files.get(path)
 
+    def entries(self, path: str) -> dict[str, tuple[str, str]]:
+        below = [name[len(path) :].strip("/") for name in self.files if name.startswith(path)]
+        return {name.partition("/")[0]: ("tree" if "/" in name else "blob", "") for name in below}
+
 
 def test_ids_are_git_s_own(tmp_path: Path) -> None:
     for content in (b"", b"a\n", bytes(range(256))):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gitops_bridge import blobs
 from gitops_bridge.errors import RepositoryError
+from gitops_bridge.git.trees import inside
 
 if TYPE_CHECKING:
     import pygit2
@@ -39,7 +40,8 @@ def _links(folder: pygit2.Tree, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def removed(folder: Path, since: str) -> list[str]:
-    """The files that `since` holds and the work tree at `folder`, the top of a checkout, does not.
+    """The files that `since` holds below `folder`, a folder of a checkout, and the work tree there
+    does not, by their path from `folder`.
 
     Raises RepositoryError when `folder` is no checkout or `since` names nothing in it.
     """
@@ -55,5 +57,10 @@ def removed(folder: Path, since: str) -> list[str]:
         raise RepositoryError(
             f"{since!r} names nothing in {folder}", hint="fetch it first: git fetch origin"
         ) from None
-    paths = (delta.old_file.path for delta in tree.diff_to_workdir().deltas)
-    return sorted(path for path in paths if not (folder / path).exists())
+    top = Path(repository.workdir)
+    place = folder.resolve().relative_to(top.resolve()).as_posix()
+    paths = inside(
+        "" if place == "." else place,
+        (delta.old_file.path for delta in tree.diff_to_workdir().deltas),
+    )
+    return [path for path in paths if not (folder / path).exists()]

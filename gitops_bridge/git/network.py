@@ -87,6 +87,18 @@ def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
         patience.wait(problem)
 
 
+def default_branch(git: Git, repository: Path) -> str | None:
+    """The branch that the remote names as its own; None where it names none.
+
+    Raises RepositoryError when it cannot be asked.
+    """
+    answer = git.run("ls-remote", "--symref", git.remote.address, "HEAD", repository=repository)
+    if answer.code != 0:
+        raise failures.explain(answer.err, where(git.remote))
+    found = re.match(r"ref: refs/heads/(\S+)\tHEAD", answer.out.decode(errors="replace"))
+    return found[1] if found else None
+
+
 def push(
     git: Git, repository: Path, updates: Sequence[Update], *,
     atomic: bool = False, rehearsal: bool = False,

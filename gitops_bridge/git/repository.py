@@ -213,6 +213,10 @@ class Repository:
         """The paths in which a commit differs from its first parent."""
         return history.changed(self._mirror, self.commit_of(commit_id).id)
 
+    def default_branch(self) -> str | None:
+        """The branch that the remote names as its own; None where it names none."""
+        return network.default_branch(self._mirror.git, self._mirror.path)
+
     def branch(self, name: str) -> str | None:
         """The commit that a branch was last seen at, None when it was not there."""
         return self._mirror.head(name) or None

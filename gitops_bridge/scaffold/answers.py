@@ -86,6 +86,7 @@ class Answers:
     owners: tuple[str, ...] = ()
     argocd_namespace: str = "argocd"
     bridge_source: str | None = None
+    pull_request_token_env: str | None = None
 
 
 @dataclass(frozen=True)

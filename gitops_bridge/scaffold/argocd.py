@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gitops_bridge import documents
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import insertion, people
 
@@ -35,6 +36,8 @@ class Targets:
     branch: str
     builds_branch: str
     argocd_namespace: str
+    root: str
+    """The folder of the repository that argocd/ and overlays/ lie in; "" is its top."""
     destinations: tuple[Destination, ...]
 
 
@@ -68,8 +71,9 @@ def extend(files: Mapping[str, bytes], destinations: Sequence[Destination]) -> d
     return extended
 
 
-def read(files: Mapping[str, bytes]) -> Targets:
-    """The Targets that a team's files speak of. Raises ConfigError when they cannot be told."""
+def read(files: Mapping[str, bytes], root: str) -> Targets:
+    """The Targets that a team's files, which lie below `root`, speak of. Raises ConfigError when
+    they cannot be told."""
     found = {}
     for path in (SERVING, BUILDS):
         with _Located(path):
@@ -89,7 +93,7 @@ def read(files: Mapping[str, bytes]) -> Targets:
             )
             for name, at in serving.items()
         ]
-    return Targets(url, branch, builds_branch, namespace, tuple(destinations))
+    return Targets(url, branch, builds_branch, namespace, root, tuple(destinations))
 
 
 class _Located:
@@ -136,6 +140,14 @@ def _allowed(destination: Destination, builds: bool) -> dict[str, str]:
     return {"server": destination.cluster, "namespace": namespace}
 
 
+def _quoted(item: Mapping[str, str]) -> dict[str, str]:
+    """As `insertion` writes it, so that a newer version finds nothing to change."""
+    return {
+        key: people.quoted(text) if documents.dump(text).startswith('"') else text
+        for key, text in item.items()
+    }
+
+
 def _fill_application_set(document: Any, targets: Targets, builds: bool) -> None:
     revision = f"refs/heads/{targets.builds_branch if builds else targets.branch}"
     for node in _nodes(document["spec"]):
@@ -144,22 +156,42 @@ def _fill_application_set(document: Any, targets: Targets, builds: bool) -> None
         for key in ("revision", "targetRevision"):
             if key in node:
                 node[key] = revision
+    (git,) = (
+        item["git"]
+        for item in document["spec"]["generators"][0]["matrix"]["generators"]
+        if "git" in item
+    )
+    for item in git["directories"]:
+        item["path"] = _below(targets.root, item["path"])
+    annotations = document["spec"]["template"]["metadata"]["annotations"]
+    key = "argocd.argoproj.io/manifest-generate-paths"
+    annotations[key] = _generate_paths(targets.root, annotations[key])
     elements = _elements(document)
-    elements[:] = [_element(destination, builds) for destination in targets.destinations]
+    elements[:] = [_quoted(_element(item, builds)) for item in targets.destinations]
+
+
+def _below(root: str, path: str) -> str:
+    return f"{root}/{path}" if root else path
+
+
+def _generate_paths(root: str, paths: str) -> str:
+    """Absolute ones are from the top of the repository, the others from the Application's path."""
+    steps = (f"/{root}{path}" if root and path[0] == "/" else path for path in paths.split(";"))
+    return ";".join(steps)
 
 
 def _fill_project(document: Any, targets: Targets, builds: bool) -> None:
     document["spec"]["sourceRepos"][:] = [targets.repository]
     if document["metadata"]["name"] == CONTROLLER:
         return
-    document["spec"]["destinations"][:] = _distinct(
-        _allowed(destination, builds) for destination in targets.destinations
-    )
+    items = _distinct(_allowed(destination, builds) for destination in targets.destinations)
+    document["spec"]["destinations"][:] = [_quoted(item) for item in items]
 
 
 def _fill_application(document: Any, targets: Targets, _builds: bool) -> None:
     document["spec"]["source"]["repoURL"] = targets.repository
     document["spec"]["source"]["targetRevision"] = f"refs/heads/{targets.branch}"
+    document["spec"]["source"]["path"] = _below(targets.root, document["spec"]["source"]["path"])
 
 
 _WRITERS = {

@@ -41,6 +41,7 @@ def first(answers: Answers, tree: Tree) -> dict[str, File]:
         "builds_branch": answers.repository.builds_branch,
         "rollouts_branch": answers.repository.rollouts_branch,
         "owners": " ".join(answers.owners) or PLACEHOLDER_OWNER,
+        "root": f"{answers.repository.root}/" if answers.repository.root else "",
         "workflows": pins.workflow_path(answers.provider).partition("/")[0],
     }
     wanted["README.md"] = _courtesy(shipped.text("README.md", values))
@@ -69,7 +70,13 @@ def more(answers: Answers, tree: Tree, known: Manifest) -> dict[str, File]:
 
 
 def newer(
-    tree: Tree, known: Manifest, version: str, *, image: str | None, source: str | None
+    tree: Tree,
+    known: Manifest,
+    version: str,
+    *,
+    root: str,
+    image: str | None,
+    source: str | None,
 ) -> dict[str, File]:
     """base/, argocd/, the workflow and the images of this version for a repository that init
     knows: `image` and `source`, or else today's references with the version raised in them.
@@ -77,7 +84,7 @@ def newer(
     Raises ConfigError when its argocd/ no longer tells the environments.
     """
     paths = [path for path in shipped.folders() if path.startswith("argocd/")]
-    targets = argocd.read({path: tree.read(path) or b"" for path in paths})
+    targets = argocd.read({path: tree.read(path) or b"" for path in paths}, root)
     provider = next((item for item in PROVIDERS if pins.workflow_path(item) in known.files), None)
     old = known.version or version
     if source is None and provider is not None:
@@ -120,7 +127,9 @@ def _ours(targets: argocd.Targets, provider: str | None, tool: pins.Tool) -> dic
     files |= argocd.fill(in_argocd, targets)
     files[pins.CONTROLLER] = pins.with_image(files[pins.CONTROLLER], pins.CONTROLLER, tool.image)
     if provider is not None:
-        files[pins.workflow_path(provider)] = pins.workflow(provider, targets.branch, tool)
+        files[pins.workflow_path(provider)] = pins.workflow(
+            provider, targets.branch, targets.root, tool
+        )
     return {path: File(text, Role.OURS) for path, text in files.items()}
 
 
@@ -130,6 +139,7 @@ def _targets(answers: Answers) -> argocd.Targets:
         answers.repository.branch,
         answers.repository.builds_branch,
         answers.argocd_namespace,
+        answers.repository.root,
         tuple(
             argocd.Destination(item.name, item.cluster, item.namespace, item.builds_namespace)
             for item in answers.environments
@@ -158,9 +168,18 @@ def _config(answers: Answers) -> bytes:
         + documents.dump({"repository": _told(answers.repository)})
         + _credentials(answers.repository)
         + documents.dump({"environments": {item.id: _entry(item) for item in answers.environments}})
+        + _proposing(answers.pull_request_token_env)
         + _trusted(answers.environments)
     )
     return _loadable(text.encode())
+
+
+def _proposing(variable: str | None) -> str:
+    """That rollouts are pull requests, where there is a token for them."""
+    if variable is None:
+        return ""
+    token = {"token": {"env": variable}}
+    return documents.dump({"delivery": config.Mode.PULL_REQUEST.value, "pull_request": token})
 
 
 def _trusted(environments: Sequence[Environment]) -> str:

@@ -29,10 +29,11 @@ def workflow_path(provider: str) -> str:
     return _PLACES[provider]
 
 
-def workflow(provider: str, branch: str, tool: Tool) -> bytes:
-    """The CI workflow that checks each pull request for `branch`."""
+def workflow(provider: str, branch: str, root: str, tool: Tool) -> bytes:
+    """The CI workflow that checks each pull request for `branch`, of what lies below `root`."""
     kind = "image" if tool.source is None else "pip"
     values = {"branch": branch, "image": tool.image, "source": tool.source or ""}
+    values["folder"] = f"{root} " if root else ""
     return shipped.text(f"{provider}-check-{kind}.yaml", values).encode()
 
 

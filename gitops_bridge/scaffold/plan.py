@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -35,7 +35,7 @@ class Tree(Protocol):
 
     def read(self, path: str) -> bytes | None: ...
 
-    def entries(self, path: str) -> Mapping[str, object]: ...
+    def entries(self, path: str) -> Mapping[str, tuple[str, str]]: ...
 
 
 class Role(Enum):
@@ -75,11 +75,13 @@ class Plan:
     changes  new files, and those of ours that change or go
     kept     files that people edited or removed or that are theirs, with what ours would be now
     skipped  courtesies that the team has already, with what ours would say
+    notes    what lies beside it, in words
     """
 
     changes: tuple[Change, ...]
     kept: tuple[Change, ...] = ()
     skipped: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,21 +119,29 @@ def _damaged(why: str) -> ConfigError:
     return ConfigError(f"{MANIFEST}: {why}", hint="bring it back from Git's history")
 
 
-def compare(wanted: Mapping[str, File], tree: Tree, version: str, *, upgrade: bool) -> Plan:
+def compare(
+    wanted: Mapping[str, File],
+    tree: Tree,
+    version: str,
+    *,
+    upgrade: bool,
+    in_the_way: Sequence[str] = (),
+) -> Plan:
     """The Plan that brings `wanted` to `tree`, written by `version`.
 
     Without `upgrade` a file of ours that differs stays as it is: only answers are brought in.
-    Raises ConfigError listing everything that stands in the way.
+    Raises ConfigError listing everything that stands in the way, beside what is known to be.
     """
     written = manifest(tree)
     sorter = _Sorter(tree, written, upgrade)
     for path, file in sorted(wanted.items()):
         sorter.sort(path, file)
-    if sorter.conflicts:
+    if conflicts := [*in_the_way, *sorter.conflicts]:
         raise ConfigError(
-            "these are in the way and were not written by init: " + ", ".join(sorter.conflicts),
-            hint="move them or merge them into the new layout, then run init again; "
-            "--directory DIR writes the files to compare with",
+            "these are in the way and were not written by init: " + ", ".join(conflicts),
+            hint="--root SUBFOLDER puts all of it below a folder of its own; or move them or merge "
+            "them into the new layout (--directory DIR writes the files to compare with), let what "
+            "reads a folder leave it out, and run init again",
         )
     if upgrade:
         sorter.drop(path for path in written.files if path not in wanted)
@@ -194,10 +204,26 @@ class _Sorter:
     def _create(self, path: str, file: File, wanted: str) -> None:
         blocker = next((part for part in _parents(path) if self._tree.read(part) is not None), None)
         if blocker is not None:
-            self.conflicts.append(f"{blocker} (a file where a folder is needed)")
+            text = f"{blocker} (a file where a folder is needed)"
+            self.conflicts += [] if text in self.conflicts else [text]
+        elif other := self._spelt_otherwise(path):
+            if file.role is Role.COURTESY:
+                self.skipped.append(Change(other, self._tree.read(other), file.content))
+            else:
+                self.conflicts.append(f"{other} (another spelling of {path})")
         else:
             self.changes.append(Change(path, None, file.content))
             self.written[path] = wanted
+
+    def _spelt_otherwise(self, path: str) -> str | None:
+        """What is there and would be taken for `path`, or for a folder on the way to it, by
+        kustomize, a forge or a file system that does not tell upper from lower case."""
+        for part in (path, *_parents(path)):
+            folder, name = posixpath.split(part)
+            for entry in self._tree.entries(folder):
+                if entry != name and _spelling(entry) == _spelling(name):
+                    return posixpath.join(folder, entry)
+        return None
 
     def _meet_foreign(self, path: str, file: File) -> None:
         theirs = self._tree.read(path)
@@ -221,6 +247,16 @@ class _Sorter:
         ours = self._upgrade and file.role is Role.OURS
         if (wanted != last and (ours or file.role is Role.TEAMS)) or (ours and here is None):
             self.kept.append(Change(path, here, file.content))
+
+
+def _spelling(name: str) -> str:
+    lower = name.lower()
+    if lower == "kustomization":
+        return "kustomization.yaml"
+    stem, extension = posixpath.splitext(lower)
+    if stem == "readme" and extension in {"", ".md", ".rst", ".txt", ".adoc"}:
+        return stem
+    return f"{stem}.yaml" if extension == ".yml" else lower
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gitops_bridge.scaffold.answers import Answers, Environment
 from gitops_bridge.scaffold.files import CONFIG
+from gitops_bridge.scaffold.placing import placed
 
 DEFAULT_API_SECRET = "mlops-api-key"  # noqa: S105 - the name of a Secret
 _DEFAULT_REGISTRY_SECRET = "registry-creds"  # noqa: S105 - the name of a Secret
@@ -25,7 +26,8 @@ def next_steps(answers: Answers) -> list[str]:
         steps.append(
             f"build and push {image}, see: gitops-bridge help how-to/build-the-bridge-image"
         )
-    steps.append("check out the repository and run: kubectl apply -k argocd/")
+    folder = placed(answers.repository.root, "argocd")
+    steps.append(f"check out the repository and run: kubectl apply -k {folder}/")
     if not answers.owners:
         steps.append("put your team's name into CODEOWNERS")
     steps.append(

@@ -9,29 +9,35 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from gitops_bridge import __version__
 from gitops_bridge.cli import options
-from gitops_bridge.cli.init import asking, flags, showing
+from gitops_bridge.cli.init import asking, delivering, flags, occasions, showing
+from gitops_bridge.cli.init.delivering import Written
 from gitops_bridge.cli.init.proving import Effect, prove
-from gitops_bridge.config import Config, Repository, Secret
-from gitops_bridge.controller import Context, open_context
+from gitops_bridge.config import Config, PullRequests, Repository, Secret
+from gitops_bridge.controller import Context, clients, open_context
 from gitops_bridge.errors import ConfigError
-from gitops_bridge.git import Delivered, Edit, Remote, Snapshot
+from gitops_bridge.git import Remote, Snapshot
 from gitops_bridge.kustomize import write_tree
 from gitops_bridge.scaffold import files
 from gitops_bridge.scaffold.answers import Answers
 from gitops_bridge.scaffold.importing import Finding
-from gitops_bridge.scaffold.plan import MANIFEST, File, Manifest, Plan, compare, manifest
+from gitops_bridge.scaffold.placing import Rooted, in_repository, placed
+from gitops_bridge.scaffold.plan import MANIFEST, Plan, compare
 from gitops_bridge.scaffold.steps import next_steps
+
+if TYPE_CHECKING:
+    from gitops_bridge.forge import Forge
 
 
 @click.command()
@@ -41,11 +47,24 @@ from gitops_bridge.scaffold.steps import next_steps
     help="A prediction environment: its folder here, its id in DataRobot.",
 )  # fmt: skip
 @flags.scoped()
-@click.option("--branch", default="main", show_default=True, help="Where models are committed.")
+@click.option(
+    "--branch", default="main", show_default=True,
+    help="Where models are committed. In a repository that has others a new name is a branch for "
+    "people to merge.",
+)  # fmt: skip
+@click.option(
+    "--root", default="", metavar="SUBFOLDER", callback=flags.folder,
+    help="The folder of the repository below which everything of ours lies.",
+)  # fmt: skip
 @click.option("--builds-branch", default="builds", show_default=True, help="Where builds are.")
 @click.option(
     "--rollouts-branch", default="rollouts", show_default=True,
     help="Where it is recorded where each rollout stands.",
+)  # fmt: skip
+@click.option(
+    "--pull-request-token-env", metavar="VARIABLE",
+    help="Holds the token of the forge's API: rollouts become pull requests, and so does this, "
+    "where the branch is protected.",
 )  # fmt: skip
 @click.option("--argocd-namespace", default="argocd", show_default=True, help="Where Argo CD is.")
 @flags.provider()
@@ -71,8 +90,10 @@ def init(
     repository_url: str,
     environments: tuple[str, ...],
     branch: str,
+    root: str,
     builds_branch: str,
     rollouts_branch: str,
+    pull_request_token_env: str | None,
     argocd_namespace: str,
     provider: str | None,
     owners: tuple[str, ...],
@@ -102,61 +123,61 @@ def init(
     ask = sys.stdin.isatty() and output == "text" and not yes
     public = Remote(repository_url).address
     settings = _repository(repository_url, branch, builds_branch, rollouts_branch, rest)
+    policy = PullRequests(token=Secret(pull_request_token_env) if pull_request_token_env else None)
     scoped = {name: rest[name] for name in flags.SCOPED}
 
-    def answer() -> tuple[Answers, tuple[Finding, ...]]:
+    def answer(models: str) -> tuple[Answers, tuple[Finding, ...]]:
         told, findings = asking.told(environments, scoped, ask=ask)
+        own = replace(
+            settings, url=public, username=asking.username(settings), branch=models, root=root
+        )
         found = Answers(
-            replace(settings, url=public, username=asking.username(settings)),
+            own,
             told,
             asking.provider(repository_url, provider),
             owners,
             argocd_namespace,
             bridge_source,
+            pull_request_token_env,
         )
         return found, findings
 
     if directory is not None:
-        _write(directory, *answer(), output=output)
+        _write(directory, *answer(branch), output=output)
         return
-    ctx = open_context(Config(settings, ()), os.environ)
-    snapshot = _snapshot(ctx, chosen=_chosen("branch"))
+    ctx = open_context(Config(settings, (), pull_request=policy), os.environ)
+    at = delivering.line(ctx, root, chosen=_chosen("branch"))
     if upgrade:
-        images = scoped["bridge_image"]
-        occasion = _upgrade(manifest(snapshot), next(iter(images), None), bridge_source)
+        image = next(iter(scoped["bridge_image"]), None)
+        occasion = occasions.newer(at.tree, root, image, bridge_source)
     else:
-        occasion = _occasion(manifest(snapshot), answer, asked=bool(environments))
-    plan = occasion.plan(snapshot)
+        occasion = occasions.asked_for(
+            at.tree, root, partial(answer, at.models), named=bool(environments)
+        )
+    plan = occasion.plan(at.tree)
     if output == "text":
         showing.imported(occasion.findings)
         showing.plan(plan)
-    effect = _prove(ctx, plan, snapshot, whole=upgrade)
+    effect = _prove(ctx, plan, at.tree, root, whole=upgrade)
     if output == "text":
         showing.effect(effect)
-    commits: dict[str, str | None] = {}
+    done = Written({})
     if not dry_run:
         _confirm(plan, yes=yes, ask=ask)
-        commits = _deliver(ctx, occasion)
+        done = delivering.deliver(ctx, occasion, at, partial(_forge, ctx))
     steps = next_steps(occasion.answers) if occasion.answers and plan.changes else []
     if output == "json":
-        showing.as_json(plan, occasion.findings, steps, commits, effect)
+        showing.as_json(plan, occasion.findings, steps, done, effect)
     else:
-        showing.commits(commits, dry_run=dry_run, repository=public)
+        showing.delivered(done, dry_run=dry_run, repository=public)
         showing.steps(steps)
 
 
-@dataclass(frozen=True)
-class _Occasion:
-    """What init was called for: the files wanted in a tree, whose environments, how it is told."""
-
-    wanted: Callable[[Snapshot], Mapping[str, File]]
-    message: str
-    upgrade: bool = False
-    answers: Answers | None = None
-    findings: tuple[Finding, ...] = ()
-
-    def plan(self, snapshot: Snapshot) -> Plan:
-        return compare(self.wanted(snapshot), snapshot, __version__, upgrade=self.upgrade)
+def _forge(ctx: Context, policy: PullRequests) -> Forge:
+    settings = ctx.config
+    return clients.forge(
+        policy, settings.repository.url, os.environ, ctx.clock, ctx.sleep, settings.actions.budget
+    )()
 
 
 def _repository(
@@ -190,79 +211,28 @@ def _chosen(parameter: str) -> bool:
     return source is not ParameterSource.DEFAULT
 
 
-def _snapshot(ctx: Context, *, chosen: bool) -> Snapshot:
-    """The branch as it is now, which may not be there yet. Raises ConfigError when the team works
-    on another one and nobody has `chosen` this one: it would grow beside theirs, from nothing."""
-    found = ctx.repository.deliver(
-        ctx.config.repository.branch, lambda snapshot: snapshot, create=True
-    )
-    assert isinstance(found, Snapshot)  # noqa: S101 - deliver gives back what the plan gave
-    settings = ctx.config.repository
-    own = {settings.builds_branch, settings.rollouts_branch}
-    others = sorted(ctx.repository.branches(fetch=False).keys() - own)
-    if not found.commit and others and not chosen:
-        raise ConfigError(
-            f"{settings.url} has no branch {settings.branch!r}, but {', '.join(others[:5])}",
-            hint=f"--branch {others[0]} takes that one, --branch {settings.branch} makes a new one",
-        )
-    return found
-
-
-def _upgrade(known: Manifest, image: str | None, source: str | None) -> _Occasion:
-    if known.version is None:
-        raise ConfigError("init never wrote to this branch", hint="run it without --upgrade first")
-    return _Occasion(
-        lambda snapshot: files.newer(
-            snapshot, manifest(snapshot), __version__, image=image, source=source
-        ),
-        f"Upgrade to gitops-bridge {__version__}",
-        upgrade=True,
-    )
-
-
-def _occasion(
-    known: Manifest,
-    answer: Callable[[], tuple[Answers, tuple[Finding, ...]]],
-    *,
-    asked: bool,
-) -> _Occasion:
-    if known.version is not None and not asked:
-        raise ConfigError(
-            f"this branch was set up by init {known.version} already",
-            hint="--environment NAME=ID adds one, --upgrade brings newer files",
-        )
-    answers, findings = answer()
-    names = ", ".join(environment.name for environment in answers.environments)
-    if known.version is not None:
-        return _Occasion(
-            lambda snapshot: files.more(answers, snapshot, manifest(snapshot)),
-            f"Add environment {names}"[:60],
-            answers=answers,
-            findings=findings,
-        )
-    return _Occasion(
-        lambda snapshot: files.first(answers, snapshot),
-        f"Set up gitops-bridge for {names}"[:60],
-        answers=answers,
-        findings=findings,
-    )
-
-
-def _prove(ctx: Context, plan: Plan, snapshot: Snapshot, *, whole: bool) -> Effect:
+def _prove(ctx: Context, plan: Plan, tree: Snapshot, root: str, *, whole: bool) -> Effect:
     """What the plan does, proven: to the environments, and with `whole` to every deployment."""
     if not plan.changes:
         return Effect(0, (), ())
     folders = ["base", "overlays"]
     if not whole:
-        names = snapshot.entries("overlays")
+        names = tree.entries(placed(root, "overlays"))
         folders = ["base", *(f"overlays/{name}/environment" for name in names)]
     before = {
         f"{folder}/{path}": text
-        for folder in folders
-        for path, text in snapshot.files(folder).items()
+        for folder in ("argocd", *folders)
+        for path, text in tree.files(placed(root, folder)).items()
     }
+    if (text := tree.read(placed(root, files.CONFIG))) is not None:
+        before[files.CONFIG] = text
+    top = placed(root, "")
     after: dict[str, bytes | None] = {**before}
-    after |= {change.path: change.after for change in plan.changes}
+    after |= {
+        change.path.removeprefix(f"{top}/"): change.after
+        for change in plan.changes
+        if change.path.startswith(f"{top}/" if top else "")
+    }
     return prove(
         before, {path: text for path, text in after.items() if text is not None}, ctx.kustomize
     )
@@ -270,7 +240,11 @@ def _prove(ctx: Context, plan: Plan, snapshot: Snapshot, *, whole: bool) -> Effe
 
 def _confirm(plan: Plan, *, yes: bool, ask: bool) -> None:
     """New files need no yes, changes of existing ones do; init's own list is nobody else's."""
-    changed = [item for item in plan.changes if item.before is not None and item.path != MANIFEST]
+    changed = [
+        item
+        for item in plan.changes
+        if item.before is not None and not item.path.endswith(MANIFEST)
+    ]
     if not changed or yes:
         return
     if not ask:
@@ -281,43 +255,12 @@ def _confirm(plan: Plan, *, yes: bool, ask: bool) -> None:
     click.confirm(f"Change {len(changed)} existing files?", abort=True)
 
 
-def _deliver(ctx: Context, occasion: _Occasion) -> dict[str, str | None]:
-    """The ids of the new commits by branch; None where there was nothing to do.
-
-    The main branch comes first: some servers take the first one pushed for the default.
-    """
-    settings = ctx.config.repository
-
-    def main(snapshot: Snapshot) -> Edit | None:
-        plan = occasion.plan(snapshot)
-        changes = {change.path: change.after for change in plan.changes}
-        return _edit(ctx, snapshot, changes, occasion.message) if changes else None
-
-    def opened(name: str, content: Mapping[str, bytes]) -> Delivered | None:
-        def begin(snapshot: Snapshot) -> Edit | None:
-            message = f"Open the {name} branch"
-            return None if snapshot.commit else _edit(ctx, snapshot, content, message)
-
-        return ctx.repository.deliver(name, begin, create=True)
-
-    delivered = {settings.branch: ctx.repository.deliver(settings.branch, main, create=True)}
-    for name, content in files.other_branches(settings).items():
-        delivered[name] = opened(name, content)
-    commits = {branch: made.commit if made else None for branch, made in delivered.items()}
-    return {branch: commit.id if commit else None for branch, commit in commits.items()}
-
-
-def _edit(
-    ctx: Context, snapshot: Snapshot, changes: Mapping[str, bytes | None], message: str
-) -> Edit:
-    text = f"{message}\n\nWritten by gitops-bridge init {__version__}.\n"
-    guards = {path: snapshot.id(path) for path in changes}
-    return Edit(changes=changes, guards=guards, message=text, author=ctx.author)
-
-
 def _write(directory: Path, answers: Answers, findings: Sequence[Finding], *, output: str) -> None:
     """Everything that a new repository would get, into a folder that does not exist yet."""
-    plan = compare(files.first(answers, _Nothing()), _Nothing(), __version__, upgrade=False)
+    root = answers.repository.root
+    nothing = Rooted(_Nothing(), root)
+    plan = compare(files.first(answers, nothing), nothing, __version__, upgrade=False)
+    plan = in_repository(plan, root)
     try:
         directory.mkdir(parents=True)
     except OSError as error:
@@ -327,7 +270,7 @@ def _write(directory: Path, answers: Answers, findings: Sequence[Finding], *, ou
     write_tree(directory, {change.path: change.after or b"" for change in plan.changes})
     steps = next_steps(answers)
     if output == "json":
-        showing.as_json(plan, findings, steps, {}, Effect(0, (), ()))
+        showing.as_json(plan, findings, steps, Written({}), Effect(0, (), ()))
     else:
         showing.imported(findings)
         showing.plan(plan)
@@ -343,5 +286,5 @@ class _Nothing:
     def read(self, path: str) -> None:
         return None
 
-    def entries(self, path: str) -> dict[str, object]:
+    def entries(self, path: str) -> dict[str, tuple[str, str]]:
         return {}

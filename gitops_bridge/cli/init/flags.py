@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gitops_bridge.config.names import folder_problem
 from gitops_bridge.scaffold.answers import PROVIDERS, ROUTES
 from gitops_bridge.scaffold.registries import BUILDERS, KINDS
 
@@ -81,6 +82,15 @@ def _choice(name: str) -> Callable[[click.Context, click.Parameter, tuple[str, .
         return given
 
     return check
+
+
+def folder(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """A folder of a repository, without the slashes and dots that say nothing."""
+    text = given.strip().removeprefix("./").strip("/")
+    text = "" if text == "." else text
+    if text and (problem := folder_problem(text)):
+        raise click.BadParameter(f"{given!r} {problem}")
+    return text
 
 
 def access() -> Decorator:

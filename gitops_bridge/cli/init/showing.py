@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from gitops_bridge.cli.init.delivering import Written
 from gitops_bridge.cli.init.proving import Effect
 from gitops_bridge.scaffold.importing import Finding
 from gitops_bridge.scaffold.plan import MANIFEST, Change, Plan
@@ -37,6 +38,8 @@ def plan(plan: Plan) -> None:
             _difference(change)
         elif change.before is None and not change.path.startswith(_FOLDERS):
             click.echo(f"{click.style('+', fg='green')} {change.path}")
+    for note in plan.notes:
+        click.secho(f"= {note}", fg="yellow")
     for change in plan.skipped:
         click.secho(f"= {change.path} is yours and stays; ours would say:", fg="yellow")
         for line in _text(change.after).splitlines():
@@ -95,12 +98,16 @@ def steps(steps: Sequence[str]) -> None:
         click.echo(f"{number:3}. {step}")
 
 
-def commits(commits: Mapping[str, str | None], *, dry_run: bool, repository: str) -> None:
+def delivered(done: Written, *, dry_run: bool, repository: str) -> None:
     if dry_run:
         click.echo("nothing was committed")
-    for branch, commit in commits.items():
+    for branch, commit in done.commits.items():
         what = f"commit {commit[:12]}" if commit else "nothing to do"
         click.echo(f"{branch} of {repository}: {what}")
+    if done.pull_request:
+        click.echo(f"proposed: {done.pull_request}")
+    for text in done.words:
+        click.secho(text, fg="yellow")
 
 
 def _action(change: Change) -> str:
@@ -113,12 +120,15 @@ def as_json(
     plan: Plan,
     findings: Sequence[Finding],
     steps: Sequence[str],
-    commits: Mapping[str, str | None],
+    done: Written,
     effect: Effect,
 ) -> None:
     """One object with the same facts people get; `commits` is empty when nothing was pushed."""
     data = {
-        "commits": dict(commits),
+        "commits": dict(done.commits),
+        "pull_request": done.pull_request,
+        "said": list(done.words),
+        "notes": list(plan.notes),
         "changes": [{"path": change.path, "action": _action(change)} for change in plan.changes],
         "deployments": {"changed": effect.changed, "restarts": effect.restarts},
         "kept": [change.path for change in plan.kept],

@@ -78,7 +78,7 @@ class Rules:
                 f"no ApplicationSet in argocd/ takes overlays/{name}/*: nothing here would be "
                 "deployed; add the environment with gitops-bridge init"
             )
-        if self.platform.sets and not self.building.get(name):
+        if self.platform.sets and not self.building.get(self._path(name)):
             yield (
                 f"no ApplicationSet in argocd/ takes the folder {name} of the builds branch: no "
                 "image would be built"
@@ -90,7 +90,7 @@ class Rules:
     def of_builder(self, name: str, job: Mapping[str, Any]) -> Iterator[str]:
         """Of the rendered Job of environment/builder."""
         level = pod_security.DEFAULT
-        for application in self.building.get(name, ()):
+        for application in self.building.get(self._path(name), ()):
             level = self.platform.levels.get(application.namespace, level)
             yield from self._of_project(application, [dict(job)])
         yield from builder.unexpected(job, level, self.trust.builders)
@@ -165,7 +165,7 @@ def rules(
     prefix = f"{root}/" if root else ""
     probes = [f"{prefix}overlays/{name}/{_PROBE}" for name in environments]
     served, strange = platform.applications([*(f"{prefix}{item}" for item in folders), *probes])
-    building, _ = platform.applications(list(environments))
+    building, _ = platform.applications([f"{prefix}{name}" for name in environments])
     return Rules(
         platform,
         _by_path(served),
