@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 from datetime import datetime
 
 from gitops_bridge.config import Cluster, Environment
 from gitops_bridge.live import Kind
+from tests.recordings import REPOSITORY
 
 SERVING, BUILDS, ARGOCD = "mlops-prod", "mlops-builds", "argocd"
 PLACES = {
@@ -56,3 +59,29 @@ def show(server, snapshot) -> None:
         ]:
             log = "\n".join(snapshot.build_log)
             server.logs[item["metadata"]["name"], found["name"], False] = log
+
+
+def deployed(server, snapshot, *, deployment, model, image, commit, old_model=None) -> None:
+    """Makes the cluster hold the serving part of a snapshot, as if it were of another deployment.
+
+    `image` is `repository:tag@digest` of the model that the snapshot wants, `commit` what Argo CD
+    compared last.
+    """
+    git = snapshot.git
+    recorded = f"{REPOSITORY}:{git['tag']}@{git['digest']}"
+    repository, digest = image.rpartition("@")[0].rpartition(":")[0], image.rpartition("@")[2]
+    swaps = {
+        recorded: image,
+        f"{REPOSITORY}@{git['digest']}": f"{repository}@{digest}",
+        git["deployment"]: deployment,
+        git["model"]: model,
+        **({git["previous_model"]: old_model} if old_model else {}),
+    }
+    for kind in (Kind.DEPLOYMENTS, Kind.REPLICA_SETS, Kind.PODS, Kind.APPLICATIONS):
+        text = json.dumps(snapshot.items(kind))
+        for old, new in swaps.items():
+            text = text.replace(old, new)
+        text = re.sub(r'("revision": )"[0-9a-f]{40}"', rf'\1"{commit}"', text)
+        resource, namespace = PLACES[kind]
+        items = [labelled(kind, item) for item in json.loads(text)]
+        server.replace_all(resource, namespace, items)

@@ -15,6 +15,7 @@ from pathlib import Path
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.live import Goal, Kind, Observation, Wanted, parse
 
+REPOSITORY = "192.0.2.10:5000/models/frozen"
 HERE = Path(__file__).parent / "recorded"
 FILES = {
     Kind.DEPLOYMENTS: "deployments",
@@ -87,7 +88,7 @@ class Snapshot:
             deployment=git["deployment"],
             goal=goal,
             model=on_main and on_main["model"],
-            image=on_main and Image(_repository(), on_main["tag"], on_main["digest"]),
+            image=on_main and Image(REPOSITORY, on_main["tag"], on_main["digest"]),
             previous_model=replaced,
             pending_model=git["model"] if pending else None,
             build_job=_job(self) if pending else None,
@@ -136,7 +137,3 @@ def _models(where: Path) -> dict[str, str]:
     found = [json.loads(path.read_text()) for path in where.glob("*/*/git.json")]
     places = found + [git["on_main"] for git in found if git["on_main"]]
     return {place["digest"]: place["model"] for place in places if place["digest"]}
-
-
-def _repository() -> str:
-    return "192.0.2.10:5000/models/frozen"

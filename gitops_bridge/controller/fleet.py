@@ -65,7 +65,12 @@ def look_at(
         found.commit = main.commit
     settled = [name for name in asked if name not in found.views]
     serving = ctx.listing.serving(main, environment.name, settled)
-    found.views |= {name: _settled(main, environment, name, serving.get(name)) for name in settled}
+    is_gone = rollouts is not None and any(serving.get(name) is None for name in settled)
+    files = rollouts.files(environment.name) if rollouts and is_gone else {}
+    found.views |= {
+        name: _settled(main, environment, name, serving.get(name), f"{name}.yaml" in files)
+        for name in settled
+    }
     if cluster:
         _judge(ctx, environment, found, main, until)
     return found
@@ -91,12 +96,15 @@ def _taken(
     return found
 
 
-def _settled(main: TreeReader, environment: Environment, name: str, found: Found) -> View:
-    """Nothing waits, and main holds what was delivered."""
+def _settled(
+    main: TreeReader, environment: Environment, name: str, found: Found, has_state: bool
+) -> View:
+    """Nothing waits, and main holds what was delivered. `has_state` tells what was stopped from
+    what Git never held."""
     if isinstance(found, BridgeError):
         return _broken(main, name, found)
     if found is None:
-        return View(name, State(), commit=main.commit)
+        return View(name, State(rollouts=int(has_state)), commit=main.commit)
     kind = ExecutionType.CUSTOM if found.is_custom else ExecutionType.DEDICATED
     model = Model(found.model, kind)
     url = answer.prediction_url(environment.prediction_url, name, model)

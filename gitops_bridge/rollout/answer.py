@@ -242,7 +242,8 @@ def _seen(view: View) -> Outcome:
     at = f"as of {view.commit[:12]}"
     model = f"Git wants model {view.model.id}, {at}" if view.model else f"not in Git, {at}"
     running = f"model {verdict.running_model} answers" if verdict.running_model else ""
-    parts = (model, running, verdict.reason or "", *(str(item) for item in verdict.unseen))
+    log = "its log ends: " + " | ".join(verdict.log[-3:]) if verdict.log else ""
+    parts = (model, running, verdict.reason or "", log, *(str(item) for item in verdict.unseen))
     return Outcome(
         verdict.status, state, "; ".join(part for part in parts if part),
         prediction_url=view.prediction_url, commit=view.commit,
