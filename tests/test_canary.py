@@ -91,6 +91,7 @@ class Site:
             },
             "actions": {"budget": 10},
         }  # fmt: skip
+        self.info = {"modelPackageDetails": None}  # so that DataRobot is asked
         self.url = f"http://{CANARIES['user'].replace('/', '')}@{host}/team/repository.git"
 
     def write(self, name, text):
@@ -108,7 +109,7 @@ class Site:
         status = self.folder / "status.yaml"
         if action is None:
             return [sys.executable, "-m", "gitops_bridge", "-v", *verb]
-        file = action_file(self.team.folder, modelPackageDetails=None)
+        file = action_file(self.team.folder, **self.info)
         return [
             sys.executable, "-m", "gitops_bridge", "-v", "run", "--action", action, "--config",
             file, "--private-config", self.team.config, "--status-file", status, "--show-status",
@@ -242,6 +243,7 @@ def test_a_signing_key_with_a_passphrase(tmp_path):
     )
     site.url = str(site.team.remote)
     del site.sections["datarobot"]
+    site.info = {}
     site.configure(delivery="push", signing={"format": "ssh", "key": str(key)})
     site.run("deployment_start")
     told = yaml.safe_load((site.folder / "status.yaml").read_text())
