@@ -1,6 +1,7 @@
 """`gitops_bridge.desired.dockerfile`: what a user typed stays data."""
 
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from gitops_bridge.desired import dockerfile
 from gitops_bridge.desired.dockerfile import Provenance, Target
 from gitops_bridge.errors import ImageError
+from tests.limits import run_limited
 from tests.servers.packages import ENVIRONMENT_DOCKERFILE
 
 WHEEL = "datarobot_mlops-11.2.62-py3-none-any.whl"
@@ -251,3 +253,30 @@ def test_the_recipe_tells_the_ways_apart():
     ]
     assert len({dockerfile.recipe(*way) for way in ways}) == 3
     assert all(dockerfile.recipe(*way) == dockerfile.recipe(*way) for way in ways)
+
+
+@given(st.text("ab=\"'\\ \n\tü", max_size=12))
+def test_variables_are_split_as_a_shell_splits_them(text):
+    try:
+        wanted = shlex.split(text)
+    except ValueError:
+        wanted = None
+    try:
+        found = dockerfile.variables_of(f"{text} K=v")
+    except ImageError:
+        found = None
+    pairs = [word.partition("=") for word in wanted or []]
+    valid = wanted is not None and all(
+        equals and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) and not re.search(r"[\n\t]", value)
+        for key, equals, value in pairs
+    )
+    assert found == ({**{key: value for key, _, value in pairs}, "K": "v"} if valid else None)
+
+
+def test_variables_are_read_in_linear_time():
+    run_limited(
+        "from gitops_bridge.desired import dockerfile\n"
+        "assert len(dockerfile.variables_of('A=' + 'x' * 8_000_000)['A']) == 8_000_000\n"
+        "assert len(dockerfile.variables_of('A=' + 'x\\\\ ' * 2_000_000)['A']) == 4_000_000\n",
+        memory=700, seconds=20,
+    )  # fmt: skip

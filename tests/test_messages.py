@@ -1,5 +1,6 @@
 """Names are data: no text a user wrote can become a line, a trailer or a control sequence."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -79,3 +80,28 @@ def test_a_rollback_is_no_action():
     back = messages.rolled_back(ID, "prod", A.record(), "c" * 40)
     assert "DataRobot-Action" not in back
     assert back.startswith("Roll back churn in prod\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]", "[azp skip]",
+        "[skip azurepipelines]", "***NO_CI***", "[skip-cd]", "skip-checks:true", "fixes #12",
+        "closes team/repo#12", "GH-12", "@org/team", "!12", "https://forge.example/team/1",
+    ],
+)  # fmt: skip
+def test_no_name_steers_a_forge_or_its_pipelines(text):
+    name = f"a {text} b"
+    assert messages.inert(name).replace("\u200b", "") == name
+    for message in (
+        messages.inert(name),
+        messages.commit(rollout(name, name), ID, "prod"),
+    ):
+        assert text not in message
+
+
+@given(st.text(max_size=60))
+def test_an_ordinary_name_stays_what_it_is(text):
+    plain = re.sub(r"[^\w .-]", "", text)
+    if not re.search(r"www|gh-|skip", plain, re.IGNORECASE):
+        assert messages.inert(plain) == messages.clean(plain)

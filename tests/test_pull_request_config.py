@@ -151,3 +151,16 @@ def test_a_switch_may_be_in_quotes(written):
     found = config(sign_off=written, pull_request={**TOKEN, "auto_merge": written})
     assert found.sign_off
     assert found.pull_request.auto_merge
+
+
+@pytest.mark.parametrize("url", ["/srv/git/models.git", "models.git", "file:///srv/git/models.git"])
+def test_a_local_path_takes_no_pull_requests(url):
+    repository = {"url": url}
+    assert config(repository=repository).delivery.default is PUSH
+    said = refused(repository=repository, delivery="pull-request", pull_request=TOKEN)
+    assert "repository.url: is a local path" in said
+
+
+@pytest.mark.parametrize("url", ["git@git.example.com:team/models.git", "ssh://git@h/x.git"])
+def test_an_ssh_address_does(url):
+    assert config(repository={"url": url}, delivery="pull-request", pull_request=TOKEN)

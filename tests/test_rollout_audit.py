@@ -137,3 +137,13 @@ def test_what_people_wrote_stays_data(name, person, reason, model_name):
         "DataRobot-Model", "DataRobot-Previous-Model", "Pull-Request", "By",
         *(["Reason"] if found.reason else []),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["[skip ci]", "fixes #12", "@org/team", "***NO_CI***"])
+def test_no_name_or_reason_steers_a_forge_or_its_pipelines(text):
+    seen = Observed(
+        cause=Cause.ASKED, asked=wish(name=text, model_name=text), prospect=Prospect(content="new")
+    )
+    assert text not in told(State(), seen, name=text)
+    pull = PullState("closed", 7, URL, by=Who(text, where=URL), because=f"drifts {text}")
+    assert text not in told(REVIEWED, Observed(head=Head.OURS, pull=pull))

@@ -299,10 +299,24 @@ def _unserved(config: Config) -> list[str]:
             "pull_request.token: is missing, and delivery: pull-request needs it (or "
             "pull_request.app): {env: VARIABLE} or {file: /path}"
         )
+    if config.delivery.proposes:
+        problems += _no_forge(config.repository.url)
     if config.delivery.by_importance and config.datarobot is None:
         named = ", ".join(name for name in IMPORTANCES if getattr(config.delivery, name))
         problems.append(f"delivery: {named} is told by DataRobot; set datarobot.url and .token")
     return problems
+
+
+def _no_forge(url: str) -> list[str]:
+    """Where the repository is a local path nobody can tell who takes pull requests for it."""
+    if "://" in url and not url.lower().startswith("file://"):
+        return []
+    if "://" not in url and re.match(r"[^/:]+:", url):  # user@host:path, as ssh takes it
+        return []
+    return [
+        "repository.url: is a local path, and delivery: pull-request needs the https or ssh "
+        "address of a repository at a forge"
+    ]
 
 
 def _shared_branches(repository: Repository) -> list[str]:

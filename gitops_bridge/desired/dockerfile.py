@@ -8,7 +8,6 @@ builder takes the same `labels`. Nothing that a user typed gets into a Dockerfil
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +29,12 @@ BASE_DIGEST_LABEL = "org.opencontainers.image.base.digest"
 PPS_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(?:[._-][A-Za-z0-9._-]+)?")
 """A tag of DataRobot's prediction server: its version, perhaps with a suffix."""
 
+_PIECE = re.compile(
+    r"""(?P<blank>[ \t\r\n]+)|(?P<plain>[^ \t\r\n'"\\]+)|'(?P<single>[^']*)'"""
+    r"""|"(?P<double>[^"\\]*(?:\\.[^"\\]*)*)"|\\(?P<escaped>.)""",
+    re.DOTALL,
+)
+"""Of a word as a shell reads it, or what stands between two."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHEEL = re.compile(r"datarobot_mlops-[A-Za-z0-9._+-]+\.whl")
 _CODE_FOLDERS = frozenset({CODE_FOLDER.rstrip("/"), "$CODE_DIR", "${CODE_DIR}"})
@@ -206,12 +211,8 @@ def quoted(text: str) -> str:
 
 def variables_of(text: str) -> dict[str, str]:
     """`additional_env_vars.txt` of a package, `KEY=value KEY="a value"`, as a mapping."""
-    try:
-        words = shlex.split(text, posix=True)
-    except ValueError as error:
-        raise ImageError(f"additional_env_vars.txt: {error}") from None
     found = {}
-    for word in words:
+    for word in _words(text):
         key, equals, value = word.partition("=")
         if not equals or not _VARIABLE.fullmatch(key):
             raise ImageError(f"additional_env_vars.txt: {word!r:.80} is not KEY=value")
@@ -219,6 +220,29 @@ def variables_of(text: str) -> dict[str, str]:
             raise ImageError(f"additional_env_vars.txt: {key} holds a control character")
         found[key] = value
     return found
+
+
+def _words(text: str) -> list[str]:
+    """As a POSIX shell splits them, in time linear in the text, which is a stranger's."""
+    words: list[list[str]] = []
+    at, between = 0, True
+    while at < len(text):
+        piece = _PIECE.match(text, at)
+        if piece is None:
+            raise ImageError(f"additional_env_vars.txt: no closing quotation from character {at}")
+        at, blank = piece.end(), piece["blank"] is not None
+        if not blank and between:
+            words.append([])
+        if not blank:
+            words[-1].append(_unquoted(piece))
+        between = blank
+    return ["".join(parts) for parts in words]
+
+
+def _unquoted(piece: re.Match[str]) -> str:
+    if piece["double"] is not None:
+        return re.sub(r'\\(["\\])', r"\1", piece["double"])
+    return next(filter(None, piece.group("plain", "single", "escaped")), "")
 
 
 def has_class_labels(target: Target | None) -> bool:

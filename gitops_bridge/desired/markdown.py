@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from gitops_bridge.desired.messages import clean
+from gitops_bridge.desired.messages import clean, inert
 
 MISSING = "not available"
 _LONGEST_WORD = 28
 """Characters that fit into one of three columns of a table on the pages of all providers."""
 _DIGEST = re.compile(r"\S*sha256:([0-9a-f]{12})[0-9a-f]*")
 _STANDING_IN = str.maketrans({"`": "'", "|": "¦"})
-_REFERENCE = re.compile(r"[@#!~%$^&](?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d)", re.IGNORECASE)
 
 
 class Markdown(str):
@@ -61,5 +60,4 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Markdown]]) -> Markdo
 def quiet(text: str, limit: int) -> str:
     """`text` for a title, which is no Markdown but does take references: mentions, issues and
     links are broken by a character without width. A squashed commit bears it as its subject."""
-    line = clean(text, limit).replace("`", "'")
-    return _REFERENCE.sub(lambda found: f"{found[0]}\u200b", line)
+    return inert(text, limit).replace("`", "'")

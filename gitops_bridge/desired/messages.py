@@ -6,6 +6,7 @@ line, and a trailer is a line. What is needed later stands in `record.yaml` as w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gitops_bridge.actions import Scale
@@ -23,6 +24,13 @@ PULL_REQUEST = "Pull-Request"
 
 _NAMED = 5  # commits of people
 _SUBJECT_NAME = 40  # characters of a name in the first line
+_ACTED_ON = re.compile(
+    r"[@#!~%$^&](?=\w)|:(?=//)|\bwww(?=\.)|\bGH(?=-\d)"
+    r"|\[(?=[^\]]*\b(?:ci|skip|actions?|pipelines?|azp|cd)\b)|\*{3}(?=no_ci)|\bskip(?=-checks)",
+    re.IGNORECASE,
+)
+"""https://docs.github.com/en/actions/managing-workflow-runs/skipping-workflow-runs,
+https://docs.gitlab.com/user/project/issues/managing_issues/ and their likes elsewhere."""
 
 
 def clean(text: str, limit: int = 200) -> str:
@@ -33,6 +41,13 @@ def clean(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def inert(text: str, limit: int = 200) -> str:
+    """As `clean`, for where forges and CI systems look for words to act on: a commit's message, a
+    title. Mentions, issues and links are broken by a character without width, and so are words in
+    brackets such as `[skip ci]`."""
+    return _ACTED_ON.sub(lambda found: f"{found[0]}\u200b", clean(text, limit))
+
+
 def enumerated(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
@@ -40,7 +55,7 @@ def enumerated(items: Sequence[str]) -> str:
 def commit(rollout: Rollout, deployment: str, environment: str) -> str:
     """The message of a rollout's commit: subject, what and why, trailers."""
     record = rollout.after or rollout.before
-    name = (clean(record.name, _SUBJECT_NAME) if record else "") or deployment
+    name = (inert(record.name, _SUBJECT_NAME) if record else "") or deployment
     paragraphs = [
         f"{_subject(rollout, name)} in {environment}",
         _what(rollout),
@@ -73,7 +88,7 @@ def _what(rollout: Rollout) -> str:
     if after is None:
         return f"Model {before.model.id} no longer serves." if before else ""
     title = after.model.name or (after.model.package.name if after.model.package else None)
-    model = f"{after.model.id} ({clean(title)})" if title else after.model.id
+    model = f"{after.model.id} ({inert(title)})" if title else after.model.id
     if before and before.model.id != after.model.id:
         return f"{before.model.id} → {model}, requested in DataRobot."
     return f"Model {model}, {replicas(after.scale)}, requested in DataRobot."
@@ -83,7 +98,7 @@ def _overrides(people: Sequence[Touch]) -> str:
     """Every commit by a person that no longer shows, by the newest few."""
     if not people:
         return ""
-    named = [f"{item.commit[:12]} by {clean(item.author, 80)}" for item in people[:_NAMED]]
+    named = [f"{item.commit[:12]} by {inert(item.author, 80)}" for item in people[:_NAMED]]
     more = [f"{len(people) - _NAMED} more before"] if len(people) > _NAMED else []
     return f"Overrides {enumerated([*named, *more])}."
 
@@ -108,7 +123,7 @@ def signed_off(message: str, name: str, email: str) -> str:
 
 def rolled_back(deployment: str, environment: str, record: Record | None, source: str) -> str:
     """The message for an earlier state that a person brings back."""
-    name = (clean(record.name, _SUBJECT_NAME) if record else "") or deployment
+    name = (inert(record.name, _SUBJECT_NAME) if record else "") or deployment
     state = f"Model {record.model.id} as of {source[:12]}." if record else f"As of {source[:12]}."
     return f"Roll back {name} in {environment}\n\n{state}\n\n{ROLLED_BACK_TO}: {source}\n"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gitops_bridge.actions import Action
 from gitops_bridge.desired import messages
-from gitops_bridge.desired.messages import clean
+from gitops_bridge.desired.messages import clean, inert
 from gitops_bridge.rollout.machine import Transition
 from gitops_bridge.rollout.state import Phase, State, Who, Wish
 
@@ -75,7 +75,7 @@ def message(
     `name` is the deployment's name in DataRobot, `image` what was delivered, by digest if known.
     """
     paragraphs = [
-        _title(transition, environment, clean(name) or deployment),
+        _title(transition, environment, inert(name) or deployment),
         " ".join(_body(transition)),
         "\n".join(
             f"{key}: {value}"
@@ -114,7 +114,7 @@ def _title(transition: Transition, environment: str, name: str) -> str:
     change = "" if event == "rolled back" else _change(transition.wish)
     start, end = f"{event.capitalize()}: {change}", f" in {environment}"
     room = max(_TITLE - len(start) - len(end), _SHORTEST_NAME)
-    return clean(f"{start}{clean(name, room)}{end}", _TITLE)
+    return clean(f"{start}{inert(name, room)}{end}", _TITLE)
 
 
 def _change(wish: Wish | None) -> str:
@@ -132,7 +132,7 @@ def _body(transition: Transition) -> Iterator[str]:
     yield f"{why[0].upper()}{why[1:]}."
     request = transition.wish.request if transition.wish else None
     if request and request.model:
-        title = clean(request.model.name or "", 80)
+        title = inert(request.model.name or "", 80)
         yield f"Model {request.model.id}" + (f" ({title})." if title else ".")
 
 
@@ -157,7 +157,7 @@ def _trailers(
     if by:
         yield BY, _who(by)
         yield COMMIT, by.where if _COMMIT.fullmatch(by.where) else ""
-    yield REASON, clean(transition.reason, 1000)
+    yield REASON, inert(transition.reason, 1000)
 
 
 def _address(before: State, after: State, wish: Wish | None) -> str:
@@ -171,7 +171,7 @@ def _address(before: State, after: State, wish: Wish | None) -> str:
 
 def _who(who: Who) -> str:
     """As git names people; what would look like an e-mail address in a name does not."""
-    name = clean(who.name.replace("<", " ").replace(">", " "), 80) or "somebody"
+    name = inert(who.name.replace("<", " ").replace(">", " "), 80) or "somebody"
     email = clean(who.email.replace("<", " ").replace(">", " "), 200)
     return f"{name} <{email}>" if email else name
 
