@@ -75,7 +75,7 @@ def message(
     `name` is the deployment's name in DataRobot, `image` what was delivered, by digest if known.
     """
     paragraphs = [
-        _title(transition, environment, inert(name) or deployment),
+        _title(transition, environment, clean(name) or deployment),
         " ".join(_body(transition)),
         "\n".join(
             f"{key}: {value}"
@@ -114,7 +114,7 @@ def _title(transition: Transition, environment: str, name: str) -> str:
     change = "" if event == "rolled back" else _change(transition.wish)
     start, end = f"{event.capitalize()}: {change}", f" in {environment}"
     room = max(_TITLE - len(start) - len(end), _SHORTEST_NAME)
-    return clean(f"{start}{inert(name, room)}{end}", _TITLE)
+    return inert(f"{start}{clean(name, room)}{end}", _TITLE)
 
 
 def _change(wish: Wish | None) -> str:
