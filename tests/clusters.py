@@ -10,6 +10,7 @@ from datetime import datetime
 from gitops_bridge.config import Cluster, Environment
 from gitops_bridge.live import Kind
 from tests.recordings import REPOSITORY
+from tests.team import ENVIRONMENT_ID
 
 SERVING, BUILDS, ARGOCD = "mlops-prod", "mlops-builds", "argocd"
 PLACES = {
@@ -27,6 +28,21 @@ PROD = Environment("65a0", "prod", SERVING, "https://x.example.com", builds_name
 
 def configured(server, folder, **contexts) -> Cluster:
     return Cluster(kubeconfig=str(server.kubeconfig(folder, **contexts)))
+
+
+def connect(team, server) -> None:
+    """Has a team's bridge see the server as the cluster of its environment."""
+    environment = {
+        "name": "prod",
+        "namespace": SERVING,
+        "builds_namespace": BUILDS,
+        "prediction_url": "https://predictions.example.com/deployments",
+    }
+    team.configure(
+        actions={"budget": 1},
+        cluster={"kubeconfig": str(server.kubeconfig(team.folder / "kube"))},
+        environments={ENVIRONMENT_ID: environment},
+    )
 
 
 def labelled(kind: Kind, item: dict) -> dict:
@@ -61,27 +77,30 @@ def show(server, snapshot) -> None:
             server.logs[item["metadata"]["name"], found["name"], False] = log
 
 
-def deployed(server, snapshot, *, deployment, model, image, commit, old_model=None) -> None:
+def deployed(server, snapshot, *, deployment, model, image, commits, old_model=None) -> None:
     """Makes the cluster hold the serving part of a snapshot, as if it were of another deployment.
 
-    `image` is `repository:tag@digest` of the model that the snapshot wants, `commit` what Argo CD
-    compared last.
+    `image` is `repository:tag@digest` of the model that the snapshot wants, `commits` the last one
+    without it and the first one with it, for what Argo CD compared.
     """
-    git = snapshot.git
-    recorded = f"{REPOSITORY}:{git['tag']}@{git['digest']}"
+    git, (before, ours) = snapshot.git, commits
     repository, digest = image.rpartition("@")[0].rpartition(":")[0], image.rpartition("@")[2]
     swaps = {
-        recorded: image,
+        f"{REPOSITORY}:{git['tag']}@{git['digest']}": image,
         f"{REPOSITORY}@{git['digest']}": f"{repository}@{digest}",
         git["deployment"]: deployment,
         git["model"]: model,
         **({git["previous_model"]: old_model} if old_model else {}),
     }
+
+    def revision(found):
+        return found[1] + (ours if snapshot.is_ours(found[2]) else before) + '"'
+
     for kind in (Kind.DEPLOYMENTS, Kind.REPLICA_SETS, Kind.PODS, Kind.APPLICATIONS):
         text = json.dumps(snapshot.items(kind))
         for old, new in swaps.items():
             text = text.replace(old, new)
-        text = re.sub(r'("revision": )"[0-9a-f]{40}"', rf'\1"{commit}"', text)
+        text = re.sub(r'("revision": ")([0-9a-f]{40})"', revision, text)
         resource, namespace = PLACES[kind]
         items = [labelled(kind, item) for item in json.loads(text)]
         server.replace_all(resource, namespace, items)

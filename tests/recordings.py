@@ -72,6 +72,10 @@ class Snapshot:
         build = self.git["build_commit"]
         return build is not None and (self.git["digest"] is None or build != before["build_commit"])
 
+    def is_ours(self, revision: str) -> bool:
+        """Whether a commit of main is ours or came after it; main is a straight line."""
+        return _position(revision) >= _position(self.git["our_commit"])
+
     def wanted(self) -> Wanted:
         """What Git and the branches told at that moment."""
         git, on_main = self.git, self.git["on_main"]
@@ -93,7 +97,7 @@ class Snapshot:
             pending_model=git["model"] if pending else None,
             build_job=_job(self) if pending else None,
             superseded=superseded,
-            covers=lambda revision: _position(revision) >= _position(git["our_commit"]),
+            covers=self.is_ours,
             models=_models(folder()),
         )
 
@@ -121,7 +125,6 @@ def _job(snapshot: Snapshot) -> str:
 
 
 def _position(commit: str | None) -> int:
-    """main is a straight line, so "is A an ancestor of B" compares positions."""
     return _positions(folder()).get(commit or "", -1)
 
 

@@ -11,7 +11,7 @@ from gitops_bridge.live import Kind
 from tests import clusters, recordings
 from tests.gated import PACKAGE_A, PACKAGE_B, Gated
 from tests.servers.kubernetes import KubernetesServer
-from tests.team import DEPLOYMENT, ENVIRONMENT_ID, MODEL_A, MODEL_B
+from tests.team import DEPLOYMENT, MODEL_A, MODEL_B
 
 BY_NAME = {snapshot.name: snapshot for snapshot in recordings.snapshots()}
 
@@ -25,23 +25,15 @@ def server():
 @pytest.fixture
 def gated(tmp_path, host, server):
     team = Gated(tmp_path, host)
-    environment = {
-        "name": "prod", "namespace": clusters.SERVING, "builds_namespace": clusters.BUILDS,
-        "prediction_url": "https://predictions.example.com/deployments",
-    }  # fmt: skip
-    team.configure(
-        actions={"budget": 1},
-        cluster={"kubeconfig": str(server.kubeconfig(tmp_path / "kube"))},
-        environments={ENVIRONMENT_ID: environment},
-    )
+    clusters.connect(team, server)
     return team
 
 
 def shown(gated, server, name, model=MODEL_A, old_model=None):
     """The cluster as a recording shows it, with what main holds now."""
     clusters.deployed(
-        server, BY_NAME[name], deployment=DEPLOYMENT, model=model, commit=gated.at(),
-        image=gated.record()["image"], old_model=old_model,
+        server, BY_NAME[name], deployment=DEPLOYMENT, model=model, old_model=old_model,
+        image=gated.record()["image"], commits=(gated.at("main~1"), gated.at()),
     )  # fmt: skip
 
 
