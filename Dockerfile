@@ -8,7 +8,7 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/gitops-bridge
 COPY . /source
-RUN /opt/gitops-bridge/bin/pip install "/source[s3,gs]" \
+RUN /opt/gitops-bridge/bin/pip install "/source[cluster,controller,github-app,gs,s3]" \
  && /opt/gitops-bridge/bin/pip uninstall --yes pip \
  && /opt/gitops-bridge/bin/python -m compileall -q /opt/gitops-bridge/lib
 

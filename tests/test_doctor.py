@@ -50,6 +50,15 @@ class TestHealthy:
         assert site.branches == before
         assert site.forge.pulls == {}
 
+    @pytest.mark.parametrize("wanted", [False, True])
+    def test_the_right_to_report_commit_statuses_counts_where_they_are_wanted(self, site, wanted):
+        site.configure(controller={"commit_status": wanted})
+        site.forge.level = "read"
+        found = examined(site)[f"{site.forge.provider}: report commit statuses"]
+        assert found.ok is (False if wanted else None)
+        assert found.said == "not granted"
+        assert found.cure
+
     def test_a_branch_left_behind_by_a_doctor_that_was_killed_is_cleared(self, site):
         git(site.team.remote, "branch", doctor.SCRATCH[0], "main")
         git(site.team.remote, "update-ref", doctor.SCRATCH[1], "main")

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ from gitops_bridge import documents
 from gitops_bridge.cli.reconcile import reconcile
 from gitops_bridge.cli.run import run
 from gitops_bridge.scaffold.importing import File, helm_values
+from gitops_bridge.serving import LookPace, StandingLoop
+from gitops_bridge.serving.metrics import Metrics
+from gitops_bridge.serving.server import Site
 from tests.pod_security import restricted
 from tests.rendering import ROOT, build
 from tests.strictness import check
@@ -28,9 +32,23 @@ def read(path):
     return documents.load((ROOT / path).read_bytes())
 
 
+def one(kind, objects):
+    (found,) = (item for item in objects if item["kind"] == kind)
+    return found
+
+
 def pod(objects):
-    (job,) = (item for item in objects if item["kind"] == "CronJob")
-    return job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return one("Deployment", objects)["spec"]["template"]["spec"]
+
+
+@pytest.fixture(scope="module")
+def led(tmp_path_factory):
+    """The controller with the component that makes one of two lead."""
+    folder = tmp_path_factory.mktemp("repository") / "bridge"
+    shutil.copytree(ROOT / "argocd/bridge", folder)
+    with (folder / "kustomization.yaml").open("a") as file:
+        file.write("components: [leader]\n")
+    return build(folder)
 
 
 def parsed(command, arguments):
@@ -61,23 +79,56 @@ class TestController:
         writable = {m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")}
         assert writable == {"/tmp"}
 
-    def test_nobody_may_call_it(self):
-        (policy,) = (item for item in CONTROLLER if item["kind"] == "NetworkPolicy")
-        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
-        assert "ingress" not in policy["spec"]
-        (job,) = (item for item in CONTROLLER if item["kind"] == "CronJob")
-        labels = job["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
-        assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    def test_only_who_is_labelled_may_call_it_and_only_where_it_listens(self):
+        policy = one("NetworkPolicy", CONTROLLER)["spec"]
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        (rule,) = policy["ingress"]
+        (peer,) = rule["from"]
+        assert peer["namespaceSelector"]["matchLabels"] == {"gitops-bridge.io/may-call": "true"}
+        (container,) = pod(CONTROLLER)["containers"]
+        (port,) = container["ports"]
+        assert [item["port"] for item in rule["ports"]] == [port["containerPort"]]
+        labels = one("Deployment", CONTROLLER)["spec"]["template"]["metadata"]["labels"]
+        for selector in (policy["podSelector"]["matchLabels"],
+                         one("Service", CONTROLLER)["spec"]["selector"]):  # fmt: skip
+            assert selector.items() <= labels.items()
+
+    def test_its_probes_are_what_it_answers(self):
+        (container,) = pod(CONTROLLER)["containers"]
+        loop = StandingLoop(list, pace=LookPace(), clock=lambda: 0.0, chance=lambda: 0.0)
+        site = Site(loop, Metrics(now=lambda: 0.0), {})
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            get = container[probe]["httpGet"]
+            assert get["port"] == container["ports"][0]["name"]
+            assert site.get(get["path"], "").status in {200, 503}
+
+    def test_of_two_one_leads(self, led):
+        (container,) = pod(led)["containers"]
+        options = parsed(reconcile, container["args"][1:])
+        namespace, name = options["lease"].split("/")
+        role = one("Role", led)
+        assert role["metadata"]["namespace"] == namespace
+        assert [name] in [rule.get("resourceNames") for rule in role["rules"]]
+        assert pod(led)["automountServiceAccountToken"] is True
+        assert one("Deployment", led)["spec"]["replicas"] == 2
+        assert one("RoleBinding", led)["subjects"][0]["namespace"] == namespace
+        assert restricted(pod(led)) == []
+        for item in led:
+            check(item)
 
     def test_its_arguments_are_ours(self):
         (container,) = pod(CONTROLLER)["containers"]
         verb, *arguments = container["args"]
         assert verb == "reconcile"
-        config = parsed(reconcile, arguments)["config_file"]
+        options = parsed(reconcile, arguments)
+        assert options["watch"]
+        port = int(options["listen"].rpartition(":")[2])
+        assert port == container["ports"][0]["containerPort"]
+        config = options["config_file"]
         mounts = [m["mountPath"] for m in container["volumeMounts"]]
         assert str(config.parent) in mounts
 
-    def test_its_project_allows_its_kinds_in_its_namespace_and_no_others(self):
+    def test_its_project_allows_its_kinds_in_its_namespace_and_no_others(self, led):
         project = read("argocd/bridge-project.yaml")
         application = read("argocd/bridge.yaml")
         check(project)
@@ -88,9 +139,9 @@ class TestController:
             for key in ("clusterResourceWhitelist", "namespaceResourceWhitelist")
             for item in project["spec"][key]
         }
-        kinds = {item["kind"] for item in CONTROLLER}
+        kinds = {item["kind"] for item in led}
         assert kinds <= allowed
-        assert allowed - kinds == {"Job", "Pod"}, "made by the CronJob, shown in Argo CD's tree"
+        assert allowed - kinds == {"ReplicaSet", "Pod"}, "made by the Deployment, shown in its tree"
 
 
 CHART = """

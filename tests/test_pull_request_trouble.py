@@ -16,6 +16,7 @@ from gitops_bridge import agent
 from gitops_bridge.actions import DeploymentState, Status
 from gitops_bridge.controller import handle, open_context
 from tests.proposing import BRANCH, PASSWORD, Proposing, everywhere
+from tests.servers.forges.gitea import GiteaServer
 from tests.servers.forges.github import GitHubServer
 from tests.team import MODEL_A, MODEL_B, action_file
 
@@ -265,3 +266,21 @@ def test_no_secret_anywhere(site, caplog):
         capture_output=True, check=True,
     ).stdout  # fmt: skip
     assert site.forge.token.encode() not in objects
+
+
+class TestGiteaWithoutTimeline:
+    @pytest.fixture
+    def site(self, tmp_path):
+        with Proposing(tmp_path, GiteaServer) as site:
+            site.forge.has_timeline = False
+            yield site
+
+    def test_a_rejection_there_holds_no_later_rollout_up(self, site):
+        site.serving()
+        site.replace()
+        site.forge.decline(2, comment="Drift is too high")
+        rejected = site.replace()
+        assert rejected.status is Status.FAILING
+        assert "was rejected by somebody" in rejected.message
+        site.start(MODEL_C)
+        assert site.forge.pulls[3].state == "open"

@@ -118,7 +118,7 @@ def _listening(
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal():
         raise click.UsageError(f"--listen {listen!r} is not HOST:PORT, such as 0.0.0.0:8080")
-    metrics = Metrics(now=time.time, leads=leads)
+    metrics = Metrics(now=time.time, leads=leads, queue=lambda: ctx.repository.queued)
     secrets = {sender: partial(_secret, ctx, sender) for sender in ctx.config.controller.webhooks}
     try:
         address = stack.enter_context(serving(Site(loop, metrics, secrets), host, int(port)))

@@ -166,7 +166,8 @@ def _proposals(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
     for right in rights:
         said = {True: "granted", False: "not granted", None: "only trying would tell"}
         cure = None if right.granted else right.cure
-        passed = right.granted if right.needed else right.granted or None
+        is_needed = right.needed or ctx.config.controller.commit_status
+        passed = right.granted if is_needed else right.granted or None
         yield Finding(f"{forge.provider}: {right.what}", passed, said[right.granted], cure)
     wanted = ctx.config.pull_request
     for feature in ("draft", "auto-merge", "labels", "reviewers", "assignees"):

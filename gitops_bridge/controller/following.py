@@ -23,12 +23,14 @@ _APPLICATION_SET = "mlops-serving"
 
 @dataclass
 class Flight:
-    """A delivery on its way: the commit of main that made it, and when; when it was applied."""
+    """A delivery on its way: the commit of main that made it, and when; when it was applied; how it
+    ended, as far as DataRobot was told."""
 
     deployment: str
     commit: str
     at: float
     synced_at: float | None = None
+    told: LiveState | None = None
 
 
 def follow(
@@ -50,7 +52,8 @@ def follow(
     problem = _hurry(ctx, verdict) if not verdict.synced and not is_there else None
     problem = _report(ctx, environment, flight, view, verdict) or problem
     failed = verdict.state is LiveState.ERRORED
-    if is_there or failed:
+    if (is_there or failed) and flight.told is not verdict.state:
+        flight.told = verdict.state
         announcer.ended(environment, flight.deployment, view, failed=failed)
     said = verdict.reason or verdict.state.value
     return LookResult(

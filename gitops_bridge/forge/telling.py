@@ -18,14 +18,15 @@ T = TypeVar("T")
 
 def told(ask: Callable[[], T], otherwise: T) -> T:
     """What `ask` finds, or `otherwise` where this server does not tell: it has no such address, the
-    token may not, the answer has another shape or is a fault that stayed.
+    token may not, the answer has another shape.
 
-    Raises ForgeError where asking later helps: a rate limit, a server out of reach, a wrong token.
+    Raises ForgeError where asking later helps: a rate limit, a fault, a server out of reach, a
+    token that has to be replaced.
     """
     try:
         return ask()
     except ForgeError as error:
-        if error.status == 401 or (error.retry and (error.status or 0) < 500):
+        if error.status == 401 or error.retry:
             raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         pass

@@ -44,6 +44,11 @@ class Delivery:
         self._folder = mirror.folder / "queue"
         self.atomic = True
 
+    @property
+    def queued(self) -> int:
+        """The intents that wait; one whose owner has died counts until somebody leads again."""
+        return sum(1 for _ in self._folder.glob("*.intent"))
+
     def submit(self, intent: Intent) -> Reply:
         """Queue `intent`, lead when nobody else does, and give the reply once there is one.
 

@@ -234,6 +234,11 @@ class Repository:
         """Whether the server moves several branches in one transaction, as far as is known."""
         return self._delivery.atomic
 
+    @property
+    def queued(self) -> int:
+        """How many edits of processes on this machine wait to be pushed."""
+        return self._delivery.queued
+
     def submit(self, branch: str, edit: Edit) -> Delivered | None:
         """Commit `edit` on `branch` with its prerequisites and ref updates, and push all of it with
         whatever else is waiting. None when its guards do not hold any more: nothing has changed
