@@ -76,7 +76,7 @@ class TestCommands:
         site.merge(2)
         site.status()
         finished = bridge(site, "rollback", DEPLOYMENT, "--author", "Ann <ann@example.com>")
-        assert finished.stdout.startswith("waiting for pull request 3: ")
+        assert "waiting for pull request 3: " in finished.stdout
         assert MODEL_A in site.forge.pulls[3].body
 
     def test_release_of_a_hold_is_proposed_and_recognised_when_squashed(self, site):
@@ -87,7 +87,7 @@ class TestCommands:
         site.revert()
         assert "held: " in site.replace().message
         finished = bridge(site, "release", DEPLOYMENT)
-        assert finished.stdout.startswith("waiting for pull request 3: ")
+        assert "waiting for pull request 3: " in finished.stdout
         site.merge(3, "squash")
         site.status()
         assert site.on_main()["model"] == MODEL_B
@@ -97,7 +97,7 @@ class TestCommands:
         site.serving()
         site.act("deployment_stop")
         finished = bridge(site, "reconcile")
-        assert f"prod/{DEPLOYMENT}: waiting for pull request 2: " in finished.stdout
+        assert f"prod/{DEPLOYMENT}: the stop: waiting for pull request 2: " in finished.stdout
         site.forge.decline(2, comment="not yet")
         finished = bridge(site, "reconcile")
         assert "the stop was rejected by ann" in finished.stdout

@@ -63,6 +63,7 @@ class Loop:
         self._ctx = ctx
         self._target = target
         self._fresh = fresh
+        self._has_seen_merge = False
         self._reviewer = Reviewer(ctx, target.environment, target.branch)
         self._observer = Observer(ctx, target, self._reviewer)
 
@@ -129,7 +130,7 @@ class Loop:
         try:
             sight = self._observer.observe(ask)
             transition = step(sight.stand.state, sight.seen)
-            if transition.push or self._fresh:
+            if not self._is_behind(sight) and (transition.push or self._fresh):
                 return sight, transition
         except (ConfigError, RenderError, RepositoryError, RequestError):
             if self._fresh:  # else it may be about branches as they were
@@ -137,6 +138,15 @@ class Loop:
         self._ctx.repository.fetch()
         self._fresh = True
         return self._look(ask)
+
+    def _is_behind(self, sight: Sight) -> bool:
+        """Whether the forge has merged what main, as it was fetched, does not show yet; told once,
+        for a person may have reverted it already."""
+        seen = sight.seen
+        merged = seen.pull is not None and seen.pull.state == "merged"
+        is_news = merged and seen.main == sight.stand.state.base and not self._has_seen_merge
+        self._has_seen_merge = self._has_seen_merge or is_news
+        return is_news
 
     def _apply(self, sight: Sight, transition: Transition) -> _Done | None:
         """Carry out the effects in their order; None when the branches have moved meanwhile."""

@@ -5,6 +5,7 @@ Only what the phase asks for is looked at: a quiet rollout costs no request and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gitops_bridge.actions import Model
@@ -15,7 +16,7 @@ from gitops_bridge.controller.planning import Plan
 from gitops_bridge.controller.reviewing import Reviewer
 from gitops_bridge.desired import messages
 from gitops_bridge.desired.record import Record, request
-from gitops_bridge.desired.rollout import OverlayFiles, Touch
+from gitops_bridge.desired.rollout import MODEL, OverlayFiles, Touch
 from gitops_bridge.errors import BridgeError, RegistryError
 from gitops_bridge.git import Snapshot
 from gitops_bridge.rollout import state_file
@@ -163,7 +164,7 @@ class Observer:
                 seen = replace(seen, asked=replace(ask.wish, request=plan.request))
         elif newer:
             seen = replace(seen, prospect=Prospect())
-        seen = replace(seen, head=self._head(found))
+        seen = replace(seen, head=self._head(found, plan))
         if seen.head is Head.FOREIGN:
             pusher = self._reviewer.pusher(seen.head_commit)
             seen = replace(seen, pusher=Who(pusher, where=seen.head_commit))
@@ -257,7 +258,7 @@ class Observer:
             applies=applies,
         )
 
-    def _head(self, found: Stand) -> Head:
+    def _head(self, found: Stand, plan: Plan | None) -> Head:
         """Whose commit the proposal's branch is at. A forge's "update branch", by merge or rebase,
         leaves our change to the folder as it is and brings nothing but main's own commits."""
         review, head = found.state.review, found.branch_head
@@ -265,14 +266,16 @@ class Observer:
             return Head.GONE
         if review and head == review.head:
             return Head.OURS
-        at_head = self._ctx.repository.at(head)
-        known = [review.content] if review else []
-        if content(at_head.files(self._target.home)) not in known:
+        repository, home = self._ctx.repository, self._target.home
+        files = repository.at(head).files(home)
+        base = repository.merge_base(head, found.main.commit)
+        if review is None or base is None or content(files) != review.content:
             return Head.FOREIGN
-        base = self._ctx.repository.merge_base(head, found.main.commit)
-        changed = self._ctx.repository.differences(base, head) if base else [""]
-        inside = all(path.startswith(f"{self._target.home}/") for path in changed)
-        return Head.OURS if inside else Head.FOREIGN
+        planned = plan.planned.files if plan and plan.planned else {}
+        theirs = [_peoples(known) for known in (repository.at(base).files(home), planned)]
+        changed = repository.differences(base, head)
+        inside = all(path.startswith(f"{home}/") for path in changed)
+        return Head.OURS if inside and _peoples(files) in theirs else Head.FOREIGN
 
     def _build_failed(self, found: Stand, plan: Plan | None, problem: str) -> str:
         """Why the image will not come any more; "" as long as it may."""
@@ -309,6 +312,11 @@ class Observer:
         return messages.clean(
             f"the build has failed: {told}; the same action again builds once more", 1000
         )
+
+
+def _peoples(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a deployment's folder that are not ours."""
+    return {path: text for path, text in files.items() if not path.startswith(MODEL)}
 
 
 def _models(state: State) -> list[Model]:

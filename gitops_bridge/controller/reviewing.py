@@ -22,6 +22,10 @@ _ENDED = (
     "The base branch holds this change already, or a newer one of the same deployment, so this "
     "pull request is not needed any more."
 )
+_SUSPENDED = (
+    "A newer request for this deployment has come, and its image is not built yet. Until it is, "
+    "this pull request is a draft; then it is about the newer request.\n"
+)
 _CLOSED_FOR_NOW = (
     "A newer request for this deployment has come, and its image is not built yet. Another pull "
     "request is opened once it is.\n"
@@ -152,6 +156,8 @@ class Reviewer:
         pull = self.pull
         if pull is None or pull.state != "open" or pull.draft:
             return
+        if self._ctx.config.pull_request.auto_merge:
+            self._ctx.pulls().merge_by_hand(pull)
         try:
             pull = self._ctx.pulls().set_draft(pull, True)
         except ForgeError as error:
@@ -161,6 +167,8 @@ class Reviewer:
             self._ctx.forge().close(pull, _CLOSED_FOR_NOW)
             self._ctx.pulls().forget(self._branch)
             pull = None
+        else:
+            self._ctx.forge().comment(pull, _SUSPENDED)
         self.pull = pull
 
     def close(self) -> None:
