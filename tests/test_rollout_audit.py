@@ -84,7 +84,8 @@ def test_a_hold_is_about_no_request():
 
 def test_a_rollback_names_its_commit_and_its_author():
     asked = Wish(rollback_to="d" * 40, by=JANE)
-    found = audit.entry(told(State(), Observed(cause=Cause.ASKED, asked=asked, person=JANE)))
+    seen = Observed(cause=Cause.ASKED, asked=asked, prospect=Prospect(), person=JANE)
+    found = audit.entry(told(State(), seen))
     assert found.title == "Rolled back: churn in prod"
     assert (found.rolled_back, found.by, found.action) == ("d" * 40, JANE, None)
 

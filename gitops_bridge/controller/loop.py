@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from gitops_bridge.controller import applying
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.observing import LOOK, Ask, Observer, Sight, Target
+from gitops_bridge.controller.observing import LOOK, Ask, Observer, Sight, Target, stand
 from gitops_bridge.controller.reviewing import Reviewer
 from gitops_bridge.errors import (
     ConfigError,
@@ -128,7 +128,7 @@ class Loop:
     def _look(self, ask: Ask) -> tuple[Sight, Transition]:
         """The next step. What leaves nothing to push is judged by the branches as they are now."""
         try:
-            sight = self._observer.observe(ask)
+            sight = self._observer.observe(self._first(ask))
             transition = step(sight.stand.state, sight.seen)
             if not self._is_behind(sight) and (transition.push or self._fresh):
                 return sight, transition
@@ -138,6 +138,15 @@ class Loop:
         self._ctx.repository.fetch()
         self._fresh = True
         return self._look(ask)
+
+    def _first(self, ask: Ask) -> Ask:
+        """What is looked at first: a proposal that people merged is known before what is asked."""
+        found = stand(self._ctx, self._target)
+        review, main = found.state.review, found.content
+        is_waiting = found.state.phase is not Phase.SETTLED and found.state.hold is None
+        if ask.wish and is_waiting and review and main == review.content != found.state.base:
+            return LOOK
+        return ask
 
     def _is_behind(self, sight: Sight) -> bool:
         """Whether the forge has merged what main, as it was fetched, does not show yet; told once,

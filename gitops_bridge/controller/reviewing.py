@@ -32,6 +32,9 @@ _CLOSED_FOR_NOW = (
 )
 
 
+_CLOSABLE = (Phase.BUILDING, Phase.IN_REVIEW, Phase.BLOCKED, Phase.HELD)
+
+
 class Reviewer:
     """Keeps what the forge said until `forget`. `warnings` is what a person should know of what
     was written, and `pull` the pull request as last seen."""
@@ -84,15 +87,17 @@ class Reviewer:
     def _shown(self, state: State, seen: Observed, review: Review, pull: PullRequest) -> PullState:
         heads = {review.head, seen.head_commit or review.head}
         current = any(pull.is_at(head) for head in heads)
-        by, because = Who(pull.actor or "somebody", where=pull.url), ""
-        if pull.state == "closed" and (current or state.phase is Phase.BLOCKED):
+        by, because, by_us = Who(pull.actor or "somebody", where=pull.url), "", False
+        if pull.state == "closed" and state.phase in _CLOSABLE:
             closing = self._ctx.forge().closing(pull)
+            by_us = (closing.comment or "").strip() in (_ENDED, _CLOSED_FOR_NOW.strip())
             name = closing.by or pull.actor or "somebody"
             by, because = Who(messages.clean(name, 80), where=pull.url), closing.comment or ""
         written = self._is_written(pull, review)
         return PullState(
             pull.state, pull.number, pull.url, current=current, written=written,
-            draft=pull.draft, by=by, because=messages.clean(because, 500),
+            at_head=pull.is_at(seen.head_commit), draft=pull.draft, by_us=by_us, by=by,
+            because=messages.clean(because, 500),
         )  # fmt: skip
 
     def _is_written(self, pull: PullRequest, review: Review) -> bool:
@@ -105,15 +110,12 @@ class Reviewer:
         pulls, wanted = self._ctx.pulls(), self._ctx.config.pull_request
         is_complete = pulls.is_written_for(pull, review.head) and not pulls.is_found_again(pull)
         is_handed_over = not wanted.auto_merge or pulls.is_handed_over(pull, review.head)
-        return is_complete and is_handed_over and not self._is_suspended(pull)
+        return is_complete and is_handed_over and not self._is_suspended(pull, review)
 
-    def _is_suspended(self, pull: PullRequest) -> bool:
-        """Whether it is a draft because we made it one: its title says so."""
-        if pull.state != "open" or not pull.draft or self._ctx.config.pull_request.draft:
-            return False
-        from gitops_bridge.desired.pull_request import PENDING  # late: few are drafts
-
-        return pull.title.startswith(PENDING)
+    def _is_suspended(self, pull: PullRequest, review: Review) -> bool:
+        """Whether it is a draft because we made it one."""
+        is_draft = pull.state == "open" and pull.draft
+        return is_draft and review.suspended and not self._ctx.config.pull_request.draft
 
     # -- doing
 
@@ -124,7 +126,7 @@ class Reviewer:
         pulls, pull, said = self._ctx.pulls(), self.pull, list[str]()
         self._is_tried = True
         is_open = pull is not None and pull.state == "open"
-        if pull and self._is_suspended(pull):
+        if pull and self._is_suspended(pull, review):
             pull, hints = self._resumed(pull)
             said += hints
         if not (pull and is_open and pulls.is_written_for(pull, review.head)):

@@ -11,7 +11,8 @@ from enum import Enum
 
 
 class Branch(Enum):
-    """What becomes of the proposal's branch: left as it is, moved to the change, or deleted."""
+    """What becomes of the proposal's branch, if it is still where it was seen: it is left as it is,
+    moved to the change, or deleted."""
 
     KEEP = "keep"
     PUT = "put"
@@ -21,7 +22,12 @@ class Branch(Enum):
 @dataclass(frozen=True)
 class Push:
     """One push of several branches, all or nothing: the state on `rollouts`; with `deliver` the
-    change on main; with `order` a Job on `builds` when none stands for the image."""
+    change on main; with `order` a Job on `builds` when none stands for the image.
+
+    A server without transactions gets them in this order, each only after the one before it: the
+    Job, a deletion of the proposal's branch, main, the state, the proposal's branch moved. Whatever
+    of that is cut off is found and completed by the next look.
+    """
 
     deliver: bool = False
     order: bool = False
@@ -30,7 +36,8 @@ class Push:
 
 @dataclass(frozen=True)
 class WritePullRequest:
-    """Open the pull request of the change under review, or bring title, text and draft up to it."""
+    """Open the pull request of the change under review, or bring title, text and draft up to it.
+    One that people have closed meanwhile, at this change, is left for the next look."""
 
 
 @dataclass(frozen=True)

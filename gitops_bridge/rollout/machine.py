@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gitops_bridge.rollout.effects import Effect, Push
+from gitops_bridge.rollout.effects import Branch, Effect, Push
 from gitops_bridge.rollout.observed import Observed
 from gitops_bridge.rollout.situations import Situation, situation
 from gitops_bridge.rollout.state import State, Who, Wish
@@ -61,7 +61,15 @@ def step(state: State, seen: Observed) -> Transition:
     after = row.change(state, seen)
     wish = _wish(found, state, seen, after)
     by, reason = _cause(found, seen, wish)
-    return Transition(found, after, row.effects, row.event, wish, by, after.reason or reason)
+    effects = tuple(_sparing(effect, seen) for effect in row.effects)
+    return Transition(found, after, effects, row.event, wish, by, after.reason or reason)
+
+
+def _sparing(effect: Effect, seen: Observed) -> Effect:
+    """The effect without a deletion of somebody else's commits."""
+    if isinstance(effect, Push) and effect.branch is Branch.DELETE and seen.keeps_branch:
+        return replace(effect, branch=Branch.KEEP)
+    return effect
 
 
 def _wish(found: Situation, before: State, seen: Observed, after: State) -> Wish | None:

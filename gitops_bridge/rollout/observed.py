@@ -54,16 +54,22 @@ class Prospect:
 class PullState:
     """The pull request as the forge shows it: open, merged or closed.
 
-    `current`: whether its head is the change under review; `written`: whether its title and text
-    are about that change; `draft`: whether it is a draft that waits for an image.
+    current  whether its head is the change under review, or where the branch is now
+    at_head  whether its head is where the branch is now
+    written  whether its title and text are about the change under review
+    draft    whether it is a draft that waits for an image
+    by       who merged or closed it, and `because` why
+    by_us    whether the bridge closed it itself, so that it is nobody's rejection
     """
 
     state: str
     number: int
     url: str
     current: bool = True
+    at_head: bool = True
     written: bool = True
     draft: bool = False
+    by_us: bool = False
     by: Who | None = None
     because: str = ""
 
@@ -102,3 +108,11 @@ class Observed:
     atomic: bool = True
     main_tree: str = ""
     pusher: Who | None = None
+
+    @property
+    def keeps_branch(self) -> bool:
+        """Whether the proposal's branch is at somebody else's commit, and no pull request with it
+        was ended by people: then it is never overwritten nor deleted."""
+        pull = self.pull
+        is_ended = pull is not None and pull.state != "open" and pull.at_head and not pull.by_us
+        return self.head is Head.FOREIGN and not is_ended

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
-from gitops_bridge.rollout.observed import Cause, Head, Observed, Prospect
-from gitops_bridge.rollout.state import Phase, State
+from gitops_bridge.rollout.observed import Cause, Head, Observed, Prospect, PullState
+from gitops_bridge.rollout.state import Phase, Review, State
 
 
 class Situation(str, Enum):
@@ -41,6 +41,9 @@ class Situation(str, Enum):
     MERGED = "main holds what was proposed, or the pull request is merged"
     OLDER_MERGED = "main holds what was proposed for an older request"
     CLOSED = "people closed the pull request"
+    CLOSED_AND_PUSHED = (
+        "people closed the pull request, and somebody has pushed to its branch since"
+    )
     CLOSED_BEHIND = "people closed the pull request, and a newer request waits"
     REOPENED = "people opened the pull request again"
     FOREIGN_PUSH = "somebody else pushed to the proposal's branch"
@@ -48,7 +51,7 @@ class Situation(str, Enum):
     OUTDATED = "the proposal is not the change to main as it is now"
     OUTDATED_UNBUILT = "the proposal is outdated, and its new image is not there"
     UNWRITTEN = "the pull request is missing, or its text is about an older change"
-    OPENED = "the pull request is open, and its number not yet known"
+    OPENED = "the pull request is open or ready again, and that is not noted yet"
     NO_DRAFT = "the pull request could be merged while a newer request waits"
     UNTOLD = "people have not been told on the pull request"
     RETIRED = "the review is over, and its branch or pull request is left"
@@ -112,24 +115,28 @@ def _released(state: State, seen: Observed) -> Iterator[Situation]:
 
 
 def _asked(state: State, seen: Observed) -> Iterator[Situation]:
-    """What was under review and is on main is told first: it is what was delivered last."""
-    prospect = seen.prospect or Prospect()
-    if state.phase is not Phase.SETTLED:
-        yield from _merged(state, seen)
-    if seen.asked and seen.asked.request is None:
-        yield from _rolled_back(prospect, seen)
+    """A replay of what was answered counts only where it would change something, and never against
+    what came later."""
+    prospect, asked = seen.prospect, seen.asked
+    if prospect is None or asked is None:
         return
-    if seen.asked and seen.asked.same(state.answered):
-        if _waits_for_newer(state):
-            return  # older than what waits: that is left alone
+    if asked.request is None and prospect.fulfilled:
+        return
+    if asked.request is None and not prospect.reviewed:
+        yield Situation.ROLLED_BACK
+    if asked.same(state.answered):
+        if _is_followed(state) or (prospect.fulfilled and not is_moved(state, seen)):
+            return
         if is_moved(state, seen) and not prospect.fulfilled:
-            yield Situation.REPLAYED
-    if prospect.fulfilled:
-        if not (seen.asked and seen.asked.same(state.answered)) or is_moved(state, seen):
-            yield Situation.FULFILLED
-        return
+            if not state.hold:
+                yield Situation.REPLAYED
+            return
     if state.hold:
         yield Situation.ASKED_ON_HOLD
+    if prospect.fulfilled:
+        yield Situation.FULFILLED
+    if asked.same(state.wish) and seen.main != state.base:
+        yield Situation.MOVED
     if prospect.reviewed and seen.head is Head.FOREIGN:
         yield Situation.ASKED_BLOCKED
     if not prospect.built:
@@ -139,17 +146,9 @@ def _asked(state: State, seen: Observed) -> Iterator[Situation]:
     yield Situation.ASKED_REVIEW if prospect.reviewed else Situation.ASKED_READY
 
 
-def _rolled_back(prospect: Prospect, seen: Observed) -> Iterator[Situation]:
-    if prospect.fulfilled:
-        return
-    if prospect.reviewed and seen.head is Head.FOREIGN:
-        yield Situation.ASKED_BLOCKED
-    yield Situation.ASKED_REVIEW if prospect.reviewed else Situation.ROLLED_BACK
-
-
-def _waits_for_newer(state: State) -> bool:
-    waiting = (Phase.BUILDING, Phase.IN_REVIEW, Phase.BLOCKED, Phase.HELD)
-    return state.phase in waiting and state.wish is not None and not state.wish.same(state.answered)
+def _is_followed(state: State) -> bool:
+    """Whether something newer than what was answered waits, has failed or was rejected."""
+    return state.wish is not None and not state.wish.same(state.answered)
 
 
 def _settled(state: State, seen: Observed) -> Iterator[Situation]:
@@ -164,9 +163,11 @@ def _building(state: State, seen: Observed) -> Iterator[Situation]:
         yield Situation.FULFILLED
     if seen.main != state.base:
         yield Situation.MOVED
+    yield from _closed(state, seen)
+    is_unclosed = seen.asked_forge or state.review is None or state.is_behind
     if prospect.built and prospect.reviewed and seen.head is Head.FOREIGN:
         yield Situation.FOREIGN_PUSH
-    if prospect.built:
+    if prospect.built and is_unclosed:
         yield Situation.REVIEW if prospect.reviewed else Situation.READY
     if prospect.image != state.image:
         yield Situation.OTHER_IMAGE
@@ -177,33 +178,38 @@ def _building(state: State, seen: Observed) -> Iterator[Situation]:
 
 
 def _in_review(state: State, seen: Observed) -> Iterator[Situation]:
-    prospect = seen.prospect or Prospect()
+    prospect = seen.prospect
     yield from _merged(state, seen)
-    if prospect.fulfilled:
+    if prospect and prospect.fulfilled:
         yield Situation.FULFILLED
     if seen.main != state.base:
         yield Situation.MOVED
-    if _is_closed(seen):
-        yield Situation.CLOSED
+    yield from _closed(state, seen)
     if seen.head is Head.FOREIGN:
         yield Situation.FOREIGN_PUSH
-    if prospect.built and not prospect.reviewed:
+    if not seen.asked_forge:
+        return  # people may have closed it
+    if prospect and prospect.built and not prospect.reviewed:
         yield Situation.READY
-    if not prospect.applies or seen.head is Head.GONE:
+    if prospect and (seen.head is Head.GONE or not prospect.applies):
         yield Situation.OUTDATED if prospect.built else Situation.OUTDATED_UNBUILT
-    if seen.asked_forge and (seen.pull is None or not seen.pull.written):
+    pull = seen.pull
+    if not (pull and pull.state == "open" and pull.written):
         yield Situation.UNWRITTEN
-    if seen.pull and state.review and seen.pull.number != state.review.number:
+    if pull and pull.state == "open" and state.review and _is_news(state.review, pull):
         yield Situation.OPENED
+
+
+def _is_news(review: Review, pull: PullState) -> bool:
+    """Whether its number is not known yet, or it is ready again after it was a draft."""
+    return pull.number != review.number or (review.suspended and not pull.draft)
 
 
 def _blocked(state: State, seen: Observed) -> Iterator[Situation]:
     yield from _merged(state, seen)
-    is_behind = state.review is not None and not state.review.wish.same(state.wish)
     if seen.head is not Head.FOREIGN:
         yield Situation.HANDED_BACK
-    if seen.pull and seen.pull.state == "closed":
-        yield Situation.CLOSED_BEHIND if is_behind else Situation.CLOSED
+    yield from _closed(state, seen)
     if seen.pull and seen.pull.state == "open" and state.told != seen.head_commit:
         yield Situation.UNTOLD
 
@@ -222,36 +228,49 @@ def _rejected(state: State, seen: Observed) -> Iterator[Situation]:
 
 
 def _held(state: State, seen: Observed) -> Iterator[Situation]:
-    yield from _merged(state, seen)
     if state.hold:
         return
-    if state.wish and state.wish.same(state.answered):
+    yield from _merged(state, seen)
+    if state.is_replay:
         if not is_moved(state, seen):
             yield Situation.RESTORED
         return
     if seen.main == state.base:
         yield Situation.RETURNED
-    if _is_closed(seen):
-        yield Situation.CLOSED
+    yield from _closed(state, seen)
 
 
 def _merged(state: State, seen: Observed) -> Iterator[Situation]:
     """Main holds what was under review, or the forge says that it was merged: then what main holds
     instead is a person's."""
-    review = state.review
+    review, pull = state.review, seen.pull
     if review is None:
         return
-    is_older = state.wish is not None and state.wish != review.wish
     is_there = seen.main == review.content and seen.main != state.base
-    if is_there or (seen.pull and seen.pull.state == "merged" and seen.pull.current):
-        yield Situation.OLDER_MERGED if is_older else Situation.MERGED
+    is_merged = pull is not None and pull.state == "merged" and _is_at(review, pull)
+    if is_there or is_merged:
+        yield Situation.OLDER_MERGED if state.is_behind else Situation.MERGED
     elif seen.main != state.base and seen.main in review.earlier:
         yield Situation.OLDER_MERGED
 
 
-def _is_closed(seen: Observed) -> bool:
-    """Closed at the change under review: what was closed before that is another review."""
-    return seen.pull is not None and seen.pull.state == "closed" and seen.pull.current
+def _closed(state: State, seen: Observed) -> Iterator[Situation]:
+    """People closed what is under review; what the bridge closed itself is opened again."""
+    review, pull = state.review, seen.pull
+    if review is None or pull is None or pull.state != "closed" or pull.by_us:
+        return
+    is_this = _is_at(review, pull) or pull.number == review.number
+    if not is_this:
+        return
+    if not state.is_behind:
+        yield Situation.CLOSED
+    elif state.phase is Phase.BLOCKED and not seen.keeps_branch:
+        yield Situation.CLOSED_BEHIND
+
+
+def _is_at(review: Review, pull: PullState) -> bool:
+    """Whether a pull request ended with the change under review, and that is not known already."""
+    return (pull.current or pull.written) and pull.number != review.ended
 
 
 _BY_PHASE = {

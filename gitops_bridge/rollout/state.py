@@ -90,7 +90,9 @@ def identity(request: Request) -> tuple[object, ...]:
 class Review:
     """A change on its branch: what it means (`content`), the commit we wrote there (`head`), what
     it carries out, the folder it was planned on (`base`, a tree id) and its pull request; `earlier`
-    is what stood on the branch before, as far as somebody may still merge it."""
+    is what stood on the branch before, as far as somebody may still merge it; `ended` is the number
+    of a pull request whose end is known already: people released the change after it; `suspended`
+    tells that we made it a draft while a newer request waits for its image."""
 
     wish: Wish
     content: str | None
@@ -100,6 +102,8 @@ class Review:
     url: str = ""
     earlier: tuple[str | None, ...] = ()
     tree: str = ""
+    ended: int | None = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,18 @@ class State:
     by: Who | None = None
     hold: Who | None = None
     told: str = ""
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether what is held was answered before, and nobody has released it since."""
+        return self.wish is not None and self.wish.same(self.answered) and not self.wish.over
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what is under review is older than what waits."""
+        if self.review is None or self.wish is None:
+            return False
+        return not (self.wish.same(self.review.wish) or self.wish == self.review.wish)
 
 
 def content(files: Mapping[str, bytes]) -> str | None:

@@ -137,7 +137,9 @@ def _review(review: Review | None) -> dict[str, Any] | None:
             "base": review.base,
             "number": review.number,
             "url": review.url or None,
+            "suspended": review.suspended or None,
             "earlier": list(review.earlier) or None,
+            "ended": review.ended,
             "wish": _wish(review.wish),
         }
     )
@@ -154,5 +156,7 @@ def _review_from(data: Mapping[str, Any] | None) -> Review | None:
         base=data.get("base"),
         number=data.get("number"),
         url=str(data.get("url", "")),
+        suspended=bool(data.get("suspended", False)),
         earlier=tuple(data.get("earlier", ())),
+        ended=data.get("ended"),
     )

@@ -53,10 +53,7 @@ ROWS = (
     Row(ANY, S.ASKED_UNBUILT, P.BUILDING, changes.build, (Push(order=True),), "asked"),
     Row(ANY, S.ANNOUNCED, P.BUILDING, changes.build, (_STATE,), "asked"),
     Row(ANY, S.FULFILLED, P.SETTLED, changes.settle_found, (_STATE,), "found in Git"),
-    Row(
-        (P.SETTLED, P.FAILED, P.REJECTED, P.HELD),
-        S.REPLAYED, P.HELD, changes.hold, (_STATE,), "held",
-    ),
+    Row((P.SETTLED, P.HELD), S.REPLAYED, P.HELD, changes.hold, (_STATE,), "held"),
     Row(ANY, S.ASKED_BLOCKED, P.BLOCKED, changes.block, (_STATE,), "asked"),
     Row((P.HELD,), S.ASKED_ON_HOLD, P.HELD, changes.hold_newer, (_STATE,), "asked"),
     Row(ANY, S.ROLLED_BACK, None, changes.count, (_DELIVER,), "rolled back"),
@@ -67,7 +64,7 @@ ROWS = (
     ),
     Row((P.HELD,), S.LIFTED, P.SETTLED, changes.settle_lifted, (_STATE,), "released"),
     # what waits
-    Row((P.BUILDING, P.IN_REVIEW), S.MOVED, P.HELD, changes.hold, (_STATE,), "held"),
+    Row((P.BUILDING, P.IN_REVIEW, P.FAILED), S.MOVED, P.HELD, changes.hold, (_STATE,), "held"),
     Row(
         (P.BUILDING, P.IN_REVIEW),
         S.READY, P.SETTLED, changes.settle_delivered, (_DELIVER,), "delivered",
@@ -78,7 +75,7 @@ ROWS = (
         S.OTHER_IMAGE, P.BUILDING, changes.rebuild, (Push(order=True),), "build ordered",
     ),
     Row((P.BUILDING,), S.BUILD_FAILED, P.FAILED, changes.fail, (_STATE,), "build failed"),
-    Row((P.BUILDING,), S.NO_DRAFT, P.BUILDING, effects=(SetDraft(),)),
+    Row((P.BUILDING,), S.NO_DRAFT, P.BUILDING, changes.suspend, (SetDraft(), _STATE)),
     Row((P.HELD,), S.RETURNED, P.BUILDING, changes.go_on, (_STATE,), "resumed"),
     Row((P.HELD,), S.RESTORED, P.SETTLED, changes.settle_restored, (_STATE,), "restored"),
     # the review
@@ -87,12 +84,11 @@ ROWS = (
         S.MERGED, P.SETTLED, changes.settle_merged, (_STATE,), "merged",
     ),
     Row(
-        (*_OPEN, P.FAILED),
-        S.OLDER_MERGED, P.BUILDING, changes.go_on_after_merge, (_DELETE,), "merged",
+        _OPEN, S.OLDER_MERGED, P.BUILDING, changes.go_on_after_merge, (_DELETE,), "merged",
     ),
+    Row((P.FAILED,), S.OLDER_MERGED, P.FAILED, changes.note_merged, (_DELETE,), "merged"),
     Row(
-        (P.IN_REVIEW, P.BLOCKED, P.HELD),
-        S.CLOSED, P.REJECTED, changes.reject, (_DELETE,), "rejected",
+        _OPEN, S.CLOSED, P.REJECTED, changes.reject, (_DELETE,), "rejected",
     ),
     Row((P.BLOCKED,), S.CLOSED_BEHIND, P.BUILDING, changes.go_on_behind, (_DELETE,), "rejected"),
     Row((P.REJECTED,), S.REOPENED, P.IN_REVIEW, changes.reopen, (_STATE,), "reopened"),
