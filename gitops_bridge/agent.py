@@ -107,6 +107,17 @@ def answer(action: str, work: Callable[[], Outcome]) -> Outcome:
         return failure(_interrupted(action), action)
 
 
+def upkeep(work: Callable[[], None]) -> None:
+    """Run `work` once the answer is given. A SIGTERM ends it early, and changes nothing else."""
+    try:
+        on_sigterm(_terminate)
+        work()
+    except (_Terminated, KeyboardInterrupt):
+        log.info("told to end: the upkeep of the mirror is left to the next action")
+    finally:
+        on_sigterm(signal.SIG_IGN)
+
+
 def _worked(action: str, work: Callable[[], Outcome]) -> Outcome:
     try:
         outcome = work()

@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ class GitOpsPlugin(BosunPluginBase):  # type: ignore[misc]
     ) -> None:
         super().__init__(plugin_config, private_config_file, pe_info, dry_run)
         self._environment_info = pe_info
+        self._upkeep: Callable[[], None] = lambda: None
 
     def run_action(
         self,
@@ -50,6 +53,7 @@ class GitOpsPlugin(BosunPluginBase):  # type: ignore[misc]
         status = agent.status(outcome, action, duration=time.monotonic() - started, now=time.time())
         if status_file:
             agent.write_status(Path(status_file), status)
+        agent.upkeep(self._upkeep)
         agent.on_sigterm(runners)
         return _info(status)
 
@@ -90,13 +94,15 @@ class GitOpsPlugin(BosunPluginBase):  # type: ignore[misc]
         return self.run_action(action.value, self._deployment_info)
 
     def _handle(self, action: str) -> Outcome:
-        from gitops_bridge.controller import handle, open_context
+        from gitops_bridge.controller import handle, maintain, open_context
 
         request = agent.request(action, self._document())
         if not self._private_config_file:
             raise ConfigError("--private-config is missing", hint="the path of gitops-bridge.yaml")
         config = agent.read_config(Path(self._private_config_file))
-        return handle(open_context(config, os.environ), request, dry_run=bool(self._dry_run))
+        ctx = open_context(config, os.environ)
+        self._upkeep = partial(maintain, ctx)
+        return handle(ctx, request, dry_run=bool(self._dry_run))
 
     def _document(self) -> dict[str, Any]:
         """The action file as the runner handed it over, section by section."""

@@ -76,14 +76,16 @@ def test_an_unknown_commit_is_no_damage(repository):
         repository.changed("f" * 40)
 
 
-def test_the_graph_reaches_to_every_commit_delivered_or_fetched(team, tmp_path):
+def test_the_graph_reaches_to_every_commit_after_upkeep(team, tmp_path):
     """Past its end each commit is compared tree by tree, so looks would slow down with use."""
     ours, theirs = (open_repository(team, tmp_path / name) for name in ("ours", "theirs"))
     ours.fetch()
     for number in range(5):
         theirs.deliver("main", put("overlays/prod/a/f0", b"by them %d" % number))
         ours.deliver("main", put("overlays/prod/b/f0", b"by us %d" % number))
-    ours.fetch()
+    for number in range(20):
+        ours.deliver("main", put("overlays/prod/c/f0", b"%d" % number))
+    ours.maintain()
     mirror = next((tmp_path / "ours").glob("*/mirror.git"))
     git(mirror, "commit-graph", "verify")
     graph = next(mirror.glob("objects/info/commit-graphs/commit-graph-chain")).read_text().split()

@@ -6,6 +6,7 @@ import pytest
 
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git import Remote
+from gitops_bridge.git.budget import Budget
 from gitops_bridge.git.program import Git
 from gitops_bridge.git.remote import cache_key, where
 
@@ -101,7 +102,7 @@ def test_secrets_are_not_shown():
 )
 def test_what_git_says_is_redacted(text):
     remote = Remote("https://h/x", password="canary/+ü", proxy="http://u:canary2@p:3128")
-    shown = Git(remote, Path("/nowhere")).redact(text)
+    shown = Git(remote, Path("/nowhere"), Budget()).redact(text)
     assert "[redacted]" in shown
     assert "canary" not in shown
     assert "Y2FuYXJ5" not in shown

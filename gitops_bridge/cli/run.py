@@ -135,15 +135,18 @@ def run(
         _write_sample(action, gen_config)
         return
     started = time.monotonic()
+    upkeep: list[Callable[[], None]] = []
 
     def work() -> Outcome:
         level = log_level or ("DEBUG" if ctx.meta.get("verbose") else "INFO")
         _set_up_logging(level.upper(), logfile, log_config)
-        return _handled(config, action, status_file, private_config, dry_run)
+        return _handled(config, action, status_file, private_config, dry_run, upkeep)
 
     outcome = agent.answer(action or "run", work)
     if status_file is not None:
         _write(status_file, outcome, action, started=started)
+    for due in upkeep:
+        agent.upkeep(due)
     if show_status and status_file is not None:
         click.echo(status_file.read_text(encoding="utf-8")[:_SHOWN])
     if None in (config, action, status_file):
@@ -195,13 +198,16 @@ def _handled(
     status_file: Path | None,
     private_config: Path,
     dry_run: bool,
+    upkeep: list[Callable[[], None]],
 ) -> Outcome:
+    """The action's outcome; what is to be done after it is answered goes to `upkeep`."""
     if config is None or action is None or status_file is None:
         raise RequestError("--config, --action and --status-file are required")
-    from gitops_bridge.controller import handle, open_context
+    from gitops_bridge.controller import handle, maintain, open_context
 
     request = agent.read_request(action, config)
     ctx = open_context(agent.read_config(private_config), os.environ)
+    upkeep.append(lambda: maintain(ctx))
     return handle(ctx, request, dry_run=dry_run)
 
 

@@ -88,6 +88,7 @@ def _repository(section: Section) -> Repository:
         ssh_known_hosts=section.text("ssh_known_hosts"),
         ca_file=section.text("ca_file"),
         proxy=section.text("proxy", _no_credentials),
+        timeout=section.number("timeout", Repository.timeout, 1, 3_600),
         cache=section.text("cache"),
         root=section.text("root", folder_problem) or Repository.root,
     )

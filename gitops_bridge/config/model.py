@@ -39,6 +39,9 @@ class Repository:
     ssh_known_hosts: str | None = None
     ca_file: str | None = None
     proxy: str | None = None
+    timeout: int = 60
+    """Seconds for one call of git over the network; never more than what is left of
+    `actions.budget`. A first clone may take ten times as long."""
     cache: str | None = None
     """Folder of the disposable mirror; default: the user's cache folder."""
     root: str = ""

@@ -24,6 +24,12 @@ def handle(ctx: Context, request: Request, *, dry_run: bool = False) -> Outcome:
             f"{request.action.value} is not supported yet",
             hint="endpoints over several deployments are not served by gitops-bridge",
         )
+    until = ctx.monotonic() + ctx.config.actions.budget
+    with ctx.repository.limited(lambda: until - ctx.monotonic()):
+        return _handled(ctx, request, dry_run=dry_run)
+
+
+def _handled(ctx: Context, request: Request, *, dry_run: bool) -> Outcome:
     environment = ctx.config.environment(request.environment_id)
     if request.action is Action.PLUGIN_STOP:
         return Outcome(Status.PASSING, message="nothing to stop: the state is in Git")

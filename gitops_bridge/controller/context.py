@@ -142,6 +142,7 @@ def remote(config: Config, environ: Mapping[str, str]) -> Remote:
         ssh_known_hosts=settings.ssh_known_hosts,
         ca_file=settings.ca_file,
         proxy=settings.proxy or _proxy(settings.url, environ),
+        timeout=settings.timeout,
     )
 
 

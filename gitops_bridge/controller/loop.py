@@ -84,7 +84,12 @@ class Loop:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             self._observer.forget()
             self._fresh = False
-            later = self._quiet(LOOK)
+            try:
+                later = self._quiet(LOOK)
+            except RepositoryError:
+                if self._ctx.monotonic() >= until:
+                    break
+                raise
             later.transitions[:0] = result.transitions
             later.commit = later.commit or result.commit
             result = later

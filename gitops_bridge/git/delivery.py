@@ -27,7 +27,7 @@ from gitops_bridge.git.commits import CommitWriter, Update
 from gitops_bridge.git.drafting import Batch
 from gitops_bridge.git.mirror import Mirror
 from gitops_bridge.git.network import End, Patience, Result
-from gitops_bridge.git.queue import Intent, Reply, Waiting
+from gitops_bridge.git.queue import Intent, Reply, Ticket, Waiting
 from gitops_bridge.git.remote import where
 
 if TYPE_CHECKING:
@@ -52,30 +52,36 @@ class Delivery:
     def submit(self, intent: Intent) -> Reply:
         """Queue `intent`, lead when nobody else does, and give the reply once there is one.
 
-        Raises RepositoryError when nobody answers for very long or the queue cannot be written.
+        Raises RepositoryError when there is none in the caller's time or the queue cannot be
+        written. What was under way by then may still arrive.
         """
         intent = replace(intent, edit=intent.edit.below(self._mirror.root))
         try:
             with queue.submitted(self._folder, intent) as ticket:
                 with self._mirror.lock(unless=ticket.answered):
                     if not ticket.answered():
-                        self._lead()
+                        self._lead(ticket)
                 return ticket.reply()
         except OSError as error:
             raise failures.local(error, where(self._mirror.remote)) from error
 
-    def _lead(self) -> None:
+    def _lead(self, own: Ticket) -> None:
+        """Answer all that wait. A leader whose own time is over leaves the others to the next."""
         waiting = queue.waiting(self._folder)
         try:
             self._mirror.healing(lambda: self._settle(waiting))
         except BridgeError as problem:
-            for item in _open(waiting):
-                item.answer(Reply(problem=problem))
+            if self._mirror.budget.left() > 0:
+                for item in _open(waiting):
+                    item.answer(Reply(problem=problem))
+            elif not own.answered():
+                raise
 
     def _settle(self, waiting: list[Waiting]) -> None:
         """Answer every item; those left unanswered when this raises share the problem."""
-        races = Patience(tries=20, seconds=self._mirror.remote.timeout, first=0.01)
-        faults = Patience(tries=4, seconds=self._mirror.remote.timeout, first=0.2)
+        budget, seconds = self._mirror.budget, self._mirror.remote.timeout
+        races = Patience(budget, tries=20, seconds=seconds, first=0.01)
+        faults = Patience(budget, tries=4, seconds=seconds, first=0.2)
         rejections: Counter[tuple[str, str]] = Counter()
         undeletable: set[str] = set()
         one_by_one = False
@@ -91,8 +97,7 @@ class Delivery:
             if not failed:
                 for item, reply in batch.replies:
                     item.answer(reply)
-                if results:
-                    self._mirror.extend_graph()
+                self._mirror.news(sum(len(reply.commits) for _, reply in batch.replies))
                 continue
             for update in updates:
                 result = failed.get(update.branch)

@@ -4,6 +4,7 @@
         mirror.git/     the objects, and refs/remotes/origin/* as the remote was last seen, beside
                     refs/gitops-bridge/* as they are there
         lock            held (flock) by whoever fetches, pushes or replaces the mirror
+        news            one byte for each commit pushed that the graph does not reach yet
         fetched         when the last fetch began, so that those who waited for it share it
         queue/          see `queue`
 
@@ -18,14 +19,16 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gitops_bridge import cache
 from gitops_bridge.errors import BridgeError, RepositoryError
 from gitops_bridge.git import failures, network, refs
+from gitops_bridge.git.budget import Budget
 from gitops_bridge.git.failures import Damaged
 from gitops_bridge.git.program import Git
 from gitops_bridge.git.remote import Remote, cache_key, where
@@ -42,8 +45,9 @@ less than the folder of an environment, which every path passes through."""
 _TRACKED = "refs/remotes/origin/"
 _CLONE = 10
 """A clone may take this many times the remote's timeout."""
-_LOOSE, _PACKS = 1000, 20
-"""So many loose objects or packs make maintenance worth its while."""
+_LOOSE, _PACKS, _LOOSE_REFS, _NEWS = 1000, 20, 100, 16
+"""So many loose objects, packs, loose refs or commits beyond the graph make upkeep worth its while.
+"""
 
 
 class Mirror:
@@ -57,7 +61,8 @@ class Mirror:
         self.root = root
         self.folder = cache / cache_key(remote)
         self.path = self.folder / "mirror.git"
-        self.git = Git(remote, self.folder)
+        self.budget = Budget()
+        self.git = Git(remote, self.folder, self.budget)
         self._log = log
         self._own = threading.local()
         """What each thread has for itself: its handle, and the lock while it holds it."""
@@ -177,6 +182,7 @@ class Mirror:
         if made.code != 0:
             raise failures.explain(made.err, where(self.remote))
         network.fetch(self.git, new, limit=_CLONE * self.remote.timeout)
+        self._pack_refs(new)
         self.extend_graph(new)
         with self._noticing():
             if self.path.exists():
@@ -221,12 +227,13 @@ class Mirror:
                 os.close(held)
 
     def _acquire(self, unless: Callable[[], bool]) -> int | None:
-        deadline = time.monotonic() + 2 * _CLONE * self.remote.timeout
+        began = time.monotonic()
+        deadline = began + self.budget.of_step(2 * _CLONE * self.remote.timeout)
         with self._noticing():
             self._keep_private()
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         pause = _POLL
-        while time.monotonic() < deadline:
+        while True:
             try:
                 flock(descriptor, LOCK_EX | LOCK_NB)
                 return descriptor
@@ -234,11 +241,14 @@ class Mirror:
                 if unless():
                     os.close(descriptor)
                     return None
+                if time.monotonic() >= deadline:
+                    break
                 time.sleep(pause)
                 pause = min(1.2 * pause, _LONGEST_POLL)
         os.close(descriptor)
         raise RepositoryError(
-            f"another process holds the mirror in {self.folder} for very long",
+            f"another process has held the mirror in {self.folder} for "
+            f"{time.monotonic() - began:.0f} s",
             hint="see whether it hangs; then try again",
             retry=True,
         )
@@ -250,40 +260,53 @@ class Mirror:
 
     # -- upkeep
 
+    def news(self, commits: int) -> None:
+        """Remember that a push brought so many commits that the graph does not reach yet."""
+        with suppress(OSError), (self.folder / "news").open("ab") as file:
+            file.write(b"." * commits)
+
     def extend_graph(self, repository: Path | None = None) -> None:
         """Let the changed-path graph reach to every commit seen: some milliseconds for what one
-        push or fetch brought. Each commit beyond its end costs every look at history half of one.
+        fetch brought. Each commit beyond its end costs every look at history half of one.
         Under the lock; best effort, for git answers without a graph too."""
+        with suppress(OSError):
+            (self.folder / "news").unlink(missing_ok=True)
         self.git.run(
             "commit-graph", "write", "--reachable", "--changed-paths", "--split",
             repository=repository or self.path, timeout=_CLONE * self.remote.timeout,
         )  # fmt: skip
 
     def maintain(self) -> None:
-        """Pack what is loose, if there is enough of it and nobody is using the mirror. Geometric
-        packs keep each run as short as its news."""
-        if not self._worn():
+        """Do what is due, unless somebody is using the mirror: let the graph reach to what was
+        pushed, pack loose objects and refs. Geometric packs keep each run as short as its news."""
+        if not self.path.is_dir():
+            return
+        due = [work for is_due, work in self._upkeep() if is_due()]
+        if not due:
             return
         with self.lock(unless=lambda: True) as mine:
-            if mine:
-                self.healing(self._repack)
+            for work in due if mine else ():
+                self.healing(work)
+
+    def _upkeep(self) -> Iterator[tuple[Callable[[], bool], Callable[[], None]]]:
+        yield lambda: _size(self.folder / "news") >= _NEWS, self.extend_graph
+        yield lambda: _is_scattered(self.path / "objects"), self._repack
+        yield lambda: _has_files(self.path / "refs", _LOOSE_REFS), self._pack_refs
 
     def _repack(self) -> None:
+        self._must("repack", "--quiet", "--geometric=2", "-d")
+
+    def _pack_refs(self, repository: Path | None = None) -> None:
+        self._must("pack-refs", "--all", "--prune", repository=repository)
+
+    def _must(self, *arguments: str, repository: Path | None = None) -> None:
         answer = self.git.run(
-            "repack", "--quiet", "--geometric=2", "-d",
-            repository=self.path, timeout=_CLONE * self.remote.timeout,
-        )  # fmt: skip
+            *arguments,
+            repository=repository or self.path,
+            timeout=_CLONE * self.remote.timeout,
+        )
         if answer.code != 0:
             raise failures.explain(answer.err, where(self.remote))
-
-    def _worn(self) -> bool:
-        objects = self.path / "objects"
-        if not objects.is_dir():
-            return False
-        sample = objects / "17"  # git's own estimate: one of 256 folders stands for all
-        loose = 256 * len(list(sample.iterdir())) if sample.is_dir() else 0
-        packs = len(list((objects / "pack").glob("*.pack")))
-        return loose > _LOOSE or packs > _PACKS
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
@@ -299,6 +322,26 @@ class Mirror:
                 raise
             self._own.handle = None  # it may remember what was damaged
             raise failures.local(error, where(self.remote)) from error
+
+
+def _is_scattered(objects: Path) -> bool:
+    sample = objects / "17"  # git's own estimate: one of 256 folders stands for all
+    loose = 256 * len(list(sample.iterdir())) if sample.is_dir() else 0
+    packs = len(list((objects / "pack").glob("*.pack")))
+    return loose > _LOOSE or packs > _PACKS
+
+
+def _has_files(folder: Path, many: int) -> bool:
+    """Whether so many files lie below the folder; no more of them are looked at."""
+    files = (name for _, _, names in os.walk(folder) for name in names)
+    return sum(1 for _ in islice(files, many)) == many
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _local(branch: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gitops_bridge.errors import RepositoryError
 from gitops_bridge.git import failures
+from gitops_bridge.git.budget import Budget
 from gitops_bridge.git.commits import Update
 from gitops_bridge.git.program import Git
 from gitops_bridge.git.remote import where
@@ -47,9 +48,10 @@ class Result:
 
 class Patience:
     """Waits longer and longer, by chance a little more or less; gives up after `tries` waits or
-    `seconds` in all."""
+    `seconds` in all, and when the next try would begin after the caller's time."""
 
-    def __init__(self, *, tries: int, seconds: float, first: float) -> None:
+    def __init__(self, budget: Budget, *, tries: int, seconds: float, first: float) -> None:
+        self._budget = budget
         self._left = tries
         self._until = time.monotonic() + seconds
         self._pause = first
@@ -57,10 +59,12 @@ class Patience:
 
     def wait(self, problem: RepositoryError) -> None:
         """Sleep before the next try. Raises `problem` when there is to be none."""
-        if self._left <= 0 or time.monotonic() > self._until:
+        pause = self._pause * (0.5 + os.urandom(1)[0] / 256)
+        is_over = time.monotonic() > self._until or pause >= self._budget.left()
+        if self._left <= 0 or is_over:
             raise problem
         self._left -= 1
-        time.sleep(self._pause * (0.5 + os.urandom(1)[0] / 256))
+        time.sleep(pause)
         self._pause = min(2 * self._pause, self._longest)
 
 
@@ -73,7 +77,7 @@ def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
 
     Raises RepositoryError, after some tries when they might help.
     """
-    patience = Patience(tries=3, seconds=git.remote.timeout / 2, first=0.2)
+    patience = Patience(git.budget, tries=3, seconds=git.remote.timeout / 2, first=0.2)
     while True:
         answer = git.run(
             "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gitops_bridge.activity import activity
 from gitops_bridge.errors import RepositoryError
+from gitops_bridge.git.budget import Budget
 from gitops_bridge.git.remote import Remote
 from gitops_bridge.redaction import Redactor
 
@@ -65,7 +66,10 @@ def started(
             out, err = process.communicate(given, timeout=timeout)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            out, err = process.communicate()
+            try:
+                out, err = process.communicate(timeout=1)
+            except subprocess.TimeoutExpired:  # somebody who left the group holds the pipes
+                out, err = b"", b""
             return Answer(None, out, err.decode(errors="replace"))
         return Answer(process.returncode, out, err.decode(errors="replace"))
 
@@ -85,8 +89,9 @@ def search_path() -> dict[str, str]:
 class Git:
     """The git program, set up for one remote; `folder` holds its sockets and its one file."""
 
-    def __init__(self, remote: Remote, folder: Path) -> None:
+    def __init__(self, remote: Remote, folder: Path, budget: Budget) -> None:
         self.remote = remote
+        self.budget = budget
         self._folder = folder
         self._blanked = Redactor(*remote.secrets())
 
@@ -111,15 +116,16 @@ class Git:
         timeout: float | None = None,
         given: bytes = b"",
     ) -> Iterator[Callable[[], Answer]]:
-        """As `run`, beside the block, which asks for the answer when it wants it."""
-        limit = self.remote.timeout if timeout is None else timeout
+        """As `run`, beside the block, which asks for the answer when it wants it. Git has at most
+        `timeout` seconds, by default the remote's, and never more than its caller."""
+        limit = self.budget.of_step(self.remote.timeout if timeout is None else timeout)
         command = ["git", f"--git-dir={repository}", *arguments]
         with started(command, environment=self._environment(), given=given) as ended:
 
             def answer() -> Answer:
                 with activity(self.redact(f"git {' '.join(arguments[:3])}")):
                     found = ended(limit)
-                said = f"timed out after {limit:g} s\n" if found.code is None else ""
+                said = f"timed out after {limit:.3g} s\n" if found.code is None else ""
                 return Answer(found.code, found.out, self.redact(said + found.err))
 
             yield answer

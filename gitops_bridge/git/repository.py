@@ -62,6 +62,11 @@ class Repository:
         self._delivery = Delivery(self._mirror, self._writer)
         self._indexes: dict[str, tuple[str, dict[str, list[str]]]] = {}
 
+    def limited(self, left: Callable[[], float]) -> AbstractContextManager[None]:
+        """Within the block whatever this thread asks of the repository ends when `left()` seconds
+        have passed, with a RepositoryError: git, the wait for another process, and all tries."""
+        return self._mirror.budget.limited(left)
+
     # -- reading
 
     def fetch(self) -> None:
@@ -260,7 +265,8 @@ class Repository:
         branch may be missing: `plan` then sees a Snapshot without a commit.
         Raises PushRejected when the server declines, StaleBase when the branch never holds still.
         """
-        patience = Patience(tries=20, seconds=self._mirror.remote.timeout, first=0.005)
+        mirror = self._mirror
+        patience = Patience(mirror.budget, tries=20, seconds=mirror.remote.timeout, first=0.005)
         snapshot, fresh = self._snapshot(branch, fetch=False, create=create), False
         while True:
             answer = _answer(plan, snapshot)
@@ -344,7 +350,7 @@ class Repository:
 
     def _swap(self, branch: str, new: str, expected: str) -> None:
         mirror = self._mirror
-        patience = Patience(tries=4, seconds=mirror.remote.timeout, first=0.2)
+        patience = Patience(mirror.budget, tries=4, seconds=mirror.remote.timeout, first=0.2)
 
         def work() -> None:
             repository = mirror.open()
