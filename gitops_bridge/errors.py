@@ -77,6 +77,10 @@ class RegistryError(BridgeError):
     pass
 
 
+class HiddenImage(RegistryError):
+    """The registry let the credential in and does not say whether the image is there."""
+
+
 class ClusterError(BridgeError):
     pass
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from gitops_bridge import documents
+from tests.cli import called
 from tests.initialised import NEEDED, Remote
 from tests.team import git
 
@@ -136,6 +138,31 @@ def test_a_branch_in_the_way_is_named(remote: Remote) -> None:
         assert f"the branch {name!r} is in the way of" in said
         assert f"remove or rename {name}" in said
         git(remote.path, "branch", "--delete", name)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_repository_of_sha_256_is_told(tmp_path: Path, begun: bool) -> None:
+    remote = Remote(tmp_path)
+    shutil.rmtree(remote.path)
+    form = ("--object-format=sha256", "--initial-branch=main")
+    git(tmp_path, "init", "--quiet", "--bare", *form, str(remote.path))
+    if begun:
+        clone = tmp_path / "other"
+        git(tmp_path, "init", "--quiet", *form, str(clone))
+        git(clone, "commit", "--quiet", "--allow-empty", "--message", "Begin")
+        git(clone, "push", "--quiet", str(remote.path), "HEAD:main")
+    said = remote.refused(*NEEDED)
+    assert "object format that is not supported" in said
+    assert "SHA-1" in said
+
+
+def test_a_branch_that_was_renamed_is_told(remote: Remote) -> None:
+    remote.init(*NEEDED)
+    (remote.folder / "gitops-bridge.yaml").write_text(remote.read("gitops-bridge.yaml"))
+    git(remote.path, "branch", "--move", "main", "trunk")
+    said = called(remote.folder, "doctor").stdout
+    assert "has no branch 'main'" in said
+    assert "trunk is the default branch now" in said
 
 
 def test_a_token_makes_pull_requests_the_way_of_delivery(remote: Remote) -> None:

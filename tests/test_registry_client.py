@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from gitops_bridge.errors import RegistryError
+from gitops_bridge.errors import HiddenImage, RegistryError
 from gitops_bridge.registry.access import Access, Patience
 from gitops_bridge.registry.client import INDEXES, MANIFESTS, Registry
 from gitops_bridge.registry.credentials import Credential, keychain
@@ -579,3 +579,23 @@ def test_nobody_there():
     with client() as registry, pytest.raises(RegistryError, match="Connection refused") as caught:
         registry.digest(f"{host}/a:1")
     assert caught.value.retry
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_registry_that_does_not_tell_what_is_absent(bearer, token_server, status):
+    """As Artifactory, GHCR and Docker Hub answer for a tag or repository that is not there."""
+    state = servers.Front(bearer)
+    hiding = Fault("(HEAD|GET) .*/manifests/", times=99, status=status, body=code("DENIED"))
+    with state.running() as host, client(host, KNOWN) as registry:
+        registry.digest(f"{host}/team/app:1")
+        state.faults = [hiding]
+        with pytest.raises(HiddenImage) as caught:
+            registry.digest(f"{host}/team/app:1")
+        assert caught.value.status == status
+        assert "not there yet" in caught.value.hint
+        assert "may not read" in caught.value.hint
+        for credential in (None, WRONG):
+            state.faults = [hiding]
+            with client(host, credential) as other, pytest.raises(RegistryError) as caught:
+                other.digest(f"{host}/team/app:1")
+            assert not isinstance(caught.value, HiddenImage)

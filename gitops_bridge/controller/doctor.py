@@ -15,7 +15,7 @@ from gitops_bridge.config import Gate
 from gitops_bridge.controller import checks, environments
 from gitops_bridge.controller.context import Context
 from gitops_bridge.desired import pull_request
-from gitops_bridge.errors import BridgeError, RepositoryError, StaleBase
+from gitops_bridge.errors import BridgeError, HiddenImage, RepositoryError, StaleBase
 from gitops_bridge.git import Snapshot
 
 SCRATCH = "gitops-bridge/_doctor"
@@ -58,6 +58,8 @@ def _tried(check: str, look: Callable[[], str | None]) -> Iterator[Finding]:
     """What `look` says is green; None: there is nothing to look at."""
     try:
         said = look()
+    except HiddenImage as hidden:
+        yield Finding(check, None, hidden.message, hidden.hint)
     except BridgeError as error:
         yield _bad(check, error)
     else:

@@ -17,7 +17,7 @@ from gitops_bridge.desired.build import short
 from gitops_bridge.desired.jobs import KEY_LABEL
 from gitops_bridge.desired.overlay import Image
 from gitops_bridge.desired.record import Record
-from gitops_bridge.errors import RegistryError
+from gitops_bridge.errors import HiddenImage, RegistryError
 
 _REFERENCE = re.compile(
     r"(?P<repository>.+?):(?P<tag>[\w.-]+)(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
@@ -41,12 +41,26 @@ def pinned(ctx: Context, build: Build, serving: Record | None) -> Image:
     held = parsed(serving.image) if serving else None
     if held and held.digest and replace(held, digest=None) == build.image and present(ctx, held):
         return held
-    digest = _digest(ctx, build.image)
+    try:
+        digest = _digest(ctx, build.image)
+    except HiddenImage:  # told by `unseen`; what cannot be pushed shows when its Job fails
+        return build.image
     if digest is None:
         return build.image
     found = replace(build.image, digest=digest)
     _made_of(ctx, found, build.key)
     return found
+
+
+def unseen(ctx: Context, image: Image) -> str:
+    """Why the registry does not say whether it has an image that is waited for; "" when it does."""
+    if is_open(ctx, image):
+        return ""
+    try:
+        _digest(ctx, image)
+    except HiddenImage as problem:
+        return f"the registry does not tell: {problem}"
+    return ""
 
 
 def present(ctx: Context, image: Image) -> bool:

@@ -192,7 +192,8 @@ class Observer:
             return None, ""
         key = (found.main.commit, wish, found.state.rollouts, touches)
         if key in self._plans:
-            return self._plans[key], ""
+            plan = self._plans[key]
+            return plan, images.unseen(self._ctx, plan.image) if plan.image else ""
         try:
             plan = self._plan(found, wish, touches)
         except RegistryError as error:
@@ -204,7 +205,7 @@ class Observer:
                 raise
             return None, ""  # it is held, whether or not it could be carried out
         self._plans[key] = plan
-        return plan, ""
+        return plan, images.unseen(self._ctx, plan.image) if plan.image else ""
 
     def _is_replay(self, found: Stand, wish: Wish) -> bool:
         return wish.same(found.state.answered) and found.content != found.state.delivered

@@ -103,9 +103,10 @@ _REMOTE = (
         "check the address, and that the credentials may see it",
     ),
     _Row(
-        r"mismatched algorithms|object format",
+        r"mismatched algorithms|object format|hash algorithm",
         "{where} uses an object format that is not supported here",
-        "use a repository with SHA-1 object names",
+        "make the repository anew with SHA-1 object names (git init --object-format=sha1): most "
+        "forges and Argo CD do not take SHA-256 either",
     ),
     _Row(
         r"returned error: (5\d\d|429)",
@@ -134,6 +135,7 @@ _REMOTE = (
         retry=True,
     ),
 )
+_IN_THE_WAY = r"exists; cannot create|directory.file conflict|refname conflict|reference conflict"
 _FORBIDDEN = re.compile(
     r"returned error: 403|permission to .* denied|not allowed to|not permitted|read.only"
     r"|write access|access denied|forbidden",
@@ -179,7 +181,13 @@ def declined(reason: str) -> bool:
 def rejected(branch: str, reason: str, where: str) -> PushRejected:
     """The error for a push that the server refused for good, its own words included."""
     target = f"branch {branch!r} of {where}" if branch else where
-    if "checked out" in reason:
+    if re.search(_IN_THE_WAY, reason, re.IGNORECASE):
+        hint = (
+            "another branch is in the way, for Git cannot hold a branch `a` beside `a/b`: remove "
+            "or rename it, or configure another name (repository.builds_branch, "
+            "repository.rollouts_branch)"
+        )
+    elif "checked out" in reason:
         hint = "push to a bare repository, not to a work tree"
     else:
         hint = (

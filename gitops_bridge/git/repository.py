@@ -113,10 +113,12 @@ class Repository:
             return RepositoryError(
                 f"{address} is empty: it has no branch yet", hint="run `gitops-bridge init` first"
             )
+        default = self.default_branch()
+        has = f"it has {', '.join(others[:5])}{'…' if len(others) > 5 else ''}"
         return RepositoryError(
             f"{address} has no branch {branch!r}",
-            hint=f"it has {', '.join(others[:5])}{'…' if len(others) > 5 else ''}; "
-            "`gitops-bridge init` makes the branches it needs",
+            hint=f"{has}; if it was renamed, name the new one in gitops-bridge.yaml and in argocd/"
+            + (f" ({default} is the default branch now)" if default in others else ""),
         )
 
     def at(self, commit_id: str) -> Snapshot:

@@ -73,12 +73,13 @@ class Registry:
         return self._endpoint(host).ping().scheme
 
     def digest(self, reference: str) -> str | None:
-        """`sha256:…` of what stands under the reference; None when nothing does."""
+        """`sha256:…` of what stands under the reference; None when nothing does. Raises HiddenImage
+        when the registry, which knows us, does not say."""
         wanted = parse(reference)
         endpoint = self._endpoint(wanted.host)
         answer = endpoint.send(
             "HEAD", _manifest_path(wanted), wanted.repository, headers=_ACCEPT, redirects=True,
-            expected=frozenset({200, 404, 405}),
+            expected=frozenset({200, 404, 405}), may_hide=True,
         )  # fmt: skip
         if answer.status_code == 404:
             return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from gitops_bridge.errors import RegistryError
 from gitops_bridge.registry.access import Access
 from gitops_bridge.registry.credentials import Credential, Keychain
-from gitops_bridge.registry.problems import refused, unreachable
+from gitops_bridge.registry.problems import hidden, refused, unreachable
 from gitops_bridge.registry.tokens import Challenge, fetch_token, parse_challenge
 from gitops_bridge.rest import Headers, Response, Rest, joined
 
@@ -49,11 +49,13 @@ class Endpoint:
         expected: frozenset[int],
         push: bool = False,
         also_pull: str | None = None,
+        may_hide: bool = False,
         hint: str | None = None,
         **options: Any,
     ) -> Response:
         """One request about `repository`, authorized to pull, or also to `push`, and to pull from
-        the repository `also_pull`. `path` may be an absolute URL the registry gave."""
+        the repository `also_pull`. `path` may be an absolute URL the registry gave. With `may_hide`
+        a refusal by a registry that takes our credential is a HiddenImage."""
         scopes = {f"repository:{repository}:{'pull,push' if push else 'pull'}"}
         scopes |= {f"repository:{also_pull}:pull"} if also_pull else set()
         try:
@@ -64,6 +66,8 @@ class Endpoint:
             raise
         if response.status_code in expected:
             return response
+        if may_hide and response.status_code in {401, 403} and self._admits(repository, scopes):
+            raise hidden(self._refused(f"{method} {self.host}/{repository}", response))
         who = self._known.pop(repository, None) if response.status_code == 401 else None
         what = f"{method} {self.host}/{repository}" + (f" for {who}" if who else "")
         if response.status_code == 401 and who is None:
@@ -93,6 +97,14 @@ class Endpoint:
         self._tokens.pop((credential, scopes), None)
         known = self._authorization(wanted, credential, scopes, wanted.scopes)
         return self._request(method, path, credentials=known, **options)
+
+    def _admits(self, repository: str, scopes: Iterable[str]) -> bool:
+        """Whether the registry takes the credential, whatever that may do; none is not taken."""
+        credential = self._known.get(repository)
+        if credential is None or self._challenge is None:
+            return False
+        known = self._authorization(self._challenge, credential, frozenset(scopes))
+        return self._request("GET", "v2/", credentials=known).status_code == 200
 
     def _credential(self, repository: str) -> Credential | None:
         """Asked for once, for a helper takes its time; anew after the registry refused it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from gitops_bridge import documents
-from gitops_bridge.errors import RegistryError
+from gitops_bridge.errors import HiddenImage, RegistryError
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _CURES = (
@@ -38,11 +38,23 @@ def refused(
     wait = f" (retry after {retry_after} s)" if (retry_after or "").isdigit() else ""
     matching = next((cure for pattern, cure in _CURES if re.search(pattern, words, re.I)), None)
     problem = RegistryError(
-        f"{what}: {status} {words or 'without a word'}{wait}",
+        f"{what}: {status} {words or '(empty response)'}{wait}",
         hint=matching or hint or _CURES_BY_STATUS.get(status),
         retry=status in _PASSING or "BLOB_UPLOAD_" in words,  # a lost upload is opened anew
     )
     problem.status = status
+    return problem
+
+
+def hidden(refusal: RegistryError) -> HiddenImage:
+    """A refusal by a registry that takes the credential: Artifactory, GHCR and Docker Hub, among
+    others, answer so for whatever is not there."""
+    problem = HiddenImage(
+        refusal.message,
+        hint="either the image is not there yet, which this registry does not tell apart, or the "
+        "credential may not read the repository",
+    )
+    problem.status = refusal.status
     return problem
 
 
