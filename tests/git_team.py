@@ -154,7 +154,7 @@ class _Interrupted(Repository):
 
     def submit(self, branch, edit):
         delivers = "main" in edit.prerequisites and bool(edit.prerequisites["main"].changes)
-        if delivers or edit.ref_updates:
+        if "main" in edit.prerequisites or edit.ref_updates:
             self._happens()
         submitted = super().submit(branch, edit)
         if delivers and submitted and self.afterwards:

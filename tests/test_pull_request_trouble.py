@@ -177,7 +177,7 @@ class TestCrashes:
         assert pull.comments == []
 
     def memories(self, site):
-        return list((site.folder / "cache" / "pull-requests").rglob("*.json"))
+        return [it for it in (site.folder / "cache").glob("pull-requests-*/*") if it.is_file()]
 
     def forget(self, site):
         for path in self.memories(site):

@@ -64,6 +64,8 @@ def _with_branch(
         return replace(state, review=review), (Update(target.branch, head, commit),)
     if move is Branch.DELETE and head:
         return state, (Update(target.branch, head, ""),)
+    if head and sight.stand.state.review:
+        return state, (Update(target.branch, head, head),)
     return state, ()
 
 
