@@ -8,7 +8,10 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/gitops-bridge
 COPY . /source
-RUN /opt/gitops-bridge/bin/pip install "/source[cluster,controller,github-app,gs,s3]" \
+RUN /opt/gitops-bridge/bin/pip install --require-hashes --only-binary=:all: -r /source/image.lock \
+ && /opt/gitops-bridge/bin/pip install --no-deps --no-index --no-build-isolation /source \
+ && /opt/gitops-bridge/bin/pip uninstall --yes \
+      hatchling hatch-fancy-pypi-readme pathspec pluggy tomlkit trove-classifiers \
  && /opt/gitops-bridge/bin/pip uninstall --yes pip \
  && /opt/gitops-bridge/bin/python -m compileall -q /opt/gitops-bridge/lib
 

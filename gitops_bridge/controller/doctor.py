@@ -35,7 +35,9 @@ class Finding:
 
 def examine(ctx: Context) -> Iterator[Finding]:
     """Everything the configuration makes a rollout need, in the order a rollout would."""
-    yield from _tried("kustomize", lambda: f"version {ctx.kustomize.version()}")
+    yield from _tried(
+        "kustomize", lambda: f"version {ctx.kustomize.version()} ({ctx.kustomize.origin})"
+    )
     yield from _tried("signing", partial(_signed, ctx))
     snapshot: Snapshot | None = None
     try:
