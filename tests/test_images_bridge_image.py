@@ -64,7 +64,9 @@ def test_every_dependency_of_the_image_is_locked_by_hash():
     locked = {name.replace(".", "-"): version for name, version, _ in entries}
     project = (ROOT / "pyproject.toml").read_text()
     wanted = re.search(r"^dependencies = \[\n(.*?)^\]", project, re.MULTILINE | re.DOTALL)[1]
-    wanted += "".join(re.findall(r"^(?:cluster|controller|github-app|gs|s3|requires) = .*", project, re.MULTILINE))
+    wanted += "".join(
+        re.findall(r"^(?:cluster|controller|github-app|gs|s3|requires) = .*", project, re.MULTILINE)
+    )
     for name, bounds in re.findall(r'"([A-Za-z0-9._-]+)([<>=][^"]*)"', wanted):
         assert SpecifierSet(bounds).contains(locked[name.lower().replace(".", "-")]), name
     (install,) = [line for line in LINES if "image.lock" in line]
