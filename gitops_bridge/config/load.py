@@ -199,6 +199,7 @@ def _controller(section: Section) -> Controller:
     webhooks.finish()
     controller = Controller(
         argocd_refresh=section.flag("argocd_refresh", Controller.argocd_refresh),
+        notices=section.flag("notices", Controller.notices),
         commit_status=section.flag("commit_status", Controller.commit_status),
         webhooks={name: secret for name, secret in secrets.items() if secret},
     )

@@ -155,6 +155,8 @@ class Controller:
 
     argocd_refresh: bool = False
     """Whether Argo CD is asked to look after a push, which needs the right to patch."""
+    notices: bool = False
+    """Whether a hold is shown on the Application in Argo CD, which needs the same right."""
     commit_status: bool = False
     """Whether each delivery's fate is reported at the forge, beside its commit."""
     webhooks: Mapping[str, Secret] = field(default_factory=dict)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from gitops_bridge.actions import ABOUT_ONE_DEPLOYMENT, Action, Outcome, Request, Status
@@ -14,6 +15,7 @@ from gitops_bridge.errors import RequestError
 __all__ = ["Context", "handle", "maintain", "open_context"]
 
 _UNSUPPORTED = frozenset({Action.ENDPOINT_UPDATE, Action.ENDPOINT_STATUS})
+_COLLECTED_EVERY = 600.0  # seconds
 _ROLLOUTS = ABOUT_ONE_DEPLOYMENT - {Action.DEPLOYMENT_STATUS}
 
 
@@ -43,6 +45,25 @@ def _handled(ctx: Context, request: Request, *, dry_run: bool) -> Outcome:
 
 
 def maintain(ctx: Context) -> None:
-    """Upkeep of the mirror, for after the answer is given. It changes no answer."""
+    """Upkeep, for after the answer is given: of the mirror and, now and then, of the branch
+    `builds`, so that nothing grows for ever where nobody runs `reconcile`. It changes no answer."""
     with suppress(Exception):
+        if _is_due(ctx):
+            from gitops_bridge.controller import collecting
+
+            collecting.collect(ctx)
         ctx.repository.maintain()
+
+
+def _is_due(ctx: Context) -> bool:
+    """Whether this host has not looked for Jobs to remove for a while; it counts as looked."""
+    stamp = ctx.cache / "collected"
+    now = ctx.clock()
+    try:
+        is_due = now - stamp.stat().st_mtime > _COLLECTED_EVERY
+    except FileNotFoundError:
+        is_due = True
+    if is_due:
+        stamp.touch(mode=0o600)
+        os.utime(stamp, (now, now))
+    return is_due

@@ -6,8 +6,9 @@ at the forge says pending, success or failure, with the reason.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gitops_bridge.config import Environment
 from gitops_bridge.controller.announcing import Announcer
@@ -16,6 +17,10 @@ from gitops_bridge.errors import BridgeError
 from gitops_bridge.live.verdict import LiveState, Verdict
 from gitops_bridge.rollout.answer import View
 from gitops_bridge.serving import LookResult, Span
+
+if TYPE_CHECKING:
+    from gitops_bridge.cluster import Writer
+    from gitops_bridge.cluster.listing import Patience
 
 _SECONDS = 20.0  # of one request to Argo CD's objects
 _APPLICATION_SET = "mlops-serving"
@@ -71,8 +76,31 @@ def _is_there(verdict: Verdict) -> bool:
 
 def _hurry(ctx: Context, verdict: Verdict) -> str | None:
     """Ask Argo CD to look; why that could not be done."""
+    if not ctx.config.controller.argocd_refresh:
+        return None
+    name = verdict.application.rpartition("/")[2] if verdict.application else None
+
+    def ask(writer: Writer, patience: Patience) -> None:
+        if name:
+            writer.refresh(name, patience)
+        else:
+            writer.refresh_set(_APPLICATION_SET, patience)
+
+    return _written(ctx, ask)
+
+
+def show_hold(ctx: Context, environment: Environment, deployment: str, text: str) -> str | None:
+    """Show on the Application why a rollout is held, or no longer ("" as text); why not."""
+    from gitops_bridge.cluster import Notice
+
+    notice = Notice(text) if text else None
+    name = f"{environment.name}-{deployment}"  # as the shipped ApplicationSet calls it
+    return _written(ctx, lambda writer, patience: writer.notice(name, notice, patience))
+
+
+def _written(ctx: Context, write: Callable[[Writer, Patience], object]) -> str | None:
     settings, reader = ctx.config.cluster, ctx.cluster()
-    if not ctx.config.controller.argocd_refresh or settings is None or reader is None:
+    if settings is None or reader is None:
         return None
     from gitops_bridge.cluster import Writer
     from gitops_bridge.cluster.listing import Patience
@@ -80,14 +108,10 @@ def _hurry(ctx: Context, verdict: Verdict) -> str | None:
     until = ctx.monotonic() + _SECONDS
     patience = Patience(lambda: until - ctx.monotonic(), ctx.sleep)
     connection = reader.connection(settings.access(settings.argocd_context))
-    writer = Writer(connection, settings.argocd_namespace)
     try:
-        if verdict.application:
-            writer.refresh(verdict.application.rpartition("/")[2], patience)
-        else:
-            writer.refresh_set(_APPLICATION_SET, patience)
+        write(Writer(connection, settings.argocd_namespace), patience)
     except BridgeError as error:
-        return f"Argo CD could not be asked to look: {error}"
+        return f"Argo CD's object could not be changed: {error}"
     return None
 
 

@@ -11,11 +11,11 @@ from gitops_bridge.config import Environment
 from gitops_bridge.controller import collecting, fleet, looking, recovery, requesting
 from gitops_bridge.controller.announcing import Announcer
 from gitops_bridge.controller.context import Context
-from gitops_bridge.controller.following import Flight, follow
+from gitops_bridge.controller.following import Flight, follow, show_hold
 from gitops_bridge.controller.loop import Result
 from gitops_bridge.controller.observing import Target
 from gitops_bridge.errors import BridgeError
-from gitops_bridge.rollout.answer import describe
+from gitops_bridge.rollout.answer import View, describe
 from gitops_bridge.rollout.situations import Situation
 from gitops_bridge.rollout.state import Phase
 from gitops_bridge.serving import LookResult, Span
@@ -45,6 +45,7 @@ class Standing:
         self._places = [_Place(environment) for environment in environments]
         self._announcer = Announcer(ctx)
         self._from_datarobot = from_datarobot
+        self._shown: dict[Target, str] = {}
 
     @property
     def follows(self) -> bool:
@@ -102,6 +103,7 @@ class Standing:
 
         view = views.of_result(self._ctx, target, run)
         self._announcer.moved(target, view)
+        self._show_hold(target, view)
         phase = run.state.phase
         said = describe(view)
         reverted = [
@@ -121,6 +123,15 @@ class Standing:
             spans=spans,
             pushes=sum(made.push is not None for made in run.transitions),
         )
+
+    def _show_hold(self, target: Target, view: View) -> None:
+        """On the Application in Argo CD, once when it begins and once when it ends."""
+        if not self._ctx.config.controller.notices:
+            return
+        text = describe(view) if view.state.phase is Phase.HELD else ""
+        if text != self._shown.get(target, ""):
+            show_hold(self._ctx, target.environment, target.deployment, text)
+            self._shown[target] = text
 
     def _follow(self, place: _Place) -> Iterable[LookResult]:
         """Deliveries until they serve; without a cluster nobody can tell."""

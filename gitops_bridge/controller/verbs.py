@@ -10,6 +10,7 @@ from gitops_bridge.controller import looking, rollbacks
 from gitops_bridge.controller.context import Context
 from gitops_bridge.controller.loop import Loop, Result
 from gitops_bridge.controller.observing import Ask, Target, stand
+from gitops_bridge.desired.markdown import code
 from gitops_bridge.errors import BridgeError, RequestError
 from gitops_bridge.git import Signature
 from gitops_bridge.rollout.observed import Cause
@@ -76,8 +77,14 @@ def release(ctx: Context, target: Target, by: Signature) -> Result:
 
 
 def hold(ctx: Context, target: Target, by: Signature, reason: str) -> Result:
-    """Let nothing go ahead until somebody releases it."""
-    return Loop(ctx, target, fresh=True).run(Ask(Cause.HOLD, by=_who(by), reason=reason))
+    """Let nothing go ahead until somebody releases it; told on an open pull request, too."""
+    result = Loop(ctx, target, fresh=True).run(Ask(Cause.HOLD, by=_who(by), reason=reason))
+    if result.state.review is not None:
+        pull = ctx.pulls().look(target.branch)
+        if pull is not None and pull.state == "open":
+            why = f": {code(reason, 500)}" if reason else ""
+            ctx.forge().comment(pull, f"Held by {code(by.name, 80)}{why}. Please do not merge.\n")
+    return result
 
 
 def way_back(ctx: Context, target: Target, to: str | None) -> rollbacks.Way:
