@@ -1,8 +1,13 @@
 """DataRobot hears what runs: actions and statuses of a team whose cluster can be seen."""
 
+import subprocess
+import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from gitops_bridge.actions import DeploymentState, Status
 from gitops_bridge.cluster import WatchingReader
@@ -138,8 +143,6 @@ def test_a_token_that_expired_claims_nothing(gated, server):
 def test_the_standing_controller_follows_a_delivery_by_its_watches(gated, server):
     ctx = gated.ctx()
     reader = WatchingReader(ctx.config.cluster, ctx.config.environments, lambda: None)
-    from dataclasses import replace
-
     standing = Standing(replace(ctx, cluster=lambda: reader), ctx.config.environments)
     with reader:
         gated.act("deployment_start", PACKAGE_A)
@@ -160,3 +163,55 @@ def until(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+ENTRY_POINTS = {
+    "ours": [sys.executable, "-m", "gitops_bridge", "run"],
+    "theirs": [
+        Path(sys.executable).parent / "bosun-plugin-runner",
+        "--plugin",
+        "gitops_bridge.bosun",
+    ],
+}
+
+
+def told_by(entry_point, gated, action, document):
+    """The status file that an entry point writes; a process of its own takes its time."""
+    gated.configure(actions={"budget": 60})
+    config, status = gated.folder / "asked.yaml", gated.folder / "said.yaml"
+    config.write_text(yaml.safe_dump(document))
+    status.unlink(missing_ok=True)
+    subprocess.run(
+        [*ENTRY_POINTS[entry_point], "--config", config, "--private-config", gated.config,
+         "--action", action, "--status-file", status],
+        env=gated.environ, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    return yaml.safe_load(status.read_text())
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_an_environment_is_answered_for_in_both_shapes(gated, server, entry_point):
+    started(gated, server)
+    asked = yaml.safe_load(gated.file(PACKAGE_A).read_text())
+    for deployments in ([DEPLOYMENT], [asked["deploymentInfo"]], []):
+        document = {**asked, "peInfo": {**asked["peInfo"], "deployments": deployments}}
+        document.pop("deploymentInfo")
+        told = told_by(entry_point, gated, "pe_status", document)
+        (status,) = told["data"]["deploymentsStatus"].values()
+        assert (status["status"], status["state"]) == ("passing", "ready")
+        assert status["data"]["currentModelId"] == MODEL_A
+        assert told["status"] == "passing", told["msg"]
+
+
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_what_runs_without_git_is_told(gated, server, entry_point):
+    started(gated, server)
+    pod = BY_NAME["adopt/01-before"]
+    for kind in (Kind.DEPLOYMENTS, Kind.PODS):
+        for item in pod.items(kind):
+            server.put(*clusters.PLACES[kind], clusters.labelled(kind, item))
+    asked = yaml.safe_load(gated.file(PACKAGE_A).read_text())
+    asked.pop("deploymentInfo")
+    told = told_by(entry_point, gated, "pe_status", asked)
+    assert told["status"] == "warning"
+    assert pod.git["deployment"] in told["msg"]

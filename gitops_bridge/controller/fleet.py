@@ -72,7 +72,7 @@ def look_at(
         for name in settled
     }
     if cluster:
-        _judge(ctx, environment, found, main, until)
+        _judge(ctx, environment, found, main, until, others=others)
     return found
 
 
@@ -119,9 +119,16 @@ def _broken(main: TreeReader, name: str, error: BridgeError) -> View:
 
 
 def _judge(
-    ctx: Context, environment: Environment, found: Fleet, main: TreeReader, until: float
+    ctx: Context,
+    environment: Environment,
+    found: Fleet,
+    main: TreeReader,
+    until: float,
+    *,
+    others: bool,
 ) -> None:
-    """What the cluster shows, if there is one; one deployment is looked at by lists of its own."""
+    """What the cluster shows, if there is one; one deployment is looked at by lists of its own,
+    unless `others` are of interest."""
     if ctx.config.cluster is None:
         return
     from gitops_bridge.controller.judging import Judge
@@ -130,7 +137,7 @@ def _judge(
     known: dict[str, tuple[Serving | None, State]] = {
         name: (view.serving, view.state) for name, view in found.views.items()
     }
-    if len(known) == 1:
+    if len(known) == 1 and not others:
         ((name, (serving, state)),) = known.items()
         verdict = judge.one(name, serving, state)
         verdicts = {name: verdict} if verdict else {}

@@ -46,11 +46,10 @@ class Judge:
         reader = self._ctx.cluster()
         if reader is None:
             return None
-        from gitops_bridge.cluster import judged
+        from gitops_bridge.cluster import verdict_of
 
         wanted = self.wanted(deployment, serving, state)
-        observed = reader.read(self._environment, self._remaining, wanted).of(wanted)
-        return judged(reader, self._environment, wanted, observed, self._remaining)
+        return verdict_of(reader, self._environment, wanted, self._remaining)
 
     def all(
         self, deployments: Mapping[str, tuple[Serving | None, State]], known: Iterable[str]
@@ -59,16 +58,12 @@ class Judge:
         reader = self._ctx.cluster()
         if reader is None:
             return {}
-        from gitops_bridge.cluster import judged
+        from gitops_bridge.cluster import verdicts_of
 
         observation = reader.read(self._environment, self._remaining)
         self.unknown = tuple(sorted(observation.deployments - {*deployments, *known}))
-        found: dict[str, Verdict] = {}
-        for deployment, (serving, state) in deployments.items():
-            wanted = self.wanted(deployment, serving, state)
-            observed = observation.of(wanted)
-            found[deployment] = judged(reader, self._environment, wanted, observed, self._remaining)
-        return found
+        wanted = [self.wanted(name, *found) for name, found in deployments.items()]
+        return verdicts_of(reader, self._environment, wanted, observation, self._remaining)
 
     def wanted(self, deployment: str, serving: Serving | None, state: State) -> Wanted:
         """What Git wants of it: what main serves, and what is on its way there."""

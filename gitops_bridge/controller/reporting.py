@@ -52,7 +52,7 @@ def pe_status(ctx: Context, request: Request, environment: Environment) -> Outco
     """The environment, and every deployment of it that DataRobot or Git knows; told are those that
     only one of them, or only the cluster, knows."""
     known = list(dict.fromkeys(request.known_deployments))
-    found = look_at(ctx, environment, known, until=_until(ctx), others=True)
+    found = look_at(ctx, environment, known or None, until=_until(ctx), others=True)
     listed = {name: answer.status(view) for name, view in found.views.items()}
     orphans = sorted(found.in_git - set(known)) if known else []
     troubles = [
