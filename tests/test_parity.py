@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gitops_bridge.actions import ExecutionType, Model, ModelFormat, Package, Scale
-from gitops_bridge.desired import overlay
+from gitops_bridge.desired import overlay, proof
 from gitops_bridge.desired.overlay import Image
 from tests.plugin import (
     ABSENT,
@@ -354,7 +354,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
 ).map(lambda config: {"spoolerSettings": "spooler_type=x"} | config)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     config=CONFIGURATIONS,
     model=st.sampled_from([MODELS[name] for name in ("dedicated", "custom", "custom-with-format")]),
@@ -371,7 +371,19 @@ def test_any_configuration(tmp_path_factory, config, model, scale):
     except ManifestGenerationError:
         assert overlay.autoscaling_problems(ours) or "ppsCpuUtilizationPercent" not in config
         return
-    assert unlisted(theirs, ours, allowed()) == []
+    found = unlisted(theirs, ours, allowed())
+    odd = [key for key, value in config.get("ppsAnnotations", {}).items() if not is_text(value)]
+    refused = [difference for difference in found if difference[0] in map(ANNOTATION.format, odd)]
+    assert [difference for difference in found if difference not in refused] == []
+    told = proof.problems(ours, deployment="65d", image="", kustomizations=[])
+    assert all(any(f".{key} is " in problem for problem in told) for key in odd)
+
+
+ANNOTATION = "Deployment/spec/template/metadata/annotations[{}]"
+
+
+def is_text(value):
+    return isinstance(value, str)
 
 
 @pytest.mark.parametrize("key", sorted(patch_keys()))

@@ -53,6 +53,7 @@ def load(data: object, source: str) -> Config:
         author=_person(top.section("author")),
         committer=_person(top.section("committer")) if top.has("committer") else None,
         signing=_signing(top.section("signing")) if top.has("signing") else None,
+        commit_message=top.text("commit_message", _template),
         sign_off=top.flag("sign_off", Config.sign_off),
         delivery=_delivery(top),
         pull_request=_pull_requests(top.section("pull_request")),
@@ -352,6 +353,16 @@ def _shared_branches(repository: Repository) -> list[str]:
 
 def _label(text: str) -> str | None:
     return _one_line(text) or ("must not hold a comma" if "," in text else None)
+
+
+def _template(text: str) -> str | None:
+    """What a server demands of messages is about the first line, or lines behind the body."""
+    first, _, rest = text.partition("\n")
+    if first.count("{subject}") != 1 or "{subject}" in rest:
+        return "must hold {subject} once, in its first line, such as '[OPS-1] {subject}'"
+    if re.search(r"[\x00-\x09\x0b-\x1f]", text):
+        return "must be printable"
+    return None
 
 
 def _not_an_option(text: str) -> str | None:

@@ -307,6 +307,8 @@ class Config:
     committer: Person | None = None
     """Who commits when it is not the author."""
     signing: Signing | None = None
+    commit_message: str | None = None
+    """The pattern of every commit's message, with {subject} in its first line."""
     sign_off: bool = False
     """Whether commits carry `Signed-off-by` of their author: https://developercertificate.org/"""
     delivery: Delivery = field(default_factory=Delivery)

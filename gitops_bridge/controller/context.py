@@ -20,7 +20,7 @@ from gitops_bridge.controller import clients
 from gitops_bridge.controller.listing import Listing
 from gitops_bridge.controller.secrets import secret
 from gitops_bridge.controller.sources import Reader, Tree
-from gitops_bridge.desired import messages
+from gitops_bridge.desired import commit_template, messages
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.git import Remote, Repository, Sign, Signature
 from gitops_bridge.kustomize import Kustomize, find
@@ -74,7 +74,9 @@ class Context:
         return Reader(tree, self.config.render.hosts)
 
     def message(self, text: str, author: Signature) -> str:
-        """A commit's message as the policy wants it: with its author's sign-off, or as it is."""
+        """A commit's message as the policy wants it: in the team's pattern, with its author's
+        sign-off."""
+        text = commit_template.framed(text, self.config.commit_message)
         if not self.config.sign_off:
             return text
         return messages.signed_off(text, author.name, author.email)
