@@ -58,6 +58,7 @@ def files() -> dict[str, bytes]:
             image=image,
             seams=facts.seams,
             restarts=restarts,
+            name=deployment.name,
         )
 
     rollout = decide(REQUEST, OverlayFiles({}), image, component, 1)

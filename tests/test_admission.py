@@ -351,27 +351,28 @@ def test_a_folder_copied_to_another_environment(root):
     assert f"Deployment mlops-{HOME[-24:]} is in {HOME} too" in found[copy]
 
 
+def in_the_template(root, change):
+    path = root / "argocd/serving.yaml"
+    data = yaml.safe_load(path.read_text())
+    change(data["spec"]["template"])
+    path.write_text(yaml.safe_dump(data))
+
+
 def test_names_that_two_applications_would_share(root):
-    edit(
-        root / "argocd/serving.yaml",
-        'name: "{{ .environment }}-{{ .path.basename }}"',
-        'name: "{{ .environment }}"',
-    )
+    in_the_template(root, lambda found: found["metadata"].update(name="{{ .environment }}"))
     shutil.copytree(root / HOME, root / OTHER)
     assert "3 Applications would be called example" in told(root)["argocd"]
 
 
 def test_a_set_that_overrides_what_git_says(root):
-    edit(
-        root / "argocd/serving.yaml",
-        '        path: "{{ .path.path }}"\n',
-        '        path: "{{ .path.path }}"\n        kustomize: {images: [model-image=x:1]}\n',
-    )
+    kustomize = {"images": ["model-image=x:1"]}
+    in_the_template(root, lambda found: found["spec"]["source"].update(kustomize=kustomize))
     assert "spec.source.kustomize (images) changes what Git renders to" in told(root)["argocd"]
 
 
 def test_what_is_not_understood_is_said(root):
-    edit(root / "argocd/serving.yaml", "{{ .path.basename }}", "{{ .path.basename | sha1sum }}")
+    name = "{{ .environment | sha1sum }}"
+    in_the_template(root, lambda found: found["metadata"].update(name=name))
     assert "is not understood here, so it is not judged" in told(root)["argocd"]
 
 

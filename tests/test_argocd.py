@@ -177,7 +177,9 @@ def test_served_kinds_are_those_the_base_renders_and_their_children():
         if "metadata" in item and "image-builder" not in path.parts:
             group, _, _ = item["apiVersion"].rpartition("/")
             rendered.add((group, item["kind"]))
-    assert kinds("serving") == rendered | {("apps", "ReplicaSet"), ("", "Pod")}
+    brought_along = {("external-secrets.io", "ExternalSecret")}
+    children = {("apps", "ReplicaSet"), ("", "Pod")}
+    assert kinds("serving") == rendered | children | brought_along
     assert kinds("builds") == {("batch", "Job"), ("", "Pod")}
 
 

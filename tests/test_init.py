@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -225,7 +226,7 @@ def test_missing_answers_are_named_with_their_flags_all_at_once(remote: Remote) 
         ((*NEEDED, "--prediction-url", "predictions.example.com"), "several values for prod"),
         ((*NEEDED, "--route", "gateway-httproute"), "--gateway NAMESPACE/NAME is missing"),
         ((*NEEDED, "--gateway", "x"), "does not look like NAMESPACE/NAME"),
-        ((*NEEDED, "--route", "traefik"), "'traefik' is none of ingress-nginx"),
+        ((*NEEDED, "--route", "traefik"), "'traefik' is none of gateway-httproute"),
         ((*NEEDED, "--values", "/nowhere.yaml"), "/nowhere.yaml: No such file"),
         ((*NEEDED, "--upgrade"), "init never wrote to this branch"),
         ((*NEEDED, "--password-env", "A", "--password-file", "B"), "exclude each other"),
@@ -436,10 +437,45 @@ def test_gitlab_gets_its_own_workflow(remote: Remote) -> None:
     assert "/base/ @ml/platform" in remote.read("CODEOWNERS")
 
 
+@pytest.mark.parametrize(
+    ("provider", "path", "owners"),
+    [
+        ("gitea", ".gitea/workflows/gitops-bridge.yaml", ".gitea/CODEOWNERS"),
+        ("bitbucket-cloud", "bitbucket-pipelines.yml", ".bitbucket/CODEOWNERS"),
+        ("azure-devops", ".azuredevops/gitops-bridge.yaml", None),
+        ("bitbucket-server", None, None),
+    ],
+)
+@pytest.mark.parametrize("source", [(), ("--bridge-source", "gitops-bridge==0.1.0")])
+def test_the_other_forges_get_theirs(
+    remote: Remote, provider: str, path: str | None, owners: str | None, source: tuple[str, ...]
+) -> None:
+    remote.init(*NEEDED, "--provider", provider, *source)
+    files = remote.files()
+    assert (path in files) == (path is not None)
+    assert [name for name in files if name.endswith("CODEOWNERS")] == ([owners] if owners else [])
+    if path is not None:
+        text = remote.read(path)
+        documents.load(text)
+        assert "gitops-bridge check --against origin/main" in text
+        assert "@image@" not in text
+        assert "@source@" not in text
+        assert ("pip install" in text) == bool(source)
+
+
+def test_a_team_s_own_pipelines_stay(remote: Remote) -> None:
+    remote.commit({"bitbucket-pipelines.yml": "pipelines: {default: []}\n"})
+    remote.init(*NEEDED, "--provider", "bitbucket-cloud")
+    assert remote.read("bitbucket-pipelines.yml") == "pipelines: {default: []}\n"
+
+
 def test_the_workflow_checks_pull_requests_of_the_branch(remote: Remote) -> None:
     remote.init(*NEEDED)
     workflow = documents.load(remote.read(".github/workflows/gitops-bridge.yaml"))
-    assert workflow[True] == {"pull_request": {"branches": ["main"]}}  # YAML reads `on` as true
+    on = {"branches": ["main"]}
+    assert workflow[True] == {"pull_request": on, "push": on}  # YAML reads `on` as true
+    for step in workflow["jobs"]["check"]["steps"]:
+        assert "uses" not in step or re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"])
     runs = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
     assert runs[-1].startswith("gitops-bridge check")
 

@@ -129,6 +129,9 @@ def test_labels_and_selectors_tell_deployments_apart(rendered):
         assert budget is None or budget["spec"]["selector"]["matchLabels"] == own | component
         for item in objects:
             assert item["metadata"]["labels"] == own | component | model | {
+                "app.kubernetes.io/name": "prediction-server",
+                "app.kubernetes.io/instance": item["metadata"]["name"],
+                "app.kubernetes.io/version": request["model"].id,
                 "app.kubernetes.io/managed-by": "gitops-bridge",
                 "app.kubernetes.io/part-of": "DataRobot-MLOps",
             }
@@ -191,7 +194,7 @@ def test_monitored_servers_learn_who_they_are(rendered):
 
 
 def test_a_new_model_changes_its_label_and_its_image_only(repository):
-    """In the text two kinds of lines, in the render one label everywhere and one image."""
+    """In the text labels and image, in the render labels everywhere and one image."""
     environment = "ingress-nginx-agent"
     request = FIRST | {"seams": repository.seams(environment), "monitoring": True}
     newer = request | {
@@ -202,6 +205,7 @@ def test_a_new_model_changes_its_label_and_its_image_only(repository):
     changed = [(a, b) for a, b in zip(*(t.splitlines() for t in texts), strict=True) if a != b]
     assert [a.split(":")[0].strip() for a, _ in changed] == [
         "bosun.datarobot.com/model",
+        "app.kubernetes.io/version",
         "newTag",
         "digest",
     ]
@@ -211,7 +215,8 @@ def test_a_new_model_changes_its_label_and_its_image_only(repository):
         built.append(build(folder))
     shutil.rmtree(folder)
     for old, new in zip(*built, strict=True):
-        old["metadata"]["labels"][overlay.MODEL_LABEL] = "65a000000000000000000029"
+        for label in (overlay.MODEL_LABEL, "app.kubernetes.io/version"):
+            old["metadata"]["labels"][label] = "65a000000000000000000029"
         if old["kind"] == "Deployment":
             pod = old["spec"]["template"]
             pod["metadata"]["labels"][overlay.MODEL_LABEL] = "65a000000000000000000029"

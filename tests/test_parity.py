@@ -136,6 +136,7 @@ def written(identifier, config, model, scale, seams, restarts=0):
         image=Image("r.example.com/mlops/frozen", "tag", DIGEST),
         seams=seams,
         restarts=restarts,
+        name="churn",
     )
 
 

@@ -70,6 +70,7 @@ def rendered(folder: Path, model: Model, scale: Scale, *, monitoring: bool) -> l
         deployment_id=ID, environment_id=PE, model=model, scale=scale, monitoring=monitoring,
         image=Image("r.example.com/frozen", "tag", "sha256:" + "85e4" * 16),
         seams=overlay.seams(documents.load_all((probe / "built.yaml").read_text())), restarts=0,
+        name="churn",
     )  # fmt: skip
     (place / "kustomization.yaml").write_text(overlay.seed())
     (place / "model" / "kustomization.yaml").write_text(text)

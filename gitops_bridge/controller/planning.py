@@ -113,6 +113,7 @@ def _wanted(
             seams=facts.seams,
             restarts=restarts,
             before=found.files.get(COMPONENT),
+            name=messages.clean(deployment.name),
         )
 
     return _Wanted(image, component, facts.guards, build)

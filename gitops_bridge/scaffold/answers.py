@@ -21,8 +21,8 @@ from gitops_bridge.scaffold import checks, registries
 from gitops_bridge.scaffold.keys import API_SECRET, BY_NAME, Key
 
 IN_CLUSTER = "https://kubernetes.default.svc"
-ROUTES = ("ingress-nginx", "ingress-openshift", "gateway-httproute")
-PROVIDERS = ("github", "gitlab")
+ROUTES = ("gateway-httproute", "ingress-openshift", "ingress-nginx")
+PROVIDERS = ("github", "gitlab", "gitea", "bitbucket-cloud", "bitbucket-server", "azure-devops")
 
 NEEDED = {
     "MLOPS_BOSUN_PRED_ENV_ID": "--environment NAME=ID",

@@ -22,7 +22,10 @@ CONFIG = "gitops-bridge.yaml"
 _OWNERS = {
     "github": (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"),
     "gitlab": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
+    "gitea": (".gitea/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"),
+    "bitbucket-cloud": (".bitbucket/CODEOWNERS",),
 }
+"""Where a provider looks for owners; the others have none."""
 _GITLAB_INCLUDE = "include:\n- local: .gitlab/gitops-bridge.yaml\n"
 PLACEHOLDER_OWNER = "@your-organisation/your-platform-team"
 
@@ -42,10 +45,12 @@ def first(answers: Answers, tree: Tree) -> dict[str, File]:
         "rollouts_branch": answers.repository.rollouts_branch,
         "owners": " ".join(answers.owners) or PLACEHOLDER_OWNER,
         "root": f"{answers.repository.root}/" if answers.repository.root else "",
-        "workflows": pins.workflow_path(answers.provider).partition("/")[0],
+        "workflows": _workflows(answers.provider),
     }
     wanted["README.md"] = _courtesy(shipped.text("README.md", values))
-    wanted[_owners_path(answers.provider, tree)] = _courtesy(shipped.text("codeowners", values))
+    owners = _owners_path(answers.provider, tree)
+    if owners is not None:
+        wanted[owners] = _courtesy(shipped.text("codeowners", values))
     if answers.provider == "gitlab":
         wanted[".gitlab-ci.yml"] = _courtesy(_GITLAB_INCLUDE)
     return wanted
@@ -88,7 +93,7 @@ def newer(
     provider = next((item for item in PROVIDERS if pins.workflow_path(item) in known.files), None)
     old = known.version or version
     if source is None and provider is not None:
-        today = pins.source_of(tree.read(pins.workflow_path(provider)))
+        today = pins.source_of(tree.read(pins.workflow_path(provider) or ""))
         source = today and pins.newer(today, old, version)
     builders = _builders(tree)
     newest = {path: image or pins.newer(used, old, version) for path, (_, used) in builders.items()}
@@ -126,11 +131,13 @@ def _ours(targets: argocd.Targets, provider: str | None, tool: pins.Tool) -> dic
     in_argocd = {path: text for path, text in files.items() if path.startswith("argocd/")}
     files |= argocd.fill(in_argocd, targets)
     files[pins.CONTROLLER] = pins.with_image(files[pins.CONTROLLER], pins.CONTROLLER, tool.image)
-    if provider is not None:
-        files[pins.workflow_path(provider)] = pins.workflow(
-            provider, targets.branch, targets.root, tool
-        )
-    return {path: File(text, Role.OURS) for path, text in files.items()}
+    path = pins.workflow_path(provider) if provider is not None else None
+    if provider is not None and path is not None:
+        files[path] = pins.workflow(provider, targets.branch, targets.root, tool)
+    return {
+        path: File(text, Role.COURTESY if path in pins.SHARED else Role.OURS)
+        for path, text in files.items()
+    }
 
 
 def _targets(answers: Answers) -> argocd.Targets:
@@ -156,10 +163,18 @@ def _courtesy(text: str) -> File:
     return File(text.encode(), Role.COURTESY)
 
 
-def _owners_path(provider: str, tree: Tree) -> str:
-    """Where the team's own file is, if it has one: the forge reads only the first it finds."""
-    places = _OWNERS[provider]
-    return next((path for path in places if tree.id(path) is not None), places[0])
+def _owners_path(provider: str, tree: Tree) -> str | None:
+    """Where the team's own file is, if it has one: the forge reads only the first it finds. None
+    where the forge reads none."""
+    places = _OWNERS.get(provider, ())
+    return next((path for path in places if tree.id(path) is not None), next(iter(places), None))
+
+
+def _workflows(provider: str) -> str:
+    """What owners of workflows own, from the top of the repository."""
+    path = pins.workflow_path(provider) or CONFIG
+    top, slash, _ = path.partition("/")
+    return f"{top}{slash}"
 
 
 def _config(answers: Answers) -> bytes:

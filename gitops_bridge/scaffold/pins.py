@@ -13,7 +13,17 @@ from gitops_bridge.scaffold import people, shipped
 CONTROLLER = "argocd/bridge/kustomization.yaml"
 IMAGE_NAME = "bridge-image"
 """What base/ and argocd/bridge/ call the image; `images:` of a kustomization gives the real one."""
-_PLACES = {"github": ".github/workflows/gitops-bridge.yaml", "gitlab": ".gitlab/gitops-bridge.yaml"}
+_PLACES = {
+    "github": ".github/workflows/gitops-bridge.yaml",
+    "gitlab": ".gitlab/gitops-bridge.yaml",
+    "gitea": ".gitea/workflows/gitops-bridge.yaml",
+    "bitbucket-cloud": "bitbucket-pipelines.yml",
+    "azure-devops": ".azuredevops/gitops-bridge.yaml",
+}
+"""Bitbucket Server has no pipelines of its own."""
+_DIALECTS = {"gitea": "github"}
+SHARED = frozenset({"bitbucket-pipelines.yml"})
+"""A file that the team may have for other things too: then theirs stays."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +35,9 @@ class Tool:
     source: str | None = None
 
 
-def workflow_path(provider: str) -> str:
-    return _PLACES[provider]
+def workflow_path(provider: str) -> str | None:
+    """Where the provider looks for workflows, None where it has none."""
+    return _PLACES.get(provider)
 
 
 def workflow(provider: str, branch: str, root: str, tool: Tool) -> bytes:
@@ -34,7 +45,8 @@ def workflow(provider: str, branch: str, root: str, tool: Tool) -> bytes:
     kind = "image" if tool.source is None else "pip"
     values = {"branch": branch, "image": tool.image, "source": tool.source or ""}
     values["folder"] = f"{root} " if root else ""
-    return shipped.text(f"{provider}-check-{kind}.yaml", values).encode()
+    dialect = _DIALECTS.get(provider, provider)
+    return shipped.text(f"{dialect}-check-{kind}.yaml", values).encode()
 
 
 def source_of(workflow: bytes | None) -> str | None:

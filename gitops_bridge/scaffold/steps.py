@@ -57,8 +57,16 @@ def _environment(environment: Environment) -> Iterator[str]:
     folder = f"overlays/{environment.name}/environment"
     if settings.get("agentSidecar", True) and not settings.get("agentImage"):
         yield f"for monitoring, name the image of tracking-agent in {folder}/monitoring"
-    if "ppsCpuUtilizationPercent" in settings and not _has_request(settings, "ppsResources"):
-        yield f"for autoscaling, add a CPU request to resources in {folder}/serving"
+    if not _has_request(settings, "ppsResources"):
+        yield (
+            f"add requests for cpu and memory to resources in {folder}/serving: without them a "
+            "model server is the first Pod to be evicted, and cannot be autoscaled"
+        )
+    yield (
+        "before custom models are built: their Dockerfile runs as root beside the credential that "
+        "pushes images; give them a repository and a credential of their own, see: gitops-bridge "
+        "help how-to/custom-models"
+    )
 
 
 def _registry(environment: Environment) -> Iterator[str]:

@@ -92,10 +92,24 @@ def username(repository: Repository) -> str | None:
     return user
 
 
+_FORGES = {
+    "gitlab": "gitlab",
+    "gitea": "gitea",
+    "forgejo": "gitea",
+    "codeberg": "gitea",
+    "bitbucket.org": "bitbucket-cloud",
+    "bitbucket": "bitbucket-server",
+    "dev.azure.com": "azure-devops",
+    "visualstudio.com": "azure-devops",
+}
+"""What in a host's name tells the provider; the first that fits."""
+
+
 def provider(url: str, given: str | None) -> str:
     """The forge behind the address, for the workflow's dialect and place."""
     host = urlsplit(url).hostname if "://" in url else url.partition(":")[0].rpartition("@")[2]
-    return given or ("gitlab" if "gitlab" in (host or "") else "github")
+    found = (name for word, name in _FORGES.items() if word in (host or ""))
+    return given or next(found, "github")
 
 
 def _names(named: Sequence[str], *, ask: bool) -> dict[str, str]:
@@ -198,7 +212,7 @@ def _asked_more(told: scaffold.Told) -> scaffold.Told:
     name, settings = told.name, dict(told.settings)
     if not told.route and not told.gateway and "ingressType" not in settings:
         route: str = click.prompt(
-            f"{name}: What brings requests in",
+            f"{name}: What brings requests in (ingress-nginx is retired since March 2026)",
             type=click.Choice(scaffold.ROUTES),
             default=scaffold.ROUTES[0],
         )

@@ -14,9 +14,12 @@ from gitops_bridge import documents
 from gitops_bridge.actions import ExecutionType, Model, ModelFormat, Scale
 from gitops_bridge.desired.overlay.names import (
     BASE_NAME,
+    INSTANCE_LABEL,
     MODEL_IMAGE,
     MODEL_LABEL,
+    NAME_ANNOTATION,
     RESTARTS_ANNOTATION,
+    VERSION_LABEL,
     deployment_labels,
     pointer_token,
 )
@@ -76,9 +79,10 @@ def component(
     seams: Seams,
     restarts: int,
     before: bytes | None = None,
+    name: str = "",
 ) -> str:
     """`model/kustomization.yaml`. `restarts` counts the relaunches the deployment has seen,
-    `before` is the file as it is.
+    `before` is the file as it is, `name` DataRobot's name for the deployment.
 
     A new model changes the model label and the image only.
     """
@@ -95,12 +99,13 @@ def component(
                 "fields": _SELECTORS,
             },
             {"pairs": {MODEL_LABEL: model.id}, "includeTemplates": True},
+            {"pairs": {INSTANCE_LABEL: f"{BASE_NAME}-{deployment_id}", VERSION_LABEL: model.id}},
         ],
         "images": [_image(image)],
     }
     if count is not None:
         content["replicas"] = [{"name": BASE_NAME, "count": count}]
-    content["patches"] = list(_patches(deployment_id, scale, seams, restarts))
+    content["patches"] = list(_patches(deployment_id, scale, seams, restarts, name))
     return _HEADER + documents.dump(content)
 
 
@@ -141,7 +146,7 @@ def _image(image: Image) -> dict[str, str]:
 
 
 def _patches(
-    deployment_id: str, scale: Scale, seams: Seams, restarts: int
+    deployment_id: str, scale: Scale, seams: Seams, restarts: int, readable: str
 ) -> Iterator[dict[str, Any]]:
     for kind, name in dict.fromkeys((route.kind, route.name) for route in seams.routes):
         yield _patch(
@@ -160,6 +165,9 @@ def _patches(
             _replace("/spec/minReplicas", scale.minimum),
             _replace("/spec/maxReplicas", scale.maximum),
         )
+    if readable:
+        annotation = f"/metadata/annotations/{pointer_token(NAME_ANNOTATION)}"
+        yield _patch("Deployment", BASE_NAME, {"op": "add", "path": annotation, "value": readable})
     if restarts:
         annotation = f"/spec/template/metadata/annotations/{pointer_token(RESTARTS_ANNOTATION)}"
         yield _patch(

@@ -12,6 +12,9 @@ from typing import Any
 DEPLOYMENT_LABEL = "bosun.datarobot.com/deployment"
 ENVIRONMENT_LABEL = "bosun.datarobot.com/env"
 MODEL_LABEL = "bosun.datarobot.com/model"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
+VERSION_LABEL = "app.kubernetes.io/version"
+NAME_ANNOTATION = "bosun.datarobot.com/name"
 RESTARTS_ANNOTATION = "gitops-bridge.io/restarts"
 SPOOLER_ANNOTATION = "gitops-bridge.io/spooler-settings"
 
