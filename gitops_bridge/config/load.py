@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from itertools import combinations
-from urllib.parse import SplitResult, urlsplit
 
-from gitops_bridge.config import rendering
+from gitops_bridge.config import rendering, values
 from gitops_bridge.config.model import (
     CHANGES,
     IMPORTANCES,
@@ -35,9 +33,7 @@ from gitops_bridge.config.names import IDENTIFIER, NAME, NAMESPACE, folder_probl
 from gitops_bridge.config.section import Section
 from gitops_bridge.errors import ConfigError
 
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
 _PROPOSALS = "gitops-bridge"
-_BRANCH = re.compile(r"(?![-/.])(?!.*(//|\.\.|@\{|\.lock$|[/.]$))[^\x00-\x20~^:?*\[\\\x7f]+")
 
 
 def load(data: object, source: str) -> Config:
@@ -53,7 +49,7 @@ def load(data: object, source: str) -> Config:
         author=_person(top.section("author")),
         committer=_person(top.section("committer")) if top.has("committer") else None,
         signing=_signing(top.section("signing")) if top.has("signing") else None,
-        commit_message=top.text("commit_message", _template),
+        commit_message=top.text("commit_message", values.template),
         sign_off=top.flag("sign_off", Config.sign_off),
         delivery=_delivery(top),
         pull_request=_pull_requests(top.section("pull_request")),
@@ -79,16 +75,17 @@ def load(data: object, source: str) -> Config:
 
 def _repository(section: Section) -> Repository:
     repository = Repository(
-        url=section.required("url", _no_credentials),
-        branch=section.text("branch", _branch) or Repository.branch,
-        builds_branch=section.text("builds_branch", _branch) or Repository.builds_branch,
-        rollouts_branch=section.text("rollouts_branch", _branch) or Repository.rollouts_branch,
+        url=section.required("url", values.no_credentials),
+        branch=section.text("branch", values.branch) or Repository.branch,
+        builds_branch=section.text("builds_branch", values.branch) or Repository.builds_branch,
+        rollouts_branch=section.text("rollouts_branch", values.branch)
+        or Repository.rollouts_branch,
         username=section.text("username"),
         password=section.secret("password"),
         ssh_key=section.text("ssh_key"),
         ssh_known_hosts=section.text("ssh_known_hosts"),
         ca_file=section.text("ca_file"),
-        proxy=section.text("proxy", _no_credentials),
+        proxy=section.text("proxy", values.no_credentials),
         timeout=section.number("timeout", Repository.timeout, 1, 3_600),
         cache=section.text("cache"),
         root=section.text("root", folder_problem) or Repository.root,
@@ -105,13 +102,15 @@ def _environments(section: Section) -> tuple[Environment, ...]:
         environments.append(
             Environment(
                 id=identifier,
-                name=item.required("name", _matching(NAME, "a-z, 0-9 and '-', at most 30")),
-                namespace=item.required("namespace", _matching(NAMESPACE, "a namespace's name")),
-                prediction_url=item.required("prediction_url", _http_url).rstrip("/"),
+                name=item.required("name", values.matching(NAME, "a-z, 0-9 and '-', at most 30")),
+                namespace=item.required(
+                    "namespace", values.matching(NAMESPACE, "a namespace's name")
+                ),
+                prediction_url=item.required("prediction_url", values.http_url).rstrip("/"),
                 cluster=item.text("cluster") or Environment.cluster,
                 context=item.text("context"),
                 builds_namespace=item.text(
-                    "builds_namespace", _matching(NAMESPACE, "a namespace's name")
+                    "builds_namespace", values.matching(NAMESPACE, "a namespace's name")
                 ),
             )
         )
@@ -126,8 +125,8 @@ def _environments(section: Section) -> tuple[Environment, ...]:
 
 def _person(section: Section) -> Person:
     person = Person(
-        name=section.text("name", _one_line) or Person.name,
-        email=section.text("email", _one_line) or Person.email,
+        name=section.text("name", values.one_line) or Person.name,
+        email=section.text("email", values.one_line) or Person.email,
     )
     section.finish()
     return person
@@ -160,12 +159,12 @@ def _build(section: Section) -> Build:
 
 def _registry(section: Section) -> Registry:
     registry = Registry(
-        username=section.text("username", _one_line),
+        username=section.text("username", values.one_line),
         password=section.secret("password"),
         docker_config=section.text("docker_config"),
         ca_file=section.text("ca_file"),
-        insecure=section.texts("insecure", _host),
-        skip_tls_verify=section.texts("skip_tls_verify", _host),
+        insecure=section.texts("insecure", values.host),
+        skip_tls_verify=section.texts("skip_tls_verify", values.host),
     )
     section.finish()
     if (registry.username is None) != (registry.password is None):
@@ -178,7 +177,7 @@ def _datarobot(section: Section) -> DataRobot:
     if token is None:
         section.problem("token", "is missing: {env: VARIABLE} or {file: /path}")
     datarobot = DataRobot(
-        url=section.required("url", _plain_url),
+        url=section.required("url", values.plain_url),
         token=token or Secret(),
         ca_file=section.text("ca_file"),
         verify_ssl=section.flag("verify_ssl", DataRobot.verify_ssl),
@@ -209,14 +208,14 @@ def _controller(section: Section) -> Controller:
 
 
 def _cluster(section: Section) -> Cluster:
-    namespace = section.text("argocd_namespace", _matching(NAMESPACE, "a namespace's name"))
+    namespace = section.text("argocd_namespace", values.matching(NAMESPACE, "a namespace's name"))
     cluster = Cluster(
         in_cluster=section.flag("in_cluster", Cluster.in_cluster),
         kubeconfig=section.text("kubeconfig"),
         context=section.text("context"),
         argocd_namespace=namespace or Cluster.argocd_namespace,
         argocd_context=section.text("argocd_context"),
-        argocd_url=_rstripped(section.text("argocd_url", _http_url)),
+        argocd_url=values.rstripped(section.text("argocd_url", values.http_url)),
     )
     section.finish()
     if cluster.in_cluster and cluster.context:
@@ -228,7 +227,7 @@ def _signing(section: Section) -> Signing:
     section_format = section.required("format")
     signing = Signing(
         format=section.choice("format", SigningFormat, SigningFormat.SSH),
-        key=section.required("key", _not_an_option),
+        key=section.required("key", values.not_an_option),
         home=section.text("home"),
     )
     section.finish()
@@ -254,15 +253,15 @@ def _delivery(top: Section) -> Delivery:
 
 def _pull_requests(section: Section) -> PullRequests:
     found = PullRequests(
-        provider=section.text("provider", _one_line),
-        api_url=section.text("api_url", _plain_url),
-        username=section.text("username", _one_line),
+        provider=section.text("provider", values.one_line),
+        api_url=section.text("api_url", values.plain_url),
+        username=section.text("username", values.one_line),
         token=section.secret("token"),
         app=_app(section.section("app")) if section.has("app") else None,
         ca_file=section.text("ca_file"),
-        labels=section.texts("labels", _label),
-        reviewers=section.texts("reviewers", _one_line),
-        assignees=section.texts("assignees", _one_line),
+        labels=section.texts("labels", values.label),
+        reviewers=section.texts("reviewers", values.one_line),
+        assignees=section.texts("assignees", values.one_line),
         draft=section.flag("draft", PullRequests.draft),
         auto_merge=section.flag("auto_merge", PullRequests.auto_merge),
     )
@@ -279,7 +278,7 @@ def _app(section: Section) -> App:
     if key is None:
         section.problem("private_key", "is missing: {env: VARIABLE} or {file: /path}")
     app = App(
-        id=section.required("id", _one_line),
+        id=section.required("id", values.one_line),
         private_key=key or Secret(),
         installation=section.number("installation", 0, 0, 999_999_999) or None,
     )
@@ -349,75 +348,3 @@ def _shared_branches(repository: Repository) -> list[str]:
                 "both be branches: Git keeps one as a file in the folder of the other"
             )
     return problems
-
-
-def _label(text: str) -> str | None:
-    return _one_line(text) or ("must not hold a comma" if "," in text else None)
-
-
-def _template(text: str) -> str | None:
-    """What a server demands of messages is about the first line, or lines behind the body."""
-    first, _, rest = text.partition("\n")
-    if first.count("{subject}") != 1 or "{subject}" in rest:
-        return "must hold {subject} once, in its first line, such as '[OPS-1] {subject}'"
-    if re.search(r"[\x00-\x09\x0b-\x1f]", text):
-        return "must be printable"
-    return None
-
-
-def _not_an_option(text: str) -> str | None:
-    return "is no key" if text.startswith("-") or not text.strip() else _one_line(text)
-
-
-def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[str], str | None]:
-    return lambda text: None if pattern.fullmatch(text) else f"must be {expected}"
-
-
-def _branch(text: str) -> str | None:
-    return None if _BRANCH.fullmatch(text) else "is no branch name"
-
-
-def _one_line(text: str) -> str | None:
-    return "must be one line without < and >" if re.search(r"[\x00-\x1f<>]", text) else None
-
-
-def _no_credentials(text: str) -> str | None:
-    if re.search(r"[\x00-\x20]", text) or text.startswith("-"):
-        return "is no address"
-    parts = _split(text) if "://" in text else None
-    if "://" in text and parts is None:
-        return "is no address"
-    if parts is not None and parts.password is not None:
-        return "carries a password; put it into repository.password: {env: …} or {file: …}"
-    return None
-
-
-def _rstripped(url: str | None) -> str | None:
-    return url.rstrip("/") if url else None
-
-
-def _http_url(text: str) -> str | None:
-    parts = _split(text)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        return "must look like https://host/path"
-    if parts.query or parts.fragment:
-        return "must look like https://host/path"
-    return None
-
-
-def _split(text: str) -> SplitResult | None:
-    """The parts of an address, None when its host or port is none."""
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
-def _plain_url(text: str) -> str | None:
-    return _http_url(text) or ("carries a user" if "@" in urlsplit(text).netloc else None)
-
-
-def _host(text: str) -> str | None:
-    return None if _HOST.fullmatch(text) else "is no host, such as registry.example.com:5000"
