@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from gitops_bridge.cli.demo.stage import WIDTH, prompt
+from tests import terminal_page
+from tests.browser import measured
 from tests.servers import registry as registries
 from tests.terminal import on_a_terminal
 
@@ -37,6 +39,11 @@ def log(folder, *arguments):
 def played(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     return folder, demo(folder, "--keep", "kept")
+
+
+@pytest.fixture(scope="module")
+def on_terminal(tmp_path_factory):
+    return on_a_terminal([COMMAND, "demo"], tmp_path_factory.mktemp("terminal"))
 
 
 def test_a_replaced_model_is_reverted_and_stays_reverted(played):
@@ -87,16 +94,25 @@ def test_every_command_it_shows_is_one_that_can_be_typed(played):
     assert typed.stdout in shown
 
 
-def test_it_plays_on_a_terminal_without_a_question(tmp_path):
-    shown = on_a_terminal([COMMAND, "demo"], tmp_path)
-    assert shown.code == 0, shown.out
-    assert "\x1b[36m" in shown.out
-    assert "What next" in shown.out
+def test_it_plays_on_a_terminal_without_a_question(on_terminal):
+    assert on_terminal.code == 0, on_terminal.out
+    assert "\x1b[36m" in on_terminal.out
+    assert "What next" in on_terminal.out
+
+
+def test_a_picture_of_it_is_80_columns_wide_and_every_line_is_whole(on_terminal):
+    page = terminal_page.page(on_terminal.out)
+    overflow = (
+        "document.querySelector('pre').scrollWidth - document.querySelector('pre').clientWidth"
+    )
+    assert measured(page, overflow, width=1000) == 0
+    colours = "new Set([...document.querySelectorAll('span')].map(e => e.style.color)).size"
+    assert measured(page, colours, width=1000) >= 4
 
 
 def test_colours_can_be_turned_off(tmp_path):
     shown = on_a_terminal([COMMAND, "demo", "--color", "never"], tmp_path)
-    progress_line = re.compile(r"\r\x1b\[K[^\r\n]*")
+    progress_line = terminal_page.PROGRESS
     assert "\x1b[" not in progress_line.sub("", shown.out)
 
 

@@ -17,7 +17,7 @@ from gitops_bridge.errors import printable
 
 _PATIENCE = 2.0  # seconds
 _TICK = 0.2  # seconds
-_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ERASE = "\r\x1b[K"
 
 
@@ -66,7 +66,7 @@ class _Line(logging.Handler):
                 continue
             with self.lock:  # type: ignore[union-attr] # made by Handler.__init__
                 if self._waits:
-                    self._draw(_FRAMES[frame % len(_FRAMES)])
+                    self._draw(FRAMES[frame % len(FRAMES)])
             frame += 1
 
     def _draw(self, frame: str) -> None:
