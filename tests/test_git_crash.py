@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.git_team import bare, git, open_repository, put, revert, show, subjects, wrap_git
+from tests.git_team import (
+    bare,
+    git,
+    hook,
+    open_repository,
+    put,
+    revert,
+    show,
+    subjects,
+    wait_until,
+)
 
 SEEDS = [1]
 WORKER = Path(__file__).with_name("git_crash.py")
@@ -129,31 +139,33 @@ def leftovers(tmp_path):
     return [path for path in (folder / "queue").iterdir() if path.suffix != ".draft"]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "there"),
-    [("kill -9 $PPID; exit 9", "", False), ("", "kill -9 $PPID", True)],
-    ids=["before", "after"],
-)
-def test_killed_around_the_push(url, team, tmp_path, before, after, there):
-    """The git of this process kills its caller just before or after a push has happened."""
-    cache, programs = tmp_path / "cache", tmp_path / "bin"
+@pytest.mark.parametrize(("when", "there"), [("pre-receive", False), ("post-receive", True)])
+def test_killed_around_the_push(url, team, tmp_path, when, there):
+    """The process dies while the server has not yet taken the push, or just has."""
+    cache = tmp_path / "cache"
     open_repository(url, cache).fetch()
-    pushing = 'case "$*" in *" push "*)'
-    wrap_git(programs, f"{pushing} {before};; esac" if before else "",
-             f"{pushing} {after};; esac" if after else "")  # fmt: skip
-    worker = start(url, cache, "d0", 3, programs)
-    out, _ = worker.communicate(timeout=60)
-    assert (worker.returncode, out) == (-signal.SIGKILL, b"")
+    kill_at(team, when, tmp_path, url, cache, 3)
     assert ("Count d0 1" in subjects(team)) == there
     finish(start(url, cache, "d0", 3))
     assert_each_once(team, ["d0"], 3)
 
 
+def kill_at(team, when, tmp_path, url, cache, count):
+    """Start a worker, and kill it from that hook of the server."""
+    pid = tmp_path / "pid"
+    hook(team, when, f"cat > /dev/null; kill -9 $(cat {pid}); {'exit 1' if 'pre' in when else ''}")
+    worker = start(url, cache, "d0", count)
+    pid.write_text(str(worker.pid))
+    out, _ = worker.communicate(timeout=60)
+    assert (worker.returncode, out) == (-signal.SIGKILL, b"")
+    wait_until(lambda: not (team / "refs/heads/main.lock").exists())
+    (team / "hooks" / when).unlink()
+
+
 def test_a_revert_between_a_crash_after_the_push_and_the_replay_stays(url, team, tmp_path):
-    cache, programs = tmp_path / "cache", tmp_path / "bin"
+    cache = tmp_path / "cache"
     open_repository(url, cache).fetch()
-    wrap_git(programs, "", 'case "$*" in *" push "*) kill -9 $PPID;; esac')
-    start(url, cache, "d0", 1, programs).communicate(timeout=60)
+    kill_at(team, "post-receive", tmp_path, url, cache, 1)
     revert(team, "main", tmp_path / "ann")
     finish(start(url, cache, "d0", 1))
     assert subjects(team) == ['Revert "Count d0 1"', "Count d0 1", "Begin"]

@@ -175,7 +175,7 @@ def test_a_server_that_stays_busy_is_given_up_for_now(server, tmp_path):
 def test_a_forbidden_push_is_a_rejection(server, tmp_path):
     repository = open_repository(server.url(), tmp_path / "cache")
     repository.fetch()
-    server.fail("status", value=403, on="receive-pack")
+    server.fail("status", value=403, on="receive-pack", times=3)
     with pytest.raises(PushRejected, match="403"):
         repository.deliver("main", put("a", b"1"))
 

@@ -22,7 +22,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from gitops_bridge.errors import BridgeError, StaleBase
-from gitops_bridge.git import failures, network, queue
+from gitops_bridge.git import failures, queue
 from gitops_bridge.git.commits import CommitWriter, Update
 from gitops_bridge.git.drafting import Batch
 from gitops_bridge.git.mirror import Mirror
@@ -91,7 +91,7 @@ class Delivery:
             for item in items:
                 batch.add(item)
             updates = [update for update in batch.updates if update.branch not in undeletable]
-            results = self._push(batch, updates)
+            results = self._push(repository, batch, updates)
             self._remember(repository, updates, results)
             failed = {name: it for name, it in results.items() if it.end is not End.ACCEPTED}
             if not failed:
@@ -121,20 +121,24 @@ class Delivery:
                     races.wait(contention_error(", ".join(failed)))
                 self._mirror.refresh()
 
-    def _push(self, batch: Batch, updates: list[Update]) -> dict[str, Result]:
+    def _push(
+        self, repository: pygit2.Repository, batch: Batch, updates: list[Update]
+    ) -> dict[str, Result]:
         """What became of each branch; nothing is sent when none is to change."""
         if all(update.old == update.new for update in updates):
             return {}
         for item, reply in batch.replies:
             if reply.commits:
                 item.attempt(reply.commits)
-        results = self._send(updates, atomic=len(updates) > 1)
+        results = self._mirror.push(repository, updates, atomic=len(updates) > 1)
         if any(result.end is End.ATOMIC_UNSUPPORTED for result in results.values()):
             self.atomic = False
-            results = self._push_in_order(batch, updates)
+            results = self._push_in_order(repository, batch, updates)
         return results
 
-    def _push_in_order(self, batch: Batch, updates: list[Update]) -> dict[str, Result]:
+    def _push_in_order(
+        self, repository: pygit2.Repository, batch: Batch, updates: list[Update]
+    ) -> dict[str, Result]:
         self._mirror.refresh()  # what was deleted meanwhile must stop what comes before it
         moved = [it.branch for it in updates if self._mirror.head(it.branch) != it.old]
         if moved:
@@ -148,13 +152,10 @@ class Delivery:
 
         results = {update.branch: Result(End.ABORTED) for update in updates}
         for update in sorted(updates, key=place):
-            results |= self._send([update], atomic=False)
+            results |= self._mirror.push(repository, [update])
             if results[update.branch].end is not End.ACCEPTED:
                 break
         return results
-
-    def _send(self, updates: list[Update], *, atomic: bool) -> dict[str, Result]:
-        return network.push(self._mirror.git, self._mirror.path, updates, atomic=atomic)
 
     def _remember(
         self, repository: pygit2.Repository, updates: list[Update], results: dict[str, Result]

@@ -6,6 +6,7 @@
         lock            held (flock) by whoever fetches, pushes or replaces the mirror
         news            one byte for each commit pushed that the graph does not reach yet
         fetched         when the last fetch began, so that those who waited for it share it
+        receive-pack    what the server can do, see `receive_pack`
         queue/          see `queue`
 
 Many processes and threads work on it at once.
@@ -18,7 +19,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from itertools import islice
@@ -26,11 +27,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gitops_bridge import cache
+from gitops_bridge.activity import activity
 from gitops_bridge.errors import BridgeError, RepositoryError
 from gitops_bridge.git import failures, network, refs
 from gitops_bridge.git.budget import Budget
+from gitops_bridge.git.commits import Update
 from gitops_bridge.git.failures import Damaged
+from gitops_bridge.git.network import End, Result
 from gitops_bridge.git.program import Git
+from gitops_bridge.git.receive_pack import ReceivePack
 from gitops_bridge.git.remote import Remote, cache_key, where
 
 if TYPE_CHECKING:
@@ -63,6 +68,7 @@ class Mirror:
         self.path = self.folder / "mirror.git"
         self.budget = Budget()
         self.git = Git(remote, self.folder, self.budget)
+        self._receive_pack = ReceivePack(remote, self.budget, self.folder / "receive-pack")
         self._log = log
         self._own = threading.local()
         """What each thread has for itself: its handle, and the lock while it holds it."""
@@ -167,6 +173,19 @@ class Mirror:
         if refs.below(self.path, _TRACKED) != before:
             self.extend_graph()
         return self._stamp(began)
+
+    def push(
+        self, repository: pygit2.Repository, updates: Sequence[Update], *, atomic: bool = False
+    ) -> dict[str, Result]:
+        """What became of each branch, as `network.push` has it. Under the lock."""
+        with activity("git push"):
+            accepted = self._receive_pack.push(repository, updates)
+        if accepted:
+            return {update.branch: Result(End.ACCEPTED) for update in updates}
+        results = network.push(self.git, self.path, updates, atomic=atomic)
+        if accepted is False and all(it.end is End.ACCEPTED for it in results.values()):
+            self._receive_pack.leave_alone()
+        return results
 
     def _clone(self) -> None:
         """Replace the mirror, keeping the old one should the remote be out of reach."""

@@ -79,6 +79,10 @@ class Remote:
         user = self.username or urlsplit(self.url).username or "x-access-token"
         return base64.b64encode(f"{user}:{self.password}".encode()).decode()
 
+    def authorization(self) -> dict[str, str]:
+        """The header that opens an http(s) remote, none without a password."""
+        return {"Authorization": f"Basic {self._basic()}"} if self.password else {}
+
     def settings(self) -> Iterator[tuple[str, str]]:
         """git's configuration for this remote, in place of every configuration file.
 

@@ -361,7 +361,7 @@ class Repository:
                     f"commit {new} is no longer in the mirror", hint="plan again", retry=True
                 )
             while True:
-                result = network.push(mirror.git, mirror.path, [Update(branch, expected, new)])
+                result = mirror.push(repository, [Update(branch, expected, new)])
                 end, problem = result[branch].end, result[branch].problem
                 if end is End.ACCEPTED:
                     return mirror.saw(repository, branch, new)
