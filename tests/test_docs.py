@@ -103,3 +103,16 @@ def test_the_project_speaks_of_itself_alone():
 def test_the_page_about_phases_is_made_from_the_table():
     """Else: python -m tests.phases > docs/phases.md"""
     assert (TOP / "docs/phases.md").read_text() == phases.page()
+
+
+def test_nothing_installs_a_name_that_no_index_is_known_to_have():
+    """Until there is a release: a checkout, a wheel, or an image."""
+    listed = subprocess.run(
+        ["git", "-C", TOP, "ls-files"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    by_name = re.compile(r"""(pip|pipx|tool) install (?!.*--no-index)[^\n]*[ '"]gitops-bridge""")
+    for name in listed:
+        path = TOP / name
+        if name.startswith("tests/") or not path.is_file() or path.suffix == ".png":
+            continue
+        assert not by_name.search(path.read_text(errors="replace")), name

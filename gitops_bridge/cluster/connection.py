@@ -165,7 +165,7 @@ def _loader(access: ClusterAccess) -> Callable[[], Any]:
     except ImportError:
         raise ClusterError(
             "the package kubernetes is not installed",
-            hint="pip install 'gitops-bridge[cluster]'",
+            hint="install it with the extra `cluster`: gitops-bridge help how-to/install",
         ) from None
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # it repeats what we tell
 

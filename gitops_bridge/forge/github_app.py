@@ -84,7 +84,8 @@ def _signed(claims: dict[str, Any], private_key: str) -> str:
     except ImportError:
         raise ForgeError(
             "a GitHub App needs a library that is not installed",
-            hint="pip install 'gitops-bridge[github-app]'",
+            hint="install gitops-bridge with the extra `github-app`: "
+            "gitops-bridge help how-to/install",
         ) from None
     try:
         return jwt.encode(claims, private_key, algorithm="RS256")

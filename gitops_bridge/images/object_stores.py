@@ -170,5 +170,6 @@ def _split(url: str) -> tuple[str, str]:
 def _missing(extra: str) -> ConfigError:
     return ConfigError(
         f"--source {extra}://… needs a library that is not installed",
-        hint=f"pip install 'gitops-bridge[{extra}]'; the image of the bridge has it",
+        hint=f"install gitops-bridge with the extra `{extra}` (gitops-bridge help how-to/install); "
+        "the image of the bridge has it",
     )
