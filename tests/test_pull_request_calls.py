@@ -231,7 +231,9 @@ def test_a_creation_whose_answer_was_lost_is_not_made_twice(site, by, lag):
 
 
 def memories(site):
-    return list((site.folder / "cache" / "pull-requests").rglob("*.json"))
+    found = list((site.folder / "cache").glob("pull-requests-*/*.json"))
+    assert found
+    return found
 
 
 def test_a_number_that_has_become_another_s(site):
