@@ -303,6 +303,14 @@ class TestActing(Contract):
         ]  # fmt: skip
         assert forge.look(1).state == "closed"
 
+    @pytest.mark.parametrize("ending", ["merge", "decline"])
+    def test_closing_one_that_has_ended_meanwhile_changes_nothing(self, server, forge, ending):
+        pull = forge.create(proposal(server))
+        getattr(server, ending)(1)
+        before = server.pulls[1].state, server.pulls[1].by
+        forge.close(pull)
+        assert (server.pulls[1].state, server.pulls[1].by) == before
+
     def test_auto_merge_waits_at_the_head_commit(self, server, forge):
         pull = forge.create(proposal(server))
         if "auto-merge" not in forge.features:

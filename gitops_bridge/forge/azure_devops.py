@@ -16,7 +16,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
-from gitops_bridge.forge.change import changed
+from gitops_bridge.forge.change import changed, ended
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
@@ -158,7 +158,8 @@ class AzureDevOps:
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:
             self.comment(pull, comment)
-        self._ask("PATCH", f"{self._path}/{pull.number}", {"status": "abandoned"})
+        path, body = f"{self._path}/{pull.number}", {"status": "abandoned"}
+        ended(lambda: self._ask("PATCH", path, body), self.look, pull)
 
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
         if not pull.is_at(head_sha):

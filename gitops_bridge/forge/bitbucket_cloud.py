@@ -17,7 +17,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
-from gitops_bridge.forge.change import changed
+from gitops_bridge.forge.change import changed, ended
 from gitops_bridge.forge.creation import found_again, post
 from gitops_bridge.forge.model import (
     Closing,
@@ -143,7 +143,8 @@ class BitbucketCloud:
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:
             self.comment(pull, comment)
-        self._api.ask("POST", f"{self._path}/{pull.number}/decline")
+        path = f"{self._path}/{pull.number}/decline"
+        ended(lambda: self._api.ask("POST", path), self.look, pull)
 
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
         raise ForgeError(

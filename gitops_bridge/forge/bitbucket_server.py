@@ -16,7 +16,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, basic, rows, understood
-from gitops_bridge.forge.change import changed
+from gitops_bridge.forge.change import changed, ended
 from gitops_bridge.forge.creation import found_again, post
 from gitops_bridge.forge.model import (
     Closing,
@@ -137,7 +137,7 @@ class BitbucketServer:
             body = {"version": present.native["version"]}
             return self._change("POST", f"{self._path}/{pull.number}/decline", body)
 
-        self._on_present_version(pull, decline)
+        ended(lambda: self._on_present_version(pull, decline), self.look, pull)
 
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
         """Since 8.15. Pinned to the version, which a push to the branch changes."""

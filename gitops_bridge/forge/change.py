@@ -11,7 +11,19 @@ from dataclasses import replace
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.model import Proposal, PullRequest
 
-_REFUSALS = frozenset({400, 409})
+_REFUSALS = frozenset({400, 405, 409, 412, 422})
+
+
+def ended(
+    end: Callable[[], object], look: Callable[[int], PullRequest | None], pull: PullRequest
+) -> None:
+    """Close a pull request; that it has ended meanwhile, merged or closed, is as good."""
+    try:
+        end()
+    except ForgeError as error:
+        found = look(pull.number) if error.status in _REFUSALS else None
+        if found is None or found.state == "open":
+            raise
 
 
 def changed(

@@ -17,7 +17,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, rows, understood
-from gitops_bridge.forge.change import changed
+from gitops_bridge.forge.change import changed, ended
 from gitops_bridge.forge.creation import found_again, people_and_teams, post, tried
 from gitops_bridge.forge.model import (
     Closing,
@@ -157,7 +157,8 @@ class Gitea:
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:
             self.comment(pull, comment)
-        self._api.ask("PATCH", f"{self._path}/pulls/{pull.number}", body={"state": "closed"})
+        path, body = f"{self._path}/pulls/{pull.number}", {"state": "closed"}
+        ended(lambda: self._api.ask("PATCH", path, body=body), self.look, pull)
 
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
         """In the repository's default style. Gitea holds `head_commit_id` only against a merge that

@@ -14,7 +14,7 @@ from typing import Any
 
 from gitops_bridge.errors import ForgeError
 from gitops_bridge.forge.api import Answer, Api, rows, understood
-from gitops_bridge.forge.change import changed
+from gitops_bridge.forge.change import changed, ended
 from gitops_bridge.forge.creation import found_again, post, tried
 from gitops_bridge.forge.model import (
     Closing,
@@ -141,8 +141,8 @@ class GitLab:
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
         if comment:
             self.comment(pull, comment)
-        body = {"state_event": "close"}
-        self._api.ask("PUT", f"{self._path}/{pull.number}", body=body)
+        path, body = f"{self._path}/{pull.number}", {"state_event": "close"}
+        ended(lambda: self._api.ask("PUT", path, body=body), self.look, pull)
 
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
         """`auto_merge` since GitLab 17.11, the longer name before. 405: not mergeable or not

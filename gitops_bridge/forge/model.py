@@ -170,7 +170,7 @@ class Forge(Protocol):
         """Who closed it without merging, and why, as well as the server tells."""
 
     def close(self, pull: PullRequest, comment: str | None = None) -> None:
-        """Close without merging, after saying why."""
+        """Close without merging, after saying why. One that has ended already stays as it ended."""
 
     def enable_auto_merge(self, pull: PullRequest, head_sha: str) -> None:
         """Let the provider merge `head_sha`, and only that where it can be pinned, as soon as its

@@ -146,6 +146,8 @@ class BitbucketCloudServer(ForgeServer):
     def do_decline(self, request: Request, number: str) -> Reply:
         self.need("write")
         pull = self.known(number)
+        if pull.state != "open":
+            raise Refused(400, "This pull request is already closed.")
         self.decline(pull.number, by="bridge")
         return Reply(200, self.shape(pull, whole=True))
 

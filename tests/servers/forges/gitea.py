@@ -120,12 +120,14 @@ class GiteaServer(ForgeServer):
     def edit(self, request: Request, number: str) -> Reply:
         self.need("write")
         pull = self.known(number)
+        if "state" in request.body and pull.state == "merged":
+            raise Refused(412, "cannot change state of this pull request, it was already merged")
         pull.title = request.body.get("title", pull.title)
         pull.body = request.body.get("body", pull.body)
         if "labels" in request.body:
             pull.labels = self._names(request.body["labels"])
         self.touch(pull)
-        if request.body.get("state") == "closed":
+        if request.body.get("state") == "closed" and pull.state == "open":
             self.decline(pull.number, by="bridge")
         return Reply(201, self.shape(pull))
 

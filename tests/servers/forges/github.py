@@ -154,7 +154,7 @@ class GitHubServer(ForgeServer):
     def edit(self, request: Request, number: str) -> Reply:
         self.need("write")
         pull = self.known(number)
-        if request.body.get("state") == "closed":
+        if request.body.get("state") == "closed" and pull.state == "open":
             self.decline(pull.number, by="bridge")
         return Reply(200, self.shape(pull))
 

@@ -163,7 +163,8 @@ class GitLabServer(ForgeServer):
         self.need("write")
         pull = self.known(number)
         if request.body.get("state_event") == "close":
-            self.decline(pull.number, by="bridge")
+            if pull.state == "open":
+                self.decline(pull.number, by="bridge")
             return Reply(200, self.shape(pull))
         if "title" in request.body:
             pull.draft, pull.title = _draft(request.body["title"])
