@@ -28,7 +28,10 @@ MINIMAL = {
 SAMPLES: dict[str, Any] = {
     "text": "sample", "url": "https://sample.example.com/x", "image": "r.example.com/sample:1.2.3",
     "repository": "r.example.com/sample", "flag": False, "percent": 55, "mapping": {"a": {"b": 1}},
-    "labels": {"example.com/a~b": "c"}, "mappings": [{"name": "sample"}], "ingress": "openshift",
+    "labels": {"example.com/a_b": "c"}, "annotations": {"example.com/a.b": "c d"},
+    "object": "sample", "secrets": [{"name": "sample"}], "volumes": [{"name": "sample"}],
+    "variables": [{"name": "SAMPLE", "value": "a b"}],
+    "mappings": [{"name": "sample"}], "ingress": "openshift",
     "named": [{"name": "sample"}], "texts": ["--sample=a b"],
 }  # fmt: skip
 PLACES = {
@@ -143,9 +146,20 @@ NESTED = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
     max_leaves=5,
 )
+NAME = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,3})?", fullmatch=True)
+KEY = st.from_regex(r"([a-z]{1,9}\.[a-z]{2}/)?[A-Za-z0-9][A-Za-z0-9_.]{0,9}x", fullmatch=True)
+NAMED = st.lists(
+    st.fixed_dictionaries({"name": st.from_regex(r"[a-z][a-z0-9]{0,9}", fullmatch=True)}),
+    max_size=2, unique_by=lambda item: item["name"],
+)  # fmt: skip
 VALUES = {
     "mapping": st.dictionaries(TEXT, NESTED, max_size=3),
-    "labels": st.dictionaries(TEXT, TEXT, max_size=3),
+    "labels": st.dictionaries(KEY, NAME, max_size=3),
+    "annotations": st.dictionaries(KEY, TEXT, max_size=3),
+    "object": NAME,
+    "secrets": st.lists(st.fixed_dictionaries({"name": NAME}), max_size=2),
+    "volumes": NAMED,
+    "variables": NAMED,
     "mappings": st.lists(st.dictionaries(TEXT, NESTED, max_size=3), max_size=2),
     "named": st.lists(st.fixed_dictionaries({"name": TEXT}), max_size=2),
     "texts": st.lists(TEXT, max_size=2),

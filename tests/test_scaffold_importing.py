@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,9 @@ def test_an_id_keeps_its_digits_and_label_values_are_text() -> None:
     )
     assert imported.settings["MLOPS_BOSUN_PRED_ENV_ID"] == "650000000000000000000001"
     assert imported.settings["ppsNodeSelector"] == {"zone": "007", "spot": "true"}
-    assert values("datarobot: {predictionEnvId: 1e5}").settings == {
-        "MLOPS_BOSUN_PRED_ENV_ID": "1e5"
+    like_a_number = "6500000000000000000000e1"
+    assert values(f"datarobot: {{predictionEnvId: {like_a_number}}}").settings == {
+        "MLOPS_BOSUN_PRED_ENV_ID": like_a_number
     }
 
 
@@ -249,3 +251,98 @@ def test_any_bytes_give_settings_or_one_clean_error(text: bytes | str) -> None:
     for read in (helm_values, plugin_config):
         found = outcome(read, text)
         assert isinstance(found, Imported) or found.startswith("x.yaml: ")
+
+
+PARITY = "registry.example.com/pps:11.2.1"
+
+
+def refused(*files: File) -> str:
+    with pytest.raises(ConfigError) as caught:
+        helm_values(files)
+    return str(caught.value)
+
+
+def test_an_empty_text_is_nothing_set() -> None:
+    text = "ingress: {className: ''}\nimageBuilder: {configMap: '', secretName: ' ', ppsImage: ''}"
+    imported = helm_values([File("values.yaml", text)])
+    assert imported.settings == {}
+    assert {item.verdict for item in imported.findings} == {"no place"}
+
+
+def test_a_later_file_unsets_by_an_empty_text() -> None:
+    files = [File("a", "ingress: {className: x}"), File("b", "ingress: {className: ''}")]
+    assert helm_values(files).settings == {}
+
+
+def test_a_key_that_stands_twice_is_named() -> None:
+    said = refused(File("values.yaml", f"imageBuilder:\n  ppsImage: {PARITY}\n  ppsImage: x\n"))
+    assert "values.yaml: the key 'ppsImage' (line 3) is there twice" in said
+
+
+def test_values_of_both_charts_are_refused_by_name() -> None:
+    text = "ingress: {className: x}\ntrackingAgent: {image: r/a:1}\n"
+    assert "ingress.className is of the older chart and trackingAgent.image of" in refused(
+        File("values.yaml", text)
+    )
+    several = refused(File("a.yaml", "bosun: {x: 1}"), File("b.yaml", "managementAgent: {x: 1}"))
+    assert "bosun is of the older chart and managementAgent of the current one" in several
+
+
+def test_two_keys_that_give_one_setting_two_values_are_named() -> None:
+    said = refused(File("values.yaml", "logFormat: plain\ntrackingAgent: {logFormat: json}\n"))
+    assert "logFormat and trackingAgent.logFormat give logFormat two values" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "imageBuilder:\n  extraVolumes: &v\n  - {name: x, emptyDir: {a: *v}}\n",
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(
+            f"{name}: &{name} [{', '.join([f'*{below}'] * 9)}]\n"
+            for below, name in zip("abcdefgh", "bcdefghi", strict=True)
+        ),
+    ],
+)
+def test_aliases_without_end_are_refused_at_once(text: str) -> None:
+    began = time.monotonic()
+    assert "aliases" in refused(File("values.yaml", text))
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ppsServiceAccount: Bad_Name", "'Bad_Name' is not a name that Kubernetes takes"),
+        ("kanikoSecretName: a..b", "is not a name that Kubernetes takes"),
+        ("ingressClass: '-x'", "is not a name that Kubernetes takes"),
+        ("imagePullSecrets: [{name: A}]", "is not a name that Kubernetes takes"),
+        ("ppsNodeSelector: {'a b': c}", "'a b' is not a label that Kubernetes takes"),
+        ("ppsNodeSelector: {a: 'b c'}", "a: 'b c' is not a value that Kubernetes takes there"),
+        ("ppsAnnotations: {'a/b/c': d}", "is not an annotation that Kubernetes takes"),
+        (f"kanikoNodeSelector: {{a: {'x' * 64}}}", "is not a value that Kubernetes takes there"),
+        ("ppsExtraVolumes: [{name: A_b}]", "'A_b' is not a volume's name"),
+        ("ppsExtraVolumes: [{name: a}, {name: a}]", "'a' is there twice"),
+        ("ppsExtraEnvironment: [{name: '1'}]", "'1' is not a variable's name"),
+        ("ppsExtraEnvironment: [{name: a}, {name: a}]", "'a' is there twice"),
+        ("ppsExtraEnvironment: [{name: a, value: [1]}]", "a: text is expected"),
+    ],
+)
+def test_what_kubernetes_would_refuse_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plugin_config([File("private.yaml", text)])
+    assert said in str(caught.value)
+
+
+def test_numbers_and_flags_become_the_text_of_a_variable() -> None:
+    variables = "{name: A, value: 4}, {name: B, value: true}, {name: C, value: 1e3}"
+    imported = plugin_config([File("private.yaml", f"ppsExtraEnvironment: [{variables}]")])
+    values = [item["value"] for item in imported.settings["ppsExtraEnvironment"]]
+    assert values == ["4", "true", "1e3"]
+
+
+def test_a_misspelt_key_is_told_beside_what_is_missing() -> None:
+    found = helm_values([File("values.yaml", "imageBuilder: {ppsimage: x}")]).findings
+    assert [(item.text, item.setting) for item in found] == [
+        ("did you mean imageBuilder.ppsImage?", "ppsBaseImage")
+    ]

@@ -104,6 +104,8 @@ class Told:
     cluster: str | None = None
     gateway: str | None = None
     bridge_image: str | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """By setting, in words the key of an imported file that may have been meant for it."""
 
 
 def missing(told: Told) -> list[str]:
@@ -123,7 +125,9 @@ def environment(told: Told, version: str) -> Environment:
     Raises ConfigError naming every flag that is missing or unfit.
     """
     route = told.route or _route(told)
-    problems = [f"{NEEDED[setting]} is missing" for setting in missing(told)]
+    problems = [
+        f"{NEEDED[setting]} is missing{told.hints.get(setting, '')}" for setting in missing(told)
+    ]
     problems += [*_unfit(told), *_incomplete(told, route)]
     if problems:
         raise ConfigError(

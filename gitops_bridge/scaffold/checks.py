@@ -15,7 +15,11 @@ from gitops_bridge.config.names import NAMESPACE
 from gitops_bridge.desired.dockerfile import PPS_VERSION
 from gitops_bridge.desired.image_names import IMAGE, REPOSITORY
 
-OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_PART = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+OBJECT_NAME = re.compile(rf"(?=.{{1,253}}$){_PART}(\.{_PART})*")
+_QUALIFIED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(rf"({_QUALIFIED.pattern})?")
+_VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]*")
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 MIRROR = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 
@@ -63,6 +67,9 @@ def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[Any, Any], s
         return str(value)
 
     return check
+
+
+_object = _matching(OBJECT_NAME, "a name that Kubernetes takes: a-z, 0-9, '-' and '.'")
 
 
 def _identifier(value: Any, verbatim: Any) -> str:
@@ -150,6 +157,63 @@ def _named(value: Any, verbatim: Any) -> list[Any]:
     return items
 
 
+def _keyed(what: str, values: re.Pattern[str] | None) -> Callable[[Any, Any], dict[str, str]]:
+    """Labels or annotations: a name of at most 63 signs, perhaps behind a domain and a slash.
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
+    """
+
+    def check(value: Any, verbatim: Any) -> dict[str, str]:
+        checked = _labels(value, verbatim)
+        for key, text in checked.items():
+            prefix, slash, name = key.rpartition("/")
+            if not _QUALIFIED.fullmatch(name) or (slash and not OBJECT_NAME.fullmatch(prefix)):
+                raise Unfit(f"{key!r:.80} is not {what} that Kubernetes takes")
+            if values and not values.fullmatch(text):
+                raise Unfit(f"{key}: {text!r:.80} is not a value that Kubernetes takes there")
+        return checked
+
+    return check
+
+
+def _secrets(value: Any, verbatim: Any) -> list[Any]:
+    items = _named(value, verbatim)
+    for item in items:
+        _object(item["name"], None)
+    return items
+
+
+def _volumes(value: Any, verbatim: Any) -> list[Any]:
+    items = _named(value, verbatim)
+    for item in items:
+        if not NAMESPACE.fullmatch(item["name"]):
+            raise Unfit(f"{item['name']!r:.80} is not a volume's name: a-z, 0-9, '-', at most 63")
+    return _once(items)
+
+
+def _variables(value: Any, verbatim: Any) -> list[Any]:
+    """Kubernetes takes text only: numbers and flags become it."""
+    items = _named(value, verbatim)
+    for position, item in enumerate(items):
+        if not _VARIABLE.fullmatch(item["name"]):
+            raise Unfit(f"{item['name']!r:.80} is not a variable's name")
+        given = item.get("value")
+        if isinstance(given, Mapping | list):
+            raise Unfit(f"{item['name']}: text is expected, not {given!r:.60}")
+        if isinstance(given, bool):
+            item["value"] = str(given).lower()
+        elif given is not None and not isinstance(given, str):
+            item["value"] = str(verbatim[position]["value"])
+    return _once(items)
+
+
+def _once(items: list[Any]) -> list[Any]:
+    names = [item["name"] for item in items]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Unfit(f"{twice!r:.80} is there twice")
+    return items
+
+
 def _ingress(value: Any, _verbatim: Any) -> str:
     if value not in ("nginx", "openshift"):
         raise Unfit(f"nginx or openshift is expected, not {value!r:.60}")
@@ -170,7 +234,12 @@ _KINDS: Mapping[str, Callable[[Any, Any], Any]] = {
     "flag": _flag,
     "percent": _percent,
     "mapping": _mapping,
-    "labels": _labels,
+    "labels": _keyed("a label", _LABEL_VALUE),
+    "annotations": _keyed("an annotation", None),
+    "object": _object,
+    "secrets": _secrets,
+    "variables": _variables,
+    "volumes": _volumes,
     "mappings": _list_of(dict, "mappings"),
     "named": _named,
     "texts": _list_of(str, "texts"),

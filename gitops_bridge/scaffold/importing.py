@@ -14,7 +14,15 @@ from typing import Any, Literal
 from gitops_bridge import documents
 from gitops_bridge.errors import ConfigError
 from gitops_bridge.scaffold import checks
-from gitops_bridge.scaffold.keys import API_SECRET, BY_NAME, HELM_KEYS, PLUGIN_KEYS, Key
+from gitops_bridge.scaffold.keys import (
+    ALPHA_SECTIONS,
+    API_SECRET,
+    BY_NAME,
+    CURRENT_SECTIONS,
+    HELM_KEYS,
+    PLUGIN_KEYS,
+    Key,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ class Finding:
     key: str
     verdict: Literal["placed", "no place", "unknown"]
     text: str
+    setting: str = ""
+    """The plugin's key that it may have been meant for."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +64,12 @@ def helm_values(files: Sequence[File]) -> Imported:
     """
     known = {key.path: key for key in HELM_KEYS}
     reader = _Reader(files)
-    for path, value, verbatim in _walk(reader.typed, reader.verbatim, set(known)):
+    walked = list(_walk(reader.typed, reader.verbatim, set(known)))
+    reader.refuse_two_charts([path for path, _, _ in walked])
+    for path, value, verbatim in walked:
         found = known.get(path)
         if found is None:
-            reader.unknown(path, sorted(known))
+            reader.unknown(path, {name: key.setting for name, key in sorted(known.items())})
         elif found.setting:
             reader.place(path, _key(found.setting), value, verbatim)
         else:
@@ -75,7 +87,7 @@ def plugin_config(files: Sequence[File]) -> Imported:
         name = str(found)
         key = BY_NAME.get(name)
         if key is None:
-            reader.unknown(name, [key.name for key in PLUGIN_KEYS])
+            reader.unknown(name, {key.name: key.name for key in PLUGIN_KEYS})
         elif key.place:
             reader.place(name, key, value, reader.verbatim.get(found))
         else:
@@ -98,6 +110,8 @@ class _Reader:
         self._problems: list[str] = []
         self._files: list[tuple[str, _Loaded]] = [(file.name, self._load(file)) for file in files]
         self._settings: dict[str, Any] = {}
+        self._given: dict[str, tuple[str, Any]] = {}
+        """By setting, the first key that gave it, and its value."""
         self._findings: list[Finding] = []
         self.typed: dict[Any, Any] = {}
         self.verbatim: dict[Any, Any] = {}
@@ -108,6 +122,8 @@ class _Reader:
     def _load(self, file: File) -> _Loaded:
         try:
             typed = documents.load(file.text)
+            twice = documents.repeated_keys(file.text)
+            self._problems += [f"{file.name}: the key {key} is there twice" for key in twice]
             verbatim = documents.load_verbatim(file.text)
         except documents.InvalidYaml as error:
             self._problems.append(f"{file.name}: {error}")
@@ -130,24 +146,50 @@ class _Reader:
         return self._files[-1][0]
 
     def place(self, path: str, key: Key, value: Any, verbatim: Any) -> None:
+        """An empty text is how values.yaml says that nothing is set."""
+        if isinstance(value, str) and not value.strip():
+            self._find(path, "no place", "it is empty, so nothing is set")
+            return
         try:
-            self._settings[key.name] = checks.setting(key.kind, value, verbatim)
+            checked = checks.setting(key.kind, value, verbatim)
         except checks.Unfit as error:
             self._problems.append(f"{self._source(path)}: {path}: {error}")
-        else:
-            self._find(path, "placed", f"{key.place}: {key.what}")
+            return
+        before, other = self._given.setdefault(key.name, (path, checked))
+        if other != checked:
+            self._problems.append(f"{before} and {path} give {key.name} two values: keep one")
+        self._settings[key.name] = checked
+        self._find(path, "placed", f"{key.place}: {key.what}")
 
     def no_place(self, path: str, reason: str) -> None:
         self._find(path, "no place", reason)
 
-    def unknown(self, path: str, known: list[str]) -> None:
-        near = _nearest(path, known)
-        self._find(path, "unknown", f"did you mean {near}?" if near else "nothing is taken from it")
+    def unknown(self, path: str, known: Mapping[str, str]) -> None:
+        """`known` are keys with the plugin's key that each feeds, if any."""
+        near = _nearest(path, list(known))
+        text = f"did you mean {near}?" if near else "nothing is taken from it"
+        self._find(path, "unknown", text, known.get(near or "", ""))
+
+    def refuse_two_charts(self, paths: Sequence[str]) -> None:
+        """Each generation of the chart has sections of its own; values of both are of neither."""
+        older, current = (
+            next((path for path in paths if path.partition(".")[0] in sections), None)
+            for sections in (ALPHA_SECTIONS, CURRENT_SECTIONS)
+        )
+        if older and current:
+            self._problems.append(
+                f"{self._source(older)}: {older} is of the older chart and {current} of the "
+                "current one: keep those of the chart that runs"
+            )
 
     def _find(
-        self, path: str, verdict: Literal["placed", "no place", "unknown"], text: str
+        self,
+        path: str,
+        verdict: Literal["placed", "no place", "unknown"],
+        text: str,
+        setting: str = "",
     ) -> None:
-        self._findings.append(Finding(self._source(path), path, verdict, text))
+        self._findings.append(Finding(self._source(path), path, verdict, text, setting))
 
     def finish(self) -> Imported:
         if {"kanikoConfigmapName", "kanikoSecretName"} <= self._settings.keys():
@@ -193,5 +235,6 @@ def _nearest(path: str, known: Sequence[str]) -> str | None:
     """The known key most like `path`; one with the same last part counts as near."""
     near = difflib.get_close_matches(path, known, n=1, cutoff=0.6)
     leaf = path.rpartition(".")[2]
+    spelt = [name for name in known if name.lower() == path.lower()]
     same = [name for name in known if name.rpartition(".")[2].lower() == leaf.lower()]
-    return next(iter([*near, *same]), None)
+    return next(iter([*spelt, *near, *same]), None)

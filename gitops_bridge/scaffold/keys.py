@@ -46,36 +46,36 @@ PLUGIN_KEYS: tuple[Key, ...] = (
     Key("spoolerSettings", "text", MONITORING, "Pod annotation of an external spooler"),
     Key("logFormat", "text", MONITORING, "MLOPS_AGENT_LOGGING_FORMAT of tracking-agent"),
     Key("kubeNamespace", "namespace", CONFIG, "namespace; argocd/ deploys there"),
-    Key("ingressClass", "text", SERVING, "ingressClassName"),
+    Key("ingressClass", "object", SERVING, "ingressClassName"),
     Key("ingressType", "ingress", SERVING, "the component ingress-nginx or ingress-openshift"),
-    Key("imagePullSecrets", "mappings", SERVING, "imagePullSecrets, in environment/builder too"),
-    Key("ppsServiceAccount", "text", SERVING, "serviceAccountName"),
+    Key("imagePullSecrets", "secrets", SERVING, "imagePullSecrets, in environment/builder too"),
+    Key("ppsServiceAccount", "object", SERVING, "serviceAccountName"),
     Key("ppsResources", "mapping", SERVING, "resources of model-package"),
     Key("ppsCpuUtilizationPercent", "percent", AUTOSCALING, "target of the autoscaler"),
     Key("ppsPodSecurityContext", "mapping", SERVING, "securityContext of the Pod"),
     Key("ppsSecurityContext", "mapping", SERVING, "securityContext of model-package"),
-    Key("ppsAnnotations", "labels", SERVING, "annotations of the Pod"),
+    Key("ppsAnnotations", "annotations", SERVING, "annotations of the Pod"),
     Key("ppsNodeSelector", "labels", SERVING, "nodeSelector"),
     Key("ppsAffinity", "mapping", SERVING, "affinity"),
     Key("ppsTolerations", "mappings", SERVING, "tolerations"),
-    Key("ppsExtraEnvironment", "named", SERVING, "env of model-package"),
-    Key("ppsExtraVolumes", "named", SERVING, "volumes"),
+    Key("ppsExtraEnvironment", "variables", SERVING, "env of model-package"),
+    Key("ppsExtraVolumes", "volumes", SERVING, "volumes"),
     Key("ppsExtraVolumeMounts", "named", SERVING, "volumeMounts of model-package"),
     Key("kanikoImage", "text", BUILDER, "image of the builder"),
-    Key("kanikoConfigmapName", "text", BUILDER, "the component docker-config-map"),
-    Key("kanikoSecretName", "text", BUILDER, "the component docker-config"),
-    Key("kanikoServiceAccount", "text", BUILDER, "serviceAccountName"),
+    Key("kanikoConfigmapName", "object", BUILDER, "the component docker-config-map"),
+    Key("kanikoSecretName", "object", BUILDER, "the component docker-config"),
+    Key("kanikoServiceAccount", "object", BUILDER, "serviceAccountName"),
     Key("kanikoResources", "mapping", BUILDER, "resources of the builder"),
     Key("kanikoPodSecurityContext", "mapping", BUILDER, "securityContext of the Pod"),
     Key("kanikoSecurityContext", "mapping", BUILDER, "securityContext of the builder"),
     Key("kanikoAffinity", "mapping", BUILDER, "affinity"),
-    Key("kanikoAnnotations", "labels", BUILDER, "annotations of the Pod"),
+    Key("kanikoAnnotations", "annotations", BUILDER, "annotations of the Pod"),
     Key("kanikoNodeSelector", "labels", BUILDER, "nodeSelector"),
     Key("kanikoTolerations", "mappings", BUILDER, "tolerations"),
     Key("kanikoInsecureRegistries", "texts", BUILDER, "--insecure-registry arguments"),
     Key("kanikoSkipSslVerifyRegistries", "texts", BUILDER, "--skip-tls-verify-registry arguments"),
     Key("kanikoExtraArguments", "texts", BUILDER, "arguments of the builder"),
-    Key("kanikoExtraVolumes", "named", BUILDER, "volumes"),
+    Key("kanikoExtraVolumes", "volumes", BUILDER, "volumes"),
     Key("kanikoExtraVolumeMounts", "named", BUILDER, "volumeMounts of the builder"),
     Key("MLOPS_BOSUN_PRED_ENV_ENABLE_MONITORING", "flag", reason=_AGENT_SAYS),
     Key("MLOPS_BOSUN_PRED_ENV_TYPE", "text", reason=_AGENT_SAYS),
@@ -98,7 +98,7 @@ PLUGIN_KEYS: tuple[Key, ...] = (
 
 BY_NAME = {key.name: key for key in PLUGIN_KEYS}
 
-API_SECRET = Key("apiSecretName", "text", MONITORING, "the Secret tracking-agent's token is in")
+API_SECRET = Key("apiSecretName", "object", MONITORING, "the Secret tracking-agent's token is in")
 """The one setting the chart has and the plugin has not."""
 
 
@@ -111,6 +111,10 @@ class HelmKey:
     setting: str = ""
     reason: str = ""
 
+
+ALPHA_SECTIONS = frozenset({"ingress", "tracking", "bosun"})
+CURRENT_SECTIONS = frozenset({"predictionServer", "trackingAgent", "managementAgent"})
+"""What only the one generation of the chart has; the other sections are of both."""
 
 _AGENTS_OWN = "the management agent keeps its own chart; give its image gitops-bridge"
 _OWN_ACCOUNT = "create it beside the namespace; the overlays name it and nothing more"

@@ -70,6 +70,7 @@ def told(
         _one_credential(settings, name, flags, names)
         asked = _asked(name, settings) if ask else {}
         said = _told(name, {**settings, **asked}, flags, names)
+        said = replace(said, hints=_meant(imported.findings))
         environments.append(scaffold.environment(_asked_more(said) if asked else said, __version__))
     _distinct(environments)
     return tuple(environments), tuple(findings)
@@ -110,6 +111,15 @@ def provider(url: str, given: str | None) -> str:
     host = urlsplit(url).hostname if "://" in url else url.partition(":")[0].rpartition("@")[2]
     found = (name for word, name in _FORGES.items() if word in (host or ""))
     return given or next(found, "github")
+
+
+def _meant(findings: Sequence[Finding]) -> dict[str, str]:
+    """What is said beside a missing setting: the key of a file that nearly gives it."""
+    return {
+        item.setting: f" ({item.source} has {item.key}: {item.text})"
+        for item in findings
+        if item.verdict == "unknown" and item.setting
+    }
 
 
 def _names(named: Sequence[str], *, ask: bool) -> dict[str, str]:
@@ -166,7 +176,7 @@ def _flagged(name: str, identifier: str, flags: Scoped, names: Mapping[str, str]
     raw["MLOPS_BOSUN_PRED_ENV_ID"] = ("environment", identifier or None)
     problems, settings = [], {}
     for setting, (flag, value) in raw.items():
-        if value is None:
+        if not value:
             continue
         try:
             settings[setting] = scaffold.checked(setting, value)
