@@ -26,7 +26,7 @@ HAS_ITS_OWN_TEST = ("registries/", "how-to/build-the-bridge-image", "seams", "be
 PROGRAMS = {"docker", "kubectl", "helm", "git", "python3", "pipx", "uv", "pip", "tar", "mkdir",
             "export", "echo", "for", "sha256sum", "make", ".ci/run",
             "~/.local/share/gitops-bridge/bin/pip", "fresh/bin/pip"}  # fmt: skip
-STATIC = {"", "text", "jinja", "{toctree}", "dockerfile"}
+STATIC = {"mermaid", "", "text", "jinja", "{toctree}", "dockerfile"}
 SEEN = {
     "docs/how-to/day-two.md": (
         "held: Jane moved", "Replace model of churn in prod", "quarter-end freeze",

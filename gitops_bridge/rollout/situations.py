@@ -41,9 +41,6 @@ class Situation(str, Enum):
     MERGED = "main holds what was proposed, or the pull request is merged"
     OLDER_MERGED = "main holds what was proposed for an older request"
     CLOSED = "people closed the pull request"
-    CLOSED_AND_PUSHED = (
-        "people closed the pull request, and somebody has pushed to its branch since"
-    )
     CLOSED_BEHIND = "people closed the pull request, and a newer request waits"
     REOPENED = "people opened the pull request again"
     FOREIGN_PUSH = "somebody else pushed to the proposal's branch"
