@@ -261,7 +261,7 @@ def test_told_of_argo_cd_s_options_files_from_outside_are_read(tmp_path):
             read(overlay(text), tmp_path / reference.replace("/", "-"))
 
 
-def test_warnings_stand_beside_what_was_rendered(tmp_path):
+def test_warnings_stand_beside_what_was_rendered(tmp_path, caplog):
     files = {
         "over/kustomization.yaml": b"resources: [a.yaml]\ncommonLabels: {a: b}\n",
         "over/a.yaml": CONFIG_MAP,
@@ -271,3 +271,8 @@ def test_warnings_stand_beside_what_was_rendered(tmp_path):
         assert "a: b" in rendered
         assert [text.split(" is ")[0] for text in warnings(rendered)] == ["'commonLabels'"]
     assert warnings("kind: X\n") == []
+    assert [record.getMessage()[:20] for record in caplog.records] == ["over: kustomize warn"] * 2
+    caplog.clear()
+    probe = {path.replace("over", "gitops-bridge-probe"): text for path, text in files.items()}
+    assert warnings(find("").build(probe, "gitops-bridge-probe"))
+    assert caplog.records == []
