@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import contention, delivery, processes, reading, rendering
+from bench import cluster, contention, delivery, processes, reading, rendering
 from bench.harness import Bench, Line, Row, pin
 
 ROWS: dict[str, Row] = {
@@ -30,6 +30,7 @@ ROWS: dict[str, Row] = {
     "list": reading.listing,
     "history": reading.history,
     "memory": processes.memory,
+    "cluster": cluster.cluster,
 }
 
 

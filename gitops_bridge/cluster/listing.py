@@ -5,8 +5,10 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-re
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
@@ -116,16 +118,31 @@ def _pages(
     token: str | None = None
     while True:
         answer = patience.get(connection, path, {**query, "continue": token} if token else query)
-        page = answer.json()
-        items = page.get("items") if isinstance(page, dict) else None
-        metadata = page.get("metadata") if isinstance(page, dict) else None
-        if not isinstance(items, list) or not isinstance(metadata, dict):
-            raise ClusterError(f"{connection}: {path} is not a list of Kubernetes")
-        found += [item for raw in items if (item := parse(raw)) is not None]
+        with _uncollected():
+            page = answer.json()
+            items = page.get("items") if isinstance(page, dict) else None
+            metadata = page.get("metadata") if isinstance(page, dict) else None
+            if not isinstance(items, list) or not isinstance(metadata, dict):
+                raise ClusterError(f"{connection}: {path} is not a list of Kubernetes")
+            found += [item for raw in items if (item := parse(raw)) is not None]
+            del page, items
         token = metadata.get("continue") or None
         if not token:
             version = str(metadata.get("resourceVersion") or "")
             return Listing(tuple(found), version, _time(answer))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """JSON has no cycles; a collector that walks through it while it grows takes longer than the
+    reading itself."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def refused(connection: Connection, answer: Answer) -> ClusterError:
