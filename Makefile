@@ -1,4 +1,4 @@
-.PHONY: bench check demo fresh site test
+.PHONY: bench check demo fresh fuzz site test
 
 bench: ## beside their peers, on a quiet machine; ROWS="deliver status" for some of them
 	.venv/bin/python -m bench $(ROWS)
@@ -11,6 +11,9 @@ demo:
 
 test:
 	scripts/test
+
+fuzz: ## inputs nobody thought of, without end; PROPERTIES="archive registry" for some of them
+	.venv/bin/python -m fuzz $(PROPERTIES)
 
 fresh: ## README's two commands in fresh Debian systems; needs root. SUITE=trixie for one of them
 	scripts/fresh $(SUITE)
