@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gitops_bridge.controller.reports import plugin_start
-
 from bench.world import Spot, World, environ
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome, Package, Status
 from gitops_bridge.controller import Context, handle, open_context
+from gitops_bridge.controller.reporting import plugin_start
 
 
 def context(config: Path) -> Context:

@@ -13,7 +13,8 @@ from bench.harness import Bench, Line, at_least, at_most, reported, shown, take_
 from bench.world import PER_ENVIRONMENT, Spot, environ
 from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
-from gitops_bridge.controller import Context, handle, people
+from gitops_bridge.controller import Context, handle
+from gitops_bridge.controller import history as bridge_history
 
 _MODEL = re.compile(rb'^model: "?([^"\n]+)"?$', re.MULTILINE)
 
@@ -111,7 +112,7 @@ def history(bench: Bench) -> Iterator[Line]:
         fetches.append(time.perf_counter() - began)
         snapshot = ours.ctx.repository.snapshot("main", fetch=False)
         began = time.perf_counter()
-        told = list(people.entries(ours.ctx.repository, snapshot.commit, here.spot(turn).home))
+        told = list(bridge_history.entries(ours.ctx, snapshot.commit, here.spot(turn).home))
         return _checked(time.perf_counter() - began, len(told), here.generation + 1)
 
     def peer(turn: int) -> None:
