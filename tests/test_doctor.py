@@ -37,7 +37,7 @@ class TestHealthy:
         findings = examined(site)
         assert red(findings) == {}
         assert list(findings) == [
-            "kustomize", "repository", "initialised", "environment prod", "overlays",
+            "kustomize", "repository", "initialised", "Argo CD", "environment prod", "overlays",
             "push to builds",
             "push to rollouts", "push of proposal branches",
             *(["gitlab: version 15.0 or newer"] if site.forge.provider == "gitlab" else []),

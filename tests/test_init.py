@@ -14,6 +14,7 @@ import pytest
 from gitops_bridge import config, documents
 from gitops_bridge.scaffold import shipped
 from gitops_bridge.scaffold.plan import MANIFEST, blob_id
+from tests.cli import called
 from tests.initialised import NEEDED, PE, Remote
 from tests.team import git
 
@@ -485,6 +486,26 @@ def test_next_steps_name_what_git_must_not_hold(remote: Remote) -> None:
     assert "kubectl create namespace mlops-prod-builds" in done.stdout
     assert "create secret generic mlops-api-key" in done.stdout
     assert "kubectl apply -k argocd/" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            "https://jane@git.example.com/m.git",
+            "--from-literal=username=jane --from-file=password=",
+        ),
+        ("git@git.example.com:ml/m.git", "--from-file=sshPrivateKey=KEY_FILE"),
+    ],
+)
+def test_next_steps_name_argo_cd_s_own_credential(tmp_path: Path, url: str, said: str) -> None:
+    done = called(
+        tmp_path, "init", url, *NEEDED, "--argocd-namespace", "gitops", "--directory", "out"
+    )
+    assert "kubectl -n gitops create secret generic mlops-repository" in done.stdout
+    assert said in done.stdout
+    assert "argocd.argoproj.io/secret-type=repository" in done.stdout
+    assert "Argo CD is 3.2 or newer" in done.stdout
 
 
 def test_a_declining_server_is_an_error_with_advice(remote: Remote) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from gitops_bridge import documents
 from gitops_bridge.config import Gate
 from gitops_bridge.controller import checks, environments
 from gitops_bridge.controller.context import Context
 from gitops_bridge.desired import pull_request
 from gitops_bridge.errors import BridgeError, HiddenImage, RepositoryError, StaleBase
 from gitops_bridge.git import Snapshot
+from gitops_bridge.scaffold.steps import repository_credential
 
 SCRATCH = "gitops-bridge/_doctor"
 """No environment can be called so, so no proposal's branch lies below it."""
@@ -47,6 +49,7 @@ def examine(ctx: Context) -> Iterator[Finding]:
     if snapshot is not None:
         yield Finding("repository", True, f"{snapshot.branch} is at {snapshot.commit[:12]}")
         yield from _initialised(ctx, snapshot)
+        yield from _argocd(ctx, snapshot)
     yield from _rendered(ctx, snapshot)
     yield from _pushes(ctx, snapshot)
     if ctx.config.delivery.proposes:
@@ -87,6 +90,30 @@ def _initialised(ctx: Context, snapshot: Snapshot) -> Iterator[Finding]:
     missing += [f"branch {name}" for name in branches if ctx.repository.branch(name) is None]
     said = f"{', '.join(missing)} missing" if missing else "folders and branches are there"
     yield Finding("initialised", not missing, said, "gitops-bridge init" if missing else None)
+
+
+def _argocd(ctx: Context, snapshot: Snapshot) -> Iterator[Finding]:
+    """Argo CD reads the repository by a credential of its own, which nobody sees from here."""
+    namespace = _namespace(snapshot)
+    credential = repository_credential(ctx.config.repository, namespace)
+    if credential:
+        yield Finding(
+            "Argo CD",
+            None,
+            "not seen from here: it needs a credential of its own for this repository, unless "
+            "anybody may read it, and version 3.2 or newer (retry.refresh)",
+            f"{credential}; whether it can read is told by: kubectl -n {namespace} describe "
+            "applicationset mlops-serving",
+        )
+
+
+def _namespace(snapshot: Snapshot) -> str:
+    """Where argocd/ says that Argo CD is."""
+    try:
+        found = documents.load(snapshot.read("argocd/serving.yaml") or b"")
+        return str(found["metadata"]["namespace"])
+    except (documents.InvalidYaml, KeyError, TypeError):
+        return "argocd"
 
 
 def _rendered(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:

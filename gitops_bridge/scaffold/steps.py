@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gitops_bridge.config import Repository
 from gitops_bridge.scaffold.answers import Answers, Environment
 from gitops_bridge.scaffold.files import CONFIG
 from gitops_bridge.scaffold.placing import placed
@@ -26,8 +28,7 @@ def next_steps(answers: Answers) -> list[str]:
         steps.append(
             f"build and push {image}, see: gitops-bridge help how-to/build-the-bridge-image"
         )
-    folder = placed(answers.repository.root, "argocd")
-    steps.append(f"check out the repository and run: kubectl apply -k {folder}/")
+    steps += _argocd(answers)
     if not answers.owners:
         steps.append("put your team's name into CODEOWNERS")
     steps.append(
@@ -35,6 +36,42 @@ def next_steps(answers: Answers) -> list[str]:
         f"set the agent's command to: gitops-bridge run --private-config {CONFIG}"
     )
     return steps
+
+
+def _argocd(answers: Answers) -> Iterator[str]:
+    """`retry.refresh` came with Argo CD 3.2; an older one drops it, and a revert waits for minutes
+    behind a sync that fails."""
+    namespace, folder = answers.argocd_namespace, placed(answers.repository.root, "argocd")
+    yield "see that Argo CD is 3.2 or newer (argocd version): argocd/ needs retry.refresh"
+    if credential := repository_credential(answers.repository, namespace):
+        yield (
+            "let Argo CD itself read the repository, or nothing ever appears (one that anybody may "
+            f"read needs nothing): {credential}"
+        )
+    yield f"check out the repository and run: kubectl apply -k {folder}/"
+    yield (
+        "point webhooks of the repository at /api/webhook of Argo CD and of its ApplicationSet "
+        "controller: without them a rollout or a revert waits up to 3 minutes"
+    )
+
+
+def repository_credential(repository: Repository, namespace: str) -> str | None:
+    """The commands that make Argo CD's credential for the repository; None for a local path.
+    https://argo-cd.readthedocs.io/en/stable/operator-manual/declarative-setup/#repositories"""
+    url = repository.url
+    if re.match(r"https?://", url):
+        user = repository.username or "gitops-bridge"
+        login = f"--from-literal=username={user} --from-file=password=TOKEN_FILE"
+    elif "://" in url or ":" in url:
+        login = "--from-file=sshPrivateKey=KEY_FILE"
+    else:
+        return None
+    secret = f"kubectl -n {namespace} %s secret"
+    return (
+        f"{secret % 'create'} generic mlops-repository --from-literal=type=git "
+        f"--from-literal=url={url} {login} && {secret % 'label'} mlops-repository "
+        "argocd.argoproj.io/secret-type=repository"
+    )
 
 
 def _environment(environment: Environment) -> Iterator[str]:
