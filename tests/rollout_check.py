@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 
 from gitops_bridge.rollout.observed import Head
 from gitops_bridge.rollout.state import Phase
-from tests.rollout_world import Broken, Config, World, head_of, image_of
+from tests.rollout_world import JANE, Broken, Config, World, head_of, image_of
 
 Finding = tuple[object, str]
 
 
 def verify(config: Config, world: World) -> None:
     of_phase = _PHASES[world.file.phase](config, world)
-    for holds, what in (*_hold(world), *_newest(world), *of_phase):
+    for holds, what in (*_hold(world), *_newest(world), *_branch(world), *of_phase):
         if not holds:
             raise Broken(f"nothing is left to do, but {what}: {world}")
 
@@ -43,16 +43,23 @@ def _newest(world: World) -> Iterator[Finding]:
         yield _letter(world.main) == _letter(newest.model_id), "the newest request is not done"
 
 
+def _branch(world: World) -> Iterator[Finding]:
+    """A branch that nothing under review needs is gone, unless it is people's."""
+    branch, state = world.branch, world.file
+    is_needed = state.review is not None and state.phase is not Phase.REJECTED
+    is_theirs = branch is not None and (branch.foreign or world.restored)
+    yield branch is None or is_needed or is_theirs, "a branch is left"
+
+
 def _letter(content: str | None) -> str | None:
     return content[0] if content else None
 
 
 def _settled(config: Config, world: World) -> Iterator[Finding]:
-    pull, branch = world.pull, world.branch
+    pull = world.pull
     yield not world.file.wish and not world.file.review, "something waits that is settled"
     is_theirs = pull is not None and (pull.head.foreign or pull.reopened)
     yield not _is_open(world) or is_theirs, "a pull request is left open"
-    yield branch is None or branch.foreign or pull is not None, "a branch is left"
 
 
 def _building(config: Config, world: World) -> Iterator[Finding]:
@@ -81,12 +88,24 @@ def _in_review(config: Config, world: World) -> Iterator[Finding]:
 
 def _blocked(config: Config, world: World) -> Iterator[Finding]:
     yield head_of(world, None) is Head.FOREIGN, "nobody blocks"
-    is_told = world.branch is not None and world.file.told == world.branch.id
-    yield not _is_open(world) or is_told, "people were not told"
+    is_told = world.branch and world.pull and world.pull.told == world.branch.id
+    yield not _is_open(world) or not world.file.review or is_told, "people were not told"
+    pull, review = world.pull, world.file.review
+    if pull and review and pull.head == world.branch and pull.by == JANE:
+        is_this = pull.number == review.number or pull.text == review.head
+        yield pull.state != "closed" or not is_this, "a closing is not noticed"
 
 
 def _failed(config: Config, world: World) -> Iterator[Finding]:
-    yield world.file.reason, "it is not told why the build failed"
+    state, pull = world.file, world.pull
+    yield state.reason, "it is not told why the build failed"
+    is_told = not state.review or (pull and pull.told == state.reason)
+    yield not _is_open(world) or is_told, "people were not told"
+    is_merged = (
+        state.review and pull and (pull.state, pull.head.id) == ("merged", state.review.head)
+    )
+    is_known = not is_merged or pull.number == state.review.ended
+    yield state.told or is_known, "a merge is not noticed"
 
 
 def _rejected(config: Config, world: World) -> Iterator[Finding]:
@@ -95,6 +114,8 @@ def _rejected(config: Config, world: World) -> Iterator[Finding]:
 
 
 def _held(config: Config, world: World) -> Iterator[Finding]:
+    is_back = world.file.is_replay and world.main == world.file.delivered
+    yield world.file.hold or not is_back, "what is back is held"
     moved = {world.mark, world.file.base} != {world.main}
     yield world.file.hold or moved, "nobody stands in the way"
 

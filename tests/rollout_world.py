@@ -81,7 +81,8 @@ class Commit(NamedTuple):
 
 class Pull(NamedTuple):
     """`text` is the commit that title and text were written for; `by` who closed or merged it;
-    `reopened`: by people."""
+    `reopened`: by people; `told`: what the
+    bridge commented on last."""
 
     number: int
     state: str
@@ -90,6 +91,7 @@ class Pull(NamedTuple):
     draft: bool = False
     by: Who | None = None
     reopened: bool = False
+    told: str = ""
 
 
 class Seen(NamedTuple):
@@ -131,6 +133,7 @@ class World(NamedTuple):
     hold: bool = False
     undone: bool = False
     torn: bool = False
+    restored: bool = False
 
     @property
     def refs(self) -> tuple[str | None, int, State, Commit | None]:
@@ -416,7 +419,8 @@ def _told(config: Config, world: World, process: Seen, effect: Effect) -> World:
         return world._replace(pull=changed)
     if isinstance(effect, ClosePullRequest) and is_open and pull:
         return world._replace(pull=pull._replace(state="closed", by=US))
-    assert isinstance(effect, (Comment, ClosePullRequest, SetDraft, WritePullRequest))
+    if isinstance(effect, Comment) and is_open and pull:
+        return world._replace(pull=pull._replace(told=process.refs[2].reason or facts.head_commit))
     return world
 
 
@@ -452,10 +456,16 @@ def _bridge(config: Config, world: World) -> Iterator[tuple[int, str, World]]:
         name = f"{cause.value} {_name(asked)}: {process.transition.situation.name}"
         effects = parts(config, process.transition)
         if not effects:
+            if unheard := _unheard(world, process):
+                raise Broken(unheard)
             if asked:
                 yield cost, name, _acknowledged(world, process)
             continue
-        yield cost, name, run(config, world, process)
+        after = run(config, world, process)
+        is_rollback = process.transition.situation is Situation.ROLLED_BACK
+        if is_rollback and asked and after.main != asked.rollback_to:
+            raise Broken("a rollback does not arrive")
+        yield cost, name, after
         if world.file.review and cause is Cause.LOOK:
             blind = start(config, world, cause, asked, forge=False)
             yield 1, f"look without a forge: {name}", run(config, world, blind)
@@ -464,6 +474,22 @@ def _bridge(config: Config, world: World) -> Iterator[tuple[int, str, World]]:
                 paused = process._replace(done=done)
                 after = run(config, world, process, done)
                 yield cost + 1, f"{name}, paused at {done}", after._replace(paused=paused)
+
+
+def _unheard(world: World, process: Seen) -> str:
+    """What somebody asks that must not be answered by doing nothing; "" when that is right."""
+    facts, state = process.facts, world.file
+    if facts.cause is Cause.HOLD:
+        return "a hold is not heard"
+    if facts.cause is Cause.RELEASE:
+        is_due = state.phase in (Phase.HELD, Phase.REJECTED)
+        return "a release is not heard" if is_due else ""
+    if facts.asked is None or facts.prospect is None or facts.prospect.fulfilled:
+        return ""
+    if facts.asked.request is None:
+        return "a rollback is not heard"
+    is_replay = facts.asked.same(state.answered) and state.phase is Phase.SETTLED
+    return "a replay is not held" if is_replay and world.main != state.delivered else ""
 
 
 def _name(asked: Wish | None) -> str:
@@ -494,7 +520,7 @@ def _people(config: Config, world: World) -> Iterator[tuple[int, str, World]]:
         if world.branch:
             yield 1, "a person deletes the branch", _moved_by_person(world, None)
         elif pull and pull.state == "closed":
-            yield 1, "a person restores the branch", world._replace(branch=pull.head)
+            yield 1, "a person restores the branch", world._replace(branch=pull.head, restored=True)
         elif pull is None:
             theirs = Commit("F", world.base, foreign=True)
             yield 1, "a person makes the branch", world._replace(branch=theirs)
