@@ -15,6 +15,7 @@ from gitops_bridge import agent
 from gitops_bridge.actions import Outcome
 from gitops_bridge.controller import Context, handle
 from gitops_bridge.controller import history as bridge_history
+from gitops_bridge.desired.record import Serving
 
 _MODEL = re.compile(rb'^model: "?([^"\n]+)"?$', re.MULTILINE)
 
@@ -58,8 +59,8 @@ def listing(bench: Bench) -> Iterator[Line]:
 def _listed(ctx: Context) -> int:
     """How many deployments have a model."""
     tree_reader = ctx.repository.tree_reader(ctx.config.repository.branch, fetch=False)
-    found = (ctx.listing.models(tree_reader, item.name) for item in ctx.config.environments)
-    return sum(isinstance(model, str) for models in found for model in models.values())
+    found = (ctx.listing.serving(tree_reader, item.name) for item in ctx.config.environments)
+    return sum(isinstance(one, Serving) for serving in found for one in serving.values())
 
 
 def _answers(ctx: Context) -> Iterator[Outcome]:
