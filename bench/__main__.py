@@ -17,6 +17,7 @@ from bench.harness import Bench, Line, Row, pin
 
 ROWS: dict[str, Row] = {
     "deliver": delivery.deliver,
+    "push": delivery.push,
     "prove": delivery.prove,
     "clone": delivery.clone,
     "scale": delivery.scale,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from bench import peers, world
 from bench.bridge import Resident, replace
 from bench.harness import Bench, Line, at_least, at_most, reported, shown, take_turns
 from bench.receiving import Received
+from gitops_bridge.git import Edit, Signature
 
 ROUNDS = 24
+BENCH = Signature("Bench", "bench@example.com")
 
 
 def deliver(bench: Bench) -> Iterator[Line]:
@@ -37,6 +39,31 @@ def deliver(bench: Bench) -> Iterator[Line]:
     )
     said = f"{shown(found['ours'])} beside {shown(found['peer'])}"
     yield reported("deliver", "the same over a local path", said)
+
+
+def push(bench: Bench) -> Iterator[Line]:
+    """A commit on main and one on `rollouts` in one transaction, made and pushed: our own request
+    beside `git push`."""
+    here, rounds = bench.large, bench.rounds(ROUNDS)
+    sides = {name: Resident(here, f"push-{name}", bench.url) for name in ("request", "git")}
+    sides["git"].ctx.repository._mirror._receive_pack.leave_alone()
+
+    def turn(name: str) -> Callable[[int], None]:
+        repository = sides[name].ctx.repository
+
+        def pushed(turn: int) -> None:
+            path, text = f"{here.spot(turn).home}/bench", b"turn %d" % turn
+            main = Edit({path: text}, {path: None}, "Deliver", BENCH)
+            state = Edit({path: text}, {path: None}, "Say so", BENCH, prerequisites={"main": main})
+            if repository.submit("rollouts", state) is None:
+                raise RuntimeError("stale")
+
+        return pushed
+
+    found = take_turns(rounds, request=turn("request"), git=turn("git"))
+    request, git = found["request"], found["git"]
+    said = f"{git / request:.1f}x ({shown(request)} beside {shown(git)})"
+    yield reported("push", "commits on two branches and one push, beside git push", said)
 
 
 def prove(bench: Bench) -> Iterator[Line]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 import time
 import zlib
@@ -20,8 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gitops_bridge import blobs
-from gitops_bridge.git import trees
 from gitops_bridge.git.commits import Update
 from gitops_bridge.git.network import remote_ref
 
@@ -40,6 +39,8 @@ _AGE, _PAUSE = 3600.0, 600.0
 `git push` could do what this could not."""
 _COMMITS, _SIZE, _ANSWER = 2000, 4 << 20, 1 << 20
 """A push of more commits or bytes is one for git; a longer answer is none."""
+_ENTRY = re.compile(rb"(\d+) ([^\0]+)\0(.{20})", re.DOTALL)  # of a raw tree: mode, name, id
+_FOLDER, _SUBMODULE = b"40000", b"160000"
 _DELTA_FROM = 512  # bytes of a tree from which on a delta is shorter
 
 
@@ -85,13 +86,12 @@ class ReceivePack:
                 return list(known["capabilities"])
         path = "info/refs?service=git-receive-pack"
         answer = self._ask("GET", path, "git-receive-pack-advertisement")
-        first = next(line for line in _lines(answer) if b"\0" in line)
-        return self._remember(first.partition(b"\0")[2].decode().split(), _AGE)
+        told = next(line.partition(b"\0")[2] for line in _lines(answer) if b"\0" in line)
+        return self._remember(told.decode().split(), _AGE)
 
     def _remember(self, capabilities: list[str], age: float) -> list[str]:
-        known = {"capabilities": capabilities, "until": time.time() + age}
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps(known))
+        new.write_text(json.dumps({"capabilities": capabilities, "until": time.time() + age}))
         new.rename(self._file)
         return capabilities
 
@@ -142,7 +142,7 @@ def _commands(updates: Sequence[Update], capabilities: list[str]) -> bytes:
 def _pack(repository: pygit2.Repository, updates: Sequence[Update]) -> bytes:
     """The objects the server does not have, trees as deltas to what it has."""
     objects = dict(_objects(repository, updates))
-    parts = [b"PACK" + struct.pack(">II", 2, len(objects))]
+    parts = [struct.pack(">4sII", b"PACK", 2, len(objects))]
     for name, base in objects.items():
         kind, data = repository.read(name)
         if base and len(data) > _DELTA_FROM:
@@ -168,22 +168,23 @@ def _objects(
         if number >= _COMMITS:
             raise ValueError("too many commits")
         yield str(commit.id), None
-        before = commit.parents[0].tree if commit.parent_ids else None
-        yield from _changed(commit.tree, before)
+        before = str(commit.parents[0].tree_id) if commit.parent_ids else None
+        yield from _changed(repository, str(commit.tree_id), before)
 
 
-def _changed(tree: pygit2.Tree, before: pygit2.Tree | None) -> Iterator[tuple[str, str | None]]:
-    diff = before.diff_to_tree(tree) if before is not None else tree.diff_to_tree(swap=True)
-    folders = {""} if diff.deltas else set[str]()
-    for delta in diff.deltas:
-        new, path = delta.new_file, delta.new_file.path
-        if new.mode not in {0, blobs.SUBMODULE}:
-            yield str(new.id), None
-        while path := path.rpartition("/")[0]:
-            folders.add(path)
-    for folder in folders:
-        if name := trees.find(tree, folder):
-            yield name, trees.find(before, folder)
+def _changed(
+    repository: pygit2.Repository, tree: str, before: str | None
+) -> Iterator[tuple[str, str | None]]:
+    if tree == before:
+        return
+    yield tree, before
+    old = set(_ENTRY.findall(repository.read(before)[1])) if before else set()
+    was = {name: oid.hex() for mode, name, oid in old if mode == _FOLDER}
+    for mode, name, oid in set(_ENTRY.findall(repository.read(tree)[1])) - old:
+        if mode == _FOLDER:
+            yield from _changed(repository, oid.hex(), was.get(name))
+        elif mode != _SUBMODULE:
+            yield oid.hex(), None
 
 
 def _header(kind: int, size: int) -> bytes:
