@@ -1,5 +1,5 @@
 """The management agent's files: an action file in, a status file out, and an answer whatever
-happens between the two; both doors call it.
+happens between the two.
 
 Formats: the action-config and status YAML of datarobot-bosun 11.2. The status file is written
 whole or not at all.

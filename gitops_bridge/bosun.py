@@ -1,9 +1,9 @@
-"""The door for DataRobot's management agent: what `bosun-plugin-runner` loads by module name.
+"""The entry point for DataRobot's management agent, which `bosun-plugin-runner` loads by name.
 
     bosun-plugin-runner --plugin gitops_bridge.bosun --private-config gitops-bridge.yaml …
 
 The runner accepts exactly one plugin class, defined in the module it was told to load. It hands the
-action file over as data; the plugin answers with the Outcome of `bridge.handle`, and writes the
+action file over as data; the plugin answers with the Outcome of `controller.handle`, and writes the
 status file itself, whole, so that one exists also when the runner is told to end (SIGTERM).
 """
 

@@ -14,7 +14,7 @@
     └── ImageError                a model package or build context that cannot become an image
 
 Whose fault it is, is the class; whether a retry would help is the attribute. Every neighbour turns
-its library's exceptions into these; only the doors catch them. Messages never carry a secret.
+its library's exceptions into these; only the entry points catch them. No message carries a secret.
 """
 
 

@@ -1,5 +1,5 @@
 """The command line, called as a person calls it, but in this process, which costs a third: what a
-process of its own adds, the tests of the doors show.
+process of its own adds, the tests of the entry points show.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Gated(Team):
         return action_file(self.folder, **info)
 
     def act(self, action, package=None, **info):
-        """An Outcome; errors come as they do through a door."""
+        """An Outcome; errors come as they do through an entry point."""
         from gitops_bridge.errors import BridgeError
 
         try:

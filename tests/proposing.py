@@ -1,7 +1,7 @@
 """A team whose repository lies behind smart HTTP, its main protected, beside a provider's API.
 
     with Proposing(tmp_path, GitHubServer) as site:
-        site.act("deployment_start")            # through `handle`, as the doors call it
+        site.act("deployment_start")            # through `handle`, as the entry points call it
         site.merge(1, "squash")                 # what people do at the provider
 
 The provider's branches are those of the real repository, and its merges are made there with git.
@@ -141,7 +141,7 @@ _SERVING: dict[str, tuple[tempfile.TemporaryDirectory[str], dict[int, Pull], flo
 
 
 class Proposing:
-    """The site. `outcomes` of actions come back as the door gets them."""
+    """The site. `outcomes` of actions come back as the entry point gets them."""
 
     def __init__(
         self,
@@ -230,7 +230,7 @@ class Proposing:
         )
 
     def act(self, action: str, **info: object) -> Outcome:
-        """What the door reports: errors as it tells them."""
+        """What the entry point reports: errors as it tells them."""
         self.now += 1
         try:
             request = agent.read_request(action, self.file(**info))

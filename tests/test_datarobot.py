@@ -142,7 +142,7 @@ def test_a_relative_location_counts_from_where_it_was_told(server, api, end):
 
 def test_a_location_that_is_no_address(connect, server, clock):
     server.trouble.location_host = "http://datarobot.example.com:99999"
-    with pytest.raises(DataRobotError, match=r"datarobot\.example\.com:99999.* is no address"):
+    with pytest.raises(DataRobotError, match=r"datarobot\.example\.com:99999.* is not a valid URL"):
         connect(server, clock).package_file(PACKAGE, installer=False)
 
 

@@ -69,7 +69,7 @@ def test_other_addresses_are_refused(url):
 
 @pytest.mark.parametrize("url", ["git@[::1", "https://h:port/x", "http://[::1", "ssh://h:99999/x"])
 def test_an_address_without_a_host_or_port_that_can_be_told(url):
-    with pytest.raises(RepositoryError, match="is no address"):
+    with pytest.raises(RepositoryError, match="is not a valid URL"):
         cache_key(Remote(url))
 
 

@@ -1,4 +1,4 @@
-"""Hostile names and secrets through the whole of it: a real server with a password, both doors."""
+"""Hostile names and secrets through all of it: a server with a password, both entry points."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """What each action loads: a process per action starts fast only as long as it loads what it needs.
 
-The modules are those of a fresh process that ran the action through our own door.
+The modules are those of a fresh process that ran the action through our own entry point.
 """
 
 import subprocess

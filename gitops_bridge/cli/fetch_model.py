@@ -168,7 +168,7 @@ def _address(flag: str, url: str | None) -> str:
     try:
         _ = urlsplit(url or "").port
     except ValueError:
-        raise RequestError(f"{flag} is no address", hint="check its host and port") from None
+        raise RequestError(f"{flag} is not a valid URL", hint="check its host and port") from None
     return url or ""
 
 

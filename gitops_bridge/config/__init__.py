@@ -1,4 +1,4 @@
-"""`gitops-bridge.yaml` as data to a checked Config; the doors read the file and call `load`.
+"""`gitops-bridge.yaml` as data to a checked Config.
 
 It holds endpoints, the whereabouts of credentials and policies. Everything about Kubernetes is
 Kustomize in the team's repository instead. Every problem is reported at once, by dotted key, an

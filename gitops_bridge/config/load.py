@@ -1,4 +1,4 @@
-"""Loaded YAML to a checked Config, with every problem at once, by dotted key; the doors call it."""
+"""Loaded YAML to a checked Config, with every problem at once, by dotted key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the configuration says, checked: `load` makes it, the doors and `bridge` read it."""
+"""What the configuration says, checked."""
 
 from __future__ import annotations
 

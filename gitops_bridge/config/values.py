@@ -43,10 +43,10 @@ def one_line(text: str) -> str | None:
 
 def no_credentials(text: str) -> str | None:
     if re.search(r"[\x00-\x20]", text) or text.startswith("-"):
-        return "is no address"
+        return "is not a valid URL"
     parts = _split(text) if "://" in text else None
     if "://" in text and parts is None:
-        return "is no address"
+        return "is not a valid URL"
     if parts is not None and parts.password is not None:
         return "carries a password; put it into repository.password: {env: …} or {file: …}"
     return None

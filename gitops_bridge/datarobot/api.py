@@ -1,8 +1,6 @@
 """The DataRobot REST API: which package a deployment runs, the file of a package, what is known.
 
-`bridge` asks `package_for` when an action came without package details, and `facts` for the text of
-a pull request; the command `fetch-model` asks `details`, then `package_file` or `scoring_code`, and
-downloads what they name. Paths, answers and the asynchronous protocol (202 with a status resource;
+Paths, answers and the asynchronous protocol (202 with a status resource;
 303 once it is done) are those of https://docs.datarobot.com/en/docs/api/reference/public-api/. The
 session is made by `session` with no retries of its own: waiting is done here, under one deadline.
 """

@@ -1,8 +1,7 @@
 """Which image a model shall run from: an environment's builder and a model, to key and reference.
 
-`bridge` renders `overlays/<environment>/environment/builder`, reads it with `builder`, and asks
-`content_key` and `image`; nothing else makes an image reference. `desired.jobs` turns the same
-values into the Job that builds it.
+`builder` reads the rendered `overlays/<environment>/environment/builder`; nothing but `image` makes
+an image reference. `desired.jobs` turns the same values into the Job that builds it.
 """
 
 from __future__ import annotations

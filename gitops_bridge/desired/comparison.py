@@ -3,7 +3,7 @@
 A champion's facts come from its record in Git, a challenger's from the action; DataRobot's REST API
 adds to both when there is a token. The shapes read here are those of
 https://docs.datarobot.com/en/docs/api/reference/public-api/ ; whatever is missing in an answer, or
-has another shape, is not available. `bridge` gathers, `pull_request` shows.
+has another shape, is not available.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The build Jobs of the branch `builds`: one write-once file `<environment>/<job>.yaml` per build.
 
-`bridge` asks `job` for the manifest to commit, `attempt` and `builds_of` for what the branch holds
-already, `garbage` for what may go. The file name says the content key, so that a listing of the
+The file name says the content key, so that a listing of the
 branch is enough.
 """
 

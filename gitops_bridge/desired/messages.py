@@ -1,4 +1,4 @@
-"""Commit messages from a Rollout; `bridge` commits with them, `plan` and `history` show them.
+"""A Rollout to its commit message.
 
 What users wrote (names) is data: control characters become spaces, so that no name can start a
 line, and a trailer is a line. What is needed later stands in `record.yaml` as well.

@@ -1,6 +1,6 @@
 """Rendered manifests before and after a change, to the reasons why it must not be committed.
 
-`bridge` runs this on every change, `check` on every overlay. kustomize itself accepts an `images`
+kustomize itself accepts an `images`
 entry that matches nothing and an id that turned into a number; Argo CD would sync both.
 """
 

@@ -1,7 +1,6 @@
 """Pull requests at GitHub, GitLab, Gitea, Bitbucket and Azure DevOps, behind one protocol.
 
-`locate` finds out whose API a remote belongs to, `connect` opens it. `bridge` proposes rollouts
-through it and asks what became of them; `doctor` asks for the token's rights.
+`locate` finds out whose API a remote belongs to, `connect` opens it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A remote's URL to the provider, its API's address and the repository's path there.
 
-Called by the doors with `repository.url`; `provider` and `api_url` of the configuration win.
+`provider` and `api_url` of the configuration win.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""What the bridge and every provider say to each other about pull requests.
+"""Pull requests as values, and the Forge protocol that each provider's module satisfies.
 
-`bridge` hands a Proposal to a Forge and gets a PullRequest back; the modules beside this one each
-satisfy the Forge protocol for one provider.
+A Proposal is handed in, a PullRequest comes back.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Git: one bare mirror per repository, no work tree, group commit.
 
-The bridge and the doors import from here. Objects and refs go through pygit2, the network through
+Objects and refs go through pygit2, the network through
 the `git` program; pygit2 is imported with the first use of a repository, not with this package.
 """
 

@@ -1,6 +1,6 @@
 """Loose objects to their content and back, here instead of in libgit2.
 
-libgit2 1.9 inflates a loose object that is cut short for ever, in C, where no signal is heard: what
+libgit2 1.9 inflates a loose object that is cut short for ever, in C, where no signal arrives: what
 a power cut leaves would hang every later start. So this is asked before libgit2's own reader of
 loose objects, and raises on what is not one whole zlib stream. Packs need no such care: libgit2
 compares them with their index.

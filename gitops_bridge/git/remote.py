@@ -174,7 +174,7 @@ def _split(url: str) -> SplitResult:
         _ = parts.port
     except ValueError as error:
         raise RepositoryError(
-            f"repository address {_without_password(url)!r} is no address: {error}",
+            f"repository address {_without_password(url)!r} is not a valid URL: {error}",
             hint="use https://, ssh://, user@host:path or a local path",
         ) from None
     return parts

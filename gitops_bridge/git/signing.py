@@ -1,6 +1,6 @@
 """Signers for commits: the bytes of a commit become an armoured signature.
 
-The doors make one of these from the configuration and hand it to `Repository`. The keys stay with
+The keys stay with
 ssh-keygen and gpg, which must find them without a passphrase.
 """
 

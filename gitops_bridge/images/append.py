@@ -1,8 +1,7 @@
 """A dedicated model onto the Portable Prediction Server's image, straight in the registry.
 
 No Dockerfile, no root, no unpacking: base layers are mounted or copied, one layer is uploaded,
-configuration and manifest are rewritten. The same inputs give the same digest. The door calls
-`append` with the registry's client, the model that `fetch-model` wrote and the labels it noted.
+configuration and manifest are rewritten. The same inputs give the same digest.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""How registries are reached: plain HTTP, TLS trust, mirrors, patience. The doors and the bridge
-fill it from flags and configuration and hand it to `client.Registry`."""
+"""How registries are reached: plain HTTP, TLS trust, mirrors, patience."""
 
 from __future__ import annotations
 

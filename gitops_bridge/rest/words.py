@@ -65,7 +65,7 @@ def joined(base: str, path: str, error: type[BridgeError]) -> str:
         _ = urlsplit(url).port
     except ValueError:
         shown = (path if "//" in path else base).partition("?")[0].rpartition("@")[2]
-        raise error(f"{shown!r:.120} is no address", hint="check its host and port") from None
+        raise error(f"{shown!r:.120} is not a valid URL", hint="check its host and port") from None
     return url
 
 

@@ -1,7 +1,6 @@
 """A deployment's overlay: its files as text, the seams it needs, the checks it must pass.
 
-`desired.rollout`, `desired.proof` and `bridge` work with what is listed here; the rest is how it is
-done.
+What is listed here is for other packages; the rest is how it is done.
 """
 
 from gitops_bridge.desired.overlay.checks import (

@@ -1,8 +1,8 @@
 """Where the team's environment takes what only a rollout knows, read from its rendered form.
 
 The route into the cluster is the team's choice (environment/serving); its objects hold the word
-`deployment-id` where the id belongs. `bridge` renders `environment_probe` and hands the objects to
-`seams`, whose answer `component` fills in.
+`deployment-id` where the id belongs. `seams` finds it in the rendered `environment_probe`, and
+`component` fills it in.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A proven change to the text of its pull request: title, body, labels.
 
-`bridge` gathers the facts and proposes with what comes out. The body is a Jinja template; a team's
+The body is a Jinja template; a team's
 own, `templates/pull_request.md.j2` of its repository, is handed in as text.
 """
 

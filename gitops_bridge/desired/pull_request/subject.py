@@ -1,4 +1,4 @@
-"""What a pull request's text is made of; `bridge` gathers it."""
+"""What a pull request's text is made of."""
 
 from __future__ import annotations
 

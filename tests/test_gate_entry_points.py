@@ -1,4 +1,4 @@
-"""The two-phase flow through both doors, with the real clock: the agent's runner and ours."""
+"""The two-phase flow through both entry points, with the real clock."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Pull requests through the doors: the agent's own runner, `release`, `rollback`, the documents."""
+"""Pull requests through the entry points: the agent's runner, `release`, `rollback`, documents."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Every action through both doors: the agent's own runner with our plugin, and our own runner."""
+"""Every action through both entry points: the agent's own runner with our plugin, and ours."""
 
 import json
 import logging
@@ -62,7 +62,7 @@ def run(command, team):
 
 @pytest.fixture(params=[ours, theirs], ids=["ours", "theirs"])
 def act(request, team):
-    """Run an action through one of the doors, give the status file it wrote."""
+    """Run an action through one of the entry points, give the status file it wrote."""
 
     def act(action, **info):
         config = action_file(team.folder, **info)
@@ -171,26 +171,28 @@ def test_a_failed_replacement_says_that_the_old_model_is_in_use(act, team):
     assert "overlays/prod/environment/serving/kustomization.yaml" in status["msg"]
 
 
-@pytest.mark.parametrize("door", [ours, theirs])
-def test_dry_run_commits_nothing(door, team):
+@pytest.mark.parametrize("command", [ours, theirs])
+def test_dry_run_commits_nothing(command, team):
     config = action_file(team.folder)
-    _, status = run(door(team, "deployment_start", config, "--dry-run"), team)
+    _, status = run(command(team, "deployment_start", config, "--dry-run"), team)
     assert "would commit: Start churn in prod" in status["msg"]
     assert team.log() == ["Set up"]
 
 
-@pytest.mark.parametrize("door", [ours, theirs])
-def test_exit_codes_and_shown_status(door, team):
+@pytest.mark.parametrize("command", [ours, theirs])
+def test_exit_codes_and_shown_status(command, team):
     good = action_file(team.folder)
-    finished, _ = run(door(team, "deployment_start", good, "--exit-codes", "--show-status"), team)
+    finished, _ = run(
+        command(team, "deployment_start", good, "--exit-codes", "--show-status"), team
+    )
     assert finished.returncode == 0
     assert "state: launching" in finished.stdout
-    finished, _ = run(door(team, "deployment_status", good, "--exit-codes"), team)
+    finished, _ = run(command(team, "deployment_status", good, "--exit-codes"), team)
     assert finished.returncode == 3
     bad = action_file(team.folder, keyValueConfig={"replicas": "x"})
-    finished, _ = run(door(team, "deployment_start", bad, "--exit-codes"), team)
+    finished, _ = run(command(team, "deployment_start", bad, "--exit-codes"), team)
     assert finished.returncode == 1
-    finished, _ = run(door(team, "deployment_start", bad), team)
+    finished, _ = run(command(team, "deployment_start", bad), team)
     assert finished.returncode == 0
 
 
@@ -212,8 +214,8 @@ SAMPLE_OF = {"deployment_relaunch": "deployment_start", "endpoint_status": "endp
 """For an action without a sample of its own, the action whose sample has the same sections."""
 
 
-@pytest.mark.parametrize("door", [ours, theirs])
-def test_the_runners_own_samples(door, team):
+@pytest.mark.parametrize("command", [ours, theirs])
+def test_the_runners_own_samples(command, team):
     config = yaml.safe_load(team.config.read_text())
     config["environments"] = {PE: next(iter(config["environments"].values()))}
     team.config.write_text(yaml.safe_dump(config))
@@ -233,7 +235,7 @@ def test_the_runners_own_samples(door, team):
         if put_right:
             put_right(sample)
         file.write_text(yaml.safe_dump(sample))
-        _, status = run(door(team, action, file), team)
+        _, status = run(command(team, action, file), team)
         answers[action] = status["status"], status["state"]
     assert answers == {
         "plugin_start": ("passing", None),
@@ -283,15 +285,15 @@ def test_our_runner_writes_a_status_in_every_case(team):
     assert team.log() == ["Set up"]
 
 
-@pytest.mark.parametrize("door", [ours, theirs])
+@pytest.mark.parametrize("command", [ours, theirs])
 @pytest.mark.parametrize(
     ("path", "told"),
     [("/nowhere/at/all.yaml", "No such file"), ("/tmp", "directory"), ("/dev/full", "No space")],
 )
-def test_a_status_file_that_cannot_be_written_is_an_error_with_its_path(team, door, path, told):
+def test_a_status_file_that_cannot_be_written_is_an_error_with_its_path(team, command, path, told):
     config = action_file(team.folder)
-    command = [*door(team, "plugin_stop", config, "--exit-codes"), "--status-file", path]
-    finished = subprocess.run(command, cwd=team.folder, capture_output=True, text=True)
+    whole = [*command(team, "plugin_stop", config, "--exit-codes"), "--status-file", path]
+    finished = subprocess.run(whole, cwd=team.folder, capture_output=True, text=True)
     assert finished.returncode == 1
     assert f"status file {path}: " in finished.stderr
     assert told in finished.stderr
@@ -321,15 +323,15 @@ def test_a_signal_at_any_moment_is_answered_once(signalled, error):
     assert "told to end" in outcome.message
 
 
-@pytest.mark.parametrize("door", [ours, theirs])
-def test_sigterm_still_gets_a_status(door, team):
+@pytest.mark.parametrize("command", [ours, theirs])
+def test_sigterm_still_gets_a_status(command, team):
     """A hook on the server keeps the push waiting until the process is told to end."""
     hook = team.remote / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\ntouch waiting\nsleep 20\n")
     hook.chmod(0o755)
     status = team.folder / "status.yaml"
-    command = door(team, "deployment_start", action_file(team.folder))
-    process = subprocess.Popen(command, cwd=team.folder, stderr=subprocess.PIPE)
+    whole = command(team, "deployment_start", action_file(team.folder))
+    process = subprocess.Popen(whole, cwd=team.folder, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 30
     while not (team.remote / "waiting").exists():
         assert time.monotonic() < deadline
