@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import click
+
+from gitops_bridge.cli.demo.stage import WIDTH
 
 _END = "### Provenance"
 _FOLDED = re.compile(r"<details><summary>(.*?)</summary>.*?</details>", re.DOTALL)
@@ -17,9 +20,14 @@ def lines(body: str) -> Iterator[str]:
     seen = _FOLDED.sub(r"▸ \1", body.partition(_END)[0])
     plain = re.sub(r"[`*]", "", re.sub(r"\n{3,}", "\n\n", seen)).strip()
     for is_table, found in groupby(plain.splitlines(), lambda line: line.startswith("|")):
-        for line in _table([*found]) if is_table else found:
+        for line in _table([*found]) if is_table else _wrapped(found):
             heading = line.startswith("### ")
             yield click.style(line.removeprefix("### "), bold=True) if heading else line
+
+
+def _wrapped(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield from textwrap.wrap(line, WIDTH, break_on_hyphens=False) or [""]
 
 
 def _table(rows: Sequence[str]) -> Iterator[str]:
