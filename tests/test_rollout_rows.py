@@ -15,7 +15,8 @@ from gitops_bridge.rollout.observed import Observed
 from gitops_bridge.rollout.situations import Situation
 from gitops_bridge.rollout.state import Phase, State
 from gitops_bridge.rollout.table import ROWS, TABLE, Row
-from tests.rollout_world import Broken, Config, World, beginnings, moves, start
+from tests.rollout_moves import beginnings, moves
+from tests.rollout_world import Broken, Config, World, start
 from tests.test_rollout_space import CONFIGS, explore
 
 

@@ -19,6 +19,7 @@ from gitops_bridge.rollout.situations import Situation, situation
 from gitops_bridge.rollout.state import Phase, Review, State, Who
 from gitops_bridge.rollout.table import TABLE
 from tests.rollout_check import verify
+from tests.rollout_moves import moves
 from tests.rollout_world import (
     A_TO_B,
     BACK_TO_A,
@@ -30,7 +31,6 @@ from tests.rollout_world import (
     Broken,
     Config,
     World,
-    moves,
     run,
     start,
 )
