@@ -12,23 +12,23 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, seed, settings
 
-from fuzz.properties import PROPERTIES
-
 EXAMPLES = 500  # of a property before it is the next one's turn
 
 
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["--atheris"]:
         return guided(*arguments[1:])
-    names = arguments or list(PROPERTIES)
+    from fuzz.properties import PROPERTIES
+
     bounded = settings(
         max_examples=EXAMPLES, deadline=None, database=None,
         suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
     )  # fmt: skip
+    properties = {name: bounded(PROPERTIES[name]) for name in arguments or PROPERTIES}
     for turn in count():
-        for name in names:
+        for name, prop in properties.items():
             print(f"turn {turn}: {name}", flush=True)
-            seed(turn)(bounded(PROPERTIES[name]))()
+            seed(turn)(prop)()
     return None
 
 
@@ -36,8 +36,7 @@ def guided(name: str, *options: str) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["gitops_bridge"]):
-        import gitops_bridge.documents  # noqa: F401
-    atheris.instrument_all()
+        from fuzz.properties import PROPERTIES
     prop: Any = PROPERTIES[name]
     atheris.Setup([sys.argv[0], *options], prop.hypothesis.fuzz_one_input)
     atheris.Fuzz()
