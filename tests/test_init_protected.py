@@ -10,6 +10,9 @@ import pytest
 from gitops_bridge import documents
 from tests.cli import called
 from tests.initialised import NEEDED, Remote
+from tests.proposing import Branches
+from tests.servers.forges.github import GitHubServer
+from tests.servers.git_http import GitServer
 from tests.team import git
 
 STAGE = ("-e", "stage=65b000000000000000000001", "--namespace", "stage", *NEEDED[4:], "--yes")
@@ -170,3 +173,28 @@ def test_a_token_makes_pull_requests_the_way_of_delivery(remote: Remote) -> None
     written = documents.load(remote.read("gitops-bridge.yaml"))
     assert written["delivery"] == "pull-request"
     assert written["pull_request"] == {"token": {"env": "FORGE_TOKEN"}}
+
+
+def test_a_pull_request_is_opened_where_there_is_a_token(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote.init(*NEEDED)
+    forge = GitHubServer(Branches(remote.path))
+    served = remote.folder / forge.remote
+    served.parent.mkdir(parents=True)
+    served.symlink_to(remote.path)
+    git(remote.path, "config", "http.receivepack", "true")
+    monkeypatch.setenv("FORGE_TOKEN", forge.token)
+    with forge.running(), GitServer(remote.folder) as server:
+        token = {"env": "FORGE_TOKEN"}
+        settings = {"provider": "github", "api_url": forge.api_url, "token": token}
+        url = server.url(forge.remote)
+        text = remote.read("gitops-bridge.yaml").replace(str(remote.path), url)
+        text += documents.dump({"delivery": "pull-request", "pull_request": settings})
+        remote.commit({"gitops-bridge.yaml": text})
+        done = called(remote.folder, "init", url, *STAGE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (pull,) = forge.pulls.values()
+    assert (pull.branch, pull.base, pull.title) == (ADDED, "main", "Add environment stage")
+    assert "proposed: http" in done.stdout
+    assert remote.log() == ["Work", "Set up gitops-bridge for prod"]
