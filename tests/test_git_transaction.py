@@ -1,4 +1,4 @@
-"""A delivery and what moves along with it: both or neither, whatever comes in between."""
+"""An edit with its prerequisites and ref updates: all or nothing, whatever comes in between."""
 
 import dataclasses
 import shutil
@@ -23,7 +23,7 @@ from tests.git_team import (
 from tests.servers.git_http import GitServer
 
 PROPOSED = "gitops-bridge/prod/a"
-NOTE = "refs/gitops-bridge/proposed/prod/a"
+SECOND = "gitops-bridge/prod/second"
 
 
 @pytest.fixture
@@ -63,17 +63,17 @@ def test_both_go_in_one_push(team, tmp_path):
     with GitServer(tmp_path) as server:
         repository = open_repository(server.url(), tmp_path / "cache")
         proposed(repository)
-        proposed(repository, NOTE)
+        proposed(repository, SECOND)
         server.requests.clear()
         plan = delivery(repository)
 
-        def with_note(snapshot):
+        def with_both(snapshot):
             edit = plan(snapshot)
-            there = repository.branches(NOTE, fetch=False)[NOTE]
-            updates = (*edit.ref_updates, Update(NOTE, there, ""))
+            there = repository.branches(SECOND, fetch=False)[SECOND]
+            updates = (*edit.ref_updates, Update(SECOND, there, ""))
             return dataclasses.replace(edit, ref_updates=updates)
 
-        assert isinstance(repository.deliver("main", with_note), Delivered)
+        assert isinstance(repository.deliver("main", with_both), Delivered)
         assert pushes(server) == 1
     assert refs(team) == ["refs/heads/main"]
     assert repository.branches(fetch=False).keys() == {"main"}
@@ -118,8 +118,8 @@ def test_what_happens_on_the_server_while_it_takes_the_push_counts_too(url, team
     assert subjects(team) == ["Begin"]
 
 
-def test_a_moved_main_takes_nothing_along(url, team, tmp_path):
-    """The first push is refused for main; what moves along goes with the second, not before."""
+def test_a_moved_main_moves_no_other_branch(url, team, tmp_path):
+    """The first push is refused for main; the other branch moves with the second, not before."""
     repository = interrupted(open_repository(url, tmp_path / "cache"))
     proposed(repository)
     repository.meanwhile = lambda: commit(team, {"b": b"1"}, "Meanwhile")
@@ -148,7 +148,7 @@ def test_a_branch_that_stays_is_asked_for_all_the_same(url, team, tmp_path):
     assert git(team, "rev-parse", PROPOSED) == waits
 
 
-def test_others_that_wait_arrive_though_one_has_lost_what_it_takes_along(team, tmp_path):
+def test_others_that_wait_arrive_though_a_branch_of_one_has_gone(team, tmp_path):
     """Group commit: one push for all that is there; who is late plans again, the others are in."""
     with GitServer(tmp_path) as server:
         repository = open_repository(server.url(), tmp_path / "cache")
@@ -188,8 +188,8 @@ def test_two_that_move_the_same_branch_are_one(url, team, tmp_path):
 BUILDS = "builds"
 
 
-def leaning(repository, name):
-    """A plan whose commit leans on one of its own on the branch `builds`."""
+def with_job(repository, name):
+    """A plan whose commit has a prerequisite on the branch `builds`."""
 
     def plan(snapshot):
         job = put(f"job-{name}", b"1")(repository.snapshot(BUILDS, fetch=False))
@@ -202,30 +202,30 @@ def files(team, branch):
     return git(team, "ls-tree", "--name-only", branch).split()
 
 
-def test_what_a_commit_leans_on_goes_in_the_same_push(team, tmp_path):
+def test_a_prerequisite_goes_in_the_same_push(team, tmp_path):
     git(team, "branch", BUILDS, "main")
     with GitServer(tmp_path) as server:
         repository = open_repository(server.url(), tmp_path / "cache")
         repository.fetch()
         server.requests.clear()
-        assert isinstance(repository.deliver("main", leaning(repository, "a")), Delivered)
+        assert isinstance(repository.deliver("main", with_job(repository, "a")), Delivered)
         assert pushes(server) == 1
     assert files(team, BUILDS) == ["README.md", "job-a"]
     assert files(team, "main") == ["README.md", "a"]
 
 
-def test_without_transactions_what_a_commit_leans_on_goes_first(url, team, tmp_path):
+def test_without_transactions_a_prerequisite_goes_first(url, team, tmp_path):
     git(team, "branch", BUILDS, "main")
     git(team, "config", "receive.advertiseAtomic", "false")
     hook(team, "update", 'case "$1" in */main) git cat-file -e builds:job-a;; esac')
     repository = open_repository(url, tmp_path / "cache")
-    assert isinstance(repository.deliver("main", leaning(repository, "a")), Delivered)
+    assert isinstance(repository.deliver("main", with_job(repository, "a")), Delivered)
     assert files(team, "main") == ["README.md", "a"]
 
 
 @pytest.mark.parametrize("atomic", ["true", "false"])
 @pytest.mark.parametrize("refused", ["main", BUILDS, "*"], ids=["main", BUILDS, "both"])
-def test_a_refusal_of_either_is_told_and_no_commit_is_without_what_it_leans_on(
+def test_a_refusal_of_either_is_told_and_no_commit_is_without_its_prerequisite(
     url, team, tmp_path, atomic, refused
 ):
     git(team, "branch", BUILDS, "main")
@@ -233,32 +233,32 @@ def test_a_refusal_of_either_is_told_and_no_commit_is_without_what_it_leans_on(
     hook(team, "update", f'case "$1" in */{refused}) echo "not for you" >&2; exit 1;; esac')
     repository = open_repository(url, tmp_path / "cache")
     with pytest.raises(PushRejected, match=rf"(?s){refused.strip('*')}.*not for you"):
-        repository.deliver("main", leaning(repository, "a"))
+        repository.deliver("main", with_job(repository, "a"))
     assert subjects(team) == ["Begin"]
 
 
 @pytest.mark.parametrize("atomic", ["true", "false"])
-def test_what_a_commit_leans_on_has_moved_meanwhile(url, team, tmp_path, atomic):
+def test_the_branch_of_a_prerequisite_has_moved_meanwhile(url, team, tmp_path, atomic):
     git(team, "branch", BUILDS, "main")
     git(team, "config", "receive.advertiseAtomic", atomic)
     repository = interrupted(open_repository(url, tmp_path / "cache"))
     repository.meanwhile = lambda: commit(team, {"job-b": b"1"}, "Meanwhile", BUILDS)
-    assert isinstance(repository.deliver("main", leaning(repository, "a")), Delivered)
+    assert isinstance(repository.deliver("main", with_job(repository, "a")), Delivered)
     assert files(team, BUILDS) == ["README.md", "job-a", "job-b"]
     assert files(team, "main") == ["README.md", "a"]
 
 
-def test_a_mirror_made_anew_has_not_what_a_commit_leans_on(url, team, tmp_path):
+def test_a_mirror_made_anew_lacks_the_commits_that_were_written(url, team, tmp_path):
     git(team, "branch", BUILDS, "main")
     repository = interrupted(open_repository(url, tmp_path / "cache"))
     repository.meanwhile = lambda: shutil.rmtree(repository._mirror.path)
-    assert isinstance(repository.deliver("main", leaning(repository, "a")), Delivered)
+    assert isinstance(repository.deliver("main", with_job(repository, "a")), Delivered)
     assert files(team, BUILDS) == ["README.md", "job-a"]
     assert files(team, "main") == ["README.md", "a"]
 
 
-@pytest.mark.parametrize("leans_on", ["one of its own each", "what is there"])
-def test_several_that_lean_on_the_same_branch_go_in_one_push(team, tmp_path, leans_on):
+@pytest.mark.parametrize("prerequisite", ["one of its own each", "what is there"])
+def test_several_with_prerequisites_on_one_branch_go_in_one_push(team, tmp_path, prerequisite):
     git(team, "branch", BUILDS, "main")
     with GitServer(tmp_path) as server:
         repository = open_repository(server.url(), tmp_path / "cache")
@@ -266,8 +266,8 @@ def test_several_that_lean_on_the_same_branch_go_in_one_push(team, tmp_path, lea
         there = {"README.md": repository.snapshot(BUILDS, fetch=False).id("README.md")}
 
         def plan(name):
-            if leans_on == "one of its own each":
-                return leaning(repository, name)
+            if prerequisite == "one of its own each":
+                return with_job(repository, name)
             edit = Edit(changes={name: b"1"}, guards={}, message=f"Put {name}", author=ME)
             guard = Edit(changes={}, guards=there, message="", author=ME)
             return lambda _: dataclasses.replace(edit, prerequisites={BUILDS: guard})
@@ -276,14 +276,14 @@ def test_several_that_lean_on_the_same_branch_go_in_one_push(team, tmp_path, lea
         with gathered(tmp_path / "cache", works):
             server.requests.clear()
         assert pushes(server) == 1
-    made = ["job-a", "job-b", "job-c"] if leans_on == "one of its own each" else []
+    made = ["job-a", "job-b", "job-c"] if prerequisite == "one of its own each" else []
     assert files(team, BUILDS) == ["README.md", *made]
     assert files(team, "main") == ["README.md", "a", "b", "c"]
 
 
-@pytest.mark.parametrize("lean", ["on what is there", "on its own"])
-def test_what_moves_along_with_a_commit_that_leans_has_moved(url, team, tmp_path, lean):
-    """Only the branch that moves along is at fault, and nothing arrives anywhere."""
+@pytest.mark.parametrize("asks", ["for what is there", "for its own"])
+def test_a_ref_update_beside_a_prerequisite_has_moved(url, team, tmp_path, asks):
+    """Only the branch of the ref update is at fault, and nothing arrives anywhere."""
     git(team, "branch", BUILDS, "main")
     repository = interrupted(open_repository(url, tmp_path / "cache"))
     other = open_repository(url, tmp_path / "other")
@@ -296,9 +296,9 @@ def test_what_moves_along_with_a_commit_that_leans_has_moved(url, team, tmp_path
         edit = delivery(repository)(snapshot)
         if edit == "gone":
             return edit
-        if lean == "on what is there":
+        if asks == "for what is there":
             return dataclasses.replace(edit, prerequisites={BUILDS: guard})
-        job = leaning(repository, "a")(snapshot).prerequisites
+        job = with_job(repository, "a")(snapshot).prerequisites
         return dataclasses.replace(edit, prerequisites=job)
 
     repository.meanwhile = lambda: other.delete_branch(PROPOSED, waits)
@@ -307,7 +307,7 @@ def test_what_moves_along_with_a_commit_that_leans_has_moved(url, team, tmp_path
 
 
 @pytest.mark.parametrize("atomic", ["true", "false"])
-def test_what_a_commit_leans_on_has_gone_meanwhile(url, team, tmp_path, atomic):
+def test_what_a_prerequisite_guards_has_gone_meanwhile(url, team, tmp_path, atomic):
     """It was there when the commit was planned, and nothing was to be changed there."""
     commit(team, {"job-a": b"1"}, "Job", BUILDS)
     git(team, "config", "receive.advertiseAtomic", atomic)
@@ -317,7 +317,7 @@ def test_what_a_commit_leans_on_has_gone_meanwhile(url, team, tmp_path, atomic):
     def plan(snapshot):
         there = repository.snapshot(BUILDS, fetch=False).id("job-a")
         if there is None:
-            return leaning(repository, "a")(snapshot)
+            return with_job(repository, "a")(snapshot)
         guard = Edit(changes={}, guards={"job-a": there}, message="", author=ME)
         return dataclasses.replace(put("a", b"1")(snapshot), prerequisites={BUILDS: guard})
 

@@ -1,6 +1,6 @@
-"""What git printed when it failed, as one of our errors with its cure.
+"""What git printed when it failed, as one of our errors with its hint.
 
-Whoever runs git asks for every call that failed. The wordings are those of git, curl (OpenSSL and
+The wordings are those of git, curl (OpenSSL and
 GnuTLS), OpenSSH and the forges; what is in no row is taken for damage of the mirror, which a new
 clone answers.
 """

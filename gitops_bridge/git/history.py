@@ -1,7 +1,7 @@
 """Who touched a path: `git rev-list` finds the commits, pygit2 reads them.
 
 The program and not libgit2, because only it reads the changed-path graph that the mirror keeps: the
-difference between milliseconds and a walk through every commit. `repository` calls this.
+difference between milliseconds and a walk through every commit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """One bare mirror per remote: a disposable cache that clones, fetches and heals itself.
 
     <cache>/<name>-<hash of the address>/     private to our user
-        mirror.git/     the objects, and refs/remotes/origin/* as the remote was last seen, beside
-                    refs/gitops-bridge/* as they are there
+        mirror.git/     the objects, and refs/remotes/origin/* as the remote was last seen
         lock            held (flock) by whoever fetches, pushes or replaces the mirror
         news            one byte for each commit pushed that the graph does not reach yet
         fetched         when the last fetch began, so that those who waited for it share it
@@ -364,5 +363,5 @@ def _size(file: Path) -> int:
 
 
 def _local(branch: str) -> str:
-    """Where the mirror keeps a branch of the remote, or a note, as last seen."""
-    return branch if branch.startswith(network.NOTES) else _TRACKED + branch
+    """Where the mirror keeps a branch of the remote as last seen."""
+    return _TRACKED + branch

@@ -1,6 +1,6 @@
 """Fetch and push: what goes over the network, and what the other side made of it.
 
-`mirror` fetches, `delivery` and `repository` push. A push is a compare-and-swap of each branch: the
+A push is a compare-and-swap of each branch: the
 lease names the commit it must still be at. (`--force-with-lease` without a `+` never overwrites
 anything else, and unlike a plain push it also respects a branch that was wound back.)
 """
@@ -22,10 +22,7 @@ from gitops_bridge.git.commits import Update
 from gitops_bridge.git.program import Git
 from gitops_bridge.git.remote import where
 
-NOTES = "refs/gitops-bridge/"
-"""Refs of our own that are no branches: seen by nobody, kept like branches. Named in full wherever
-a branch is named by its name alone."""
-FETCHED = ("+refs/heads/*:refs/remotes/origin/*", f"+{NOTES}*:{NOTES}*")
+FETCHED = "+refs/heads/*:refs/remotes/origin/*"
 _STATUS = re.compile(r"(?P<flag>.)\t[^\t]*:(?:refs/heads/)?(?P<branch>[^\t]+)\t(?P<summary>.*)")
 
 
@@ -69,7 +66,7 @@ class Patience:
 
 
 def remote_ref(branch: str) -> str:
-    return branch if branch.startswith(NOTES) else f"refs/heads/{branch}"
+    return f"refs/heads/{branch}"
 
 
 def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
@@ -81,7 +78,7 @@ def fetch(git: Git, repository: Path, *, limit: float | None = None) -> None:
     while True:
         answer = git.run(
             "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
-            git.remote.address, *FETCHED, repository=repository, timeout=limit,
+            git.remote.address, FETCHED, repository=repository, timeout=limit,
         )  # fmt: skip
         if answer.code == 0:
             return

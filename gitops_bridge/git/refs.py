@@ -1,4 +1,4 @@
-"""The mirror's refs, read from the files they are; `mirror` asks.
+"""The mirror's refs, read from the files they are.
 
 A look at a ref must not cost the loading of libgit2, for most statuses need nothing else of it. The
 layout is git's own (gitrepository-layout(5)): a loose file counts before its line in packed-refs.

@@ -1,6 +1,5 @@
 """Where the repository is and what opens it: a Remote becomes addresses and git's environment.
 
-`program` runs git in the environment made here, `mirror` names its folder after `cache_key`.
 Secrets travel in that environment and nowhere else: never argv, an URL or a file.
 """
 

@@ -1,6 +1,6 @@
-"""The team's repository as the bridge sees it: snapshots, deliveries, history, proposal branches.
+"""The team's repository as gitops-bridge sees it: snapshots, deliveries, history, proposals.
 
-It knows folders, files and commits, nothing of DataRobot. The bridge and `init` call it; one
+It knows folders, files and commits, nothing of DataRobot. One
 object may be kept for long and shared by threads, and any number of processes may share a cache.
 """
 

@@ -1,6 +1,6 @@
 """Reads files and folders of one commit straight from the object store.
 
-`repository` makes Snapshots; the bridge and `desired` plan from them. A Snapshot never changes.
+A Snapshot never changes.
 """
 
 from __future__ import annotations

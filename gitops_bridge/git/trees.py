@@ -1,7 +1,7 @@
 """Builds the tree an edit leads to, along the touched paths only.
 
 The cost is depth times the entries of the folders passed through, whatever else the repository
-holds. `delivery` and `repository` call `edited`; `snapshot` shares `split`.
+holds.
 """
 
 from __future__ import annotations
