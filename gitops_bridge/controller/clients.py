@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 
 def registries(
-    settings: config.Registry, environ: Mapping[str, str], budget: float
+    settings: config.Registry,
+    environ: Mapping[str, str],
+    budget: float,
+    left: Callable[[], float],
 ) -> Callable[[str], Registry]:
-    """A maker of one client for each host. It raises ConfigError for what cannot be read.
+    """A maker of one client for each host; all of its questions together may take the seconds that
+    are `left`. It raises ConfigError for what cannot be read.
 
     One answer that is long in coming may take but a part of an action's `budget`, in seconds: a
     look plans twice and asks twice each time, and must end in what the agent allows beyond that.
@@ -51,6 +55,7 @@ def registries(
             unverified=frozenset(settings.skip_tls_verify),
             ca_files={host: settings.ca_file} if settings.ca_file else {},
             patience=Patience(connect=wait, answer=wait, pause=wait, retries=1),
+            left=left,
         )
         path = settings.docker_config
         source = f"registry.docker_config {path}" if path else _NO_LOGIN
@@ -81,8 +86,10 @@ def datarobot(
     environ: Mapping[str, str],
     monotonic: Callable[[], float],
     sleep: Callable[[float], None],
+    left: Callable[[], float],
 ) -> Callable[[float], DataRobot | None]:
-    """A maker of a client that waits at most so many seconds; of none without `settings`."""
+    """A maker of a client that waits at most so many seconds, and no more than are `left`; of none
+    without `settings`."""
 
     def client(patience: float) -> DataRobot | None:
         if settings is None:
@@ -93,9 +100,10 @@ def datarobot(
         until = monotonic() + patience
         rest = api.session(
             settings.url, token, ca_file=settings.ca_file, verify=settings.verify_ssl,
-            left=lambda: until - monotonic(),
+            left=lambda: min(until - monotonic(), left()),
         )  # fmt: skip
-        return api.DataRobot(rest, clock=monotonic, sleep=sleep, patience=patience)
+        most = min(patience, left())
+        return api.DataRobot(rest, clock=monotonic, sleep=sleep, patience=most)
 
     return client
 
@@ -107,9 +115,10 @@ def forge(
     clock: Callable[[], float],
     sleep: Callable[[float], None],
     budget: float,
+    left: Callable[[], float],
 ) -> Callable[[], Forge]:
     """A maker of the one client for the forge of the repository at `url`. One call takes but a part
-    of an action's `budget`, in seconds.
+    of an action's `budget`, in seconds, and all together no more than are `left`.
 
     It raises ConfigError for a secret that is not there, ForgeError for a provider not known.
     """
@@ -127,14 +136,14 @@ def forge(
             token = api.AppTokens(
                 location.api_url, location.project, app_id=settings.app.id, private_key=key,
                 clock=clock, sleep=sleep, installation_id=settings.app.installation,
-                ca_file=settings.ca_file, patience=patience,
+                ca_file=settings.ca_file, patience=patience, left=left,
             )  # fmt: skip
         else:
             given = secret(settings.token, "pull_request.token", environ, Syntax.TOKEN) or ""
             token = lambda: given  # noqa: E731
         return api.connect(
             location, token, clock=clock, sleep=sleep, username=settings.username,
-            ca_file=settings.ca_file, patience=patience,
+            ca_file=settings.ca_file, patience=patience, left=left,
         )  # fmt: skip
 
     return client

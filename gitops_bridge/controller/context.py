@@ -102,7 +102,6 @@ def open_context(
     sign = clients.signer(config.signing, environ)
     url = config.repository.url
     budget = config.actions.budget
-    forge = clients.forge(config.pull_request, url, environ, clock, sleep, budget)
     seen = cache / f"pull-requests-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
     repository = Repository(
         remote(config, environ),
@@ -112,6 +111,8 @@ def open_context(
         sign=sign,
         root=config.repository.root,
     )
+    left = repository.left
+    forge = clients.forge(config.pull_request, url, environ, clock, sleep, budget, left)
     return Context(
         config,
         repository,
@@ -120,9 +121,10 @@ def open_context(
             cache / "rendered",
             options=config.render.options,
             remote=bool(config.render.hosts),
+            left=repository.left,
         ),
-        clients.registries(config.registry, environ, budget),
-        clients.datarobot(config.datarobot, environ, monotonic, sleep),
+        clients.registries(config.registry, environ, budget, left),
+        clients.datarobot(config.datarobot, environ, monotonic, sleep, left),
         forge,
         clients.pulls(forge, seen),
         clients.cluster(config.cluster),

@@ -76,6 +76,7 @@ class Judge:
             build_job=self._job(serving, state),
             superseded=self._is_superseded(serving, state),
             covers=lambda revision: self._covers(deployment, revision),
+            root=self._ctx.config.repository.root,
         )
         if serving:
             image = images.parsed(serving.image)

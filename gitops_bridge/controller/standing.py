@@ -20,6 +20,7 @@ from gitops_bridge.rollout.situations import Situation
 from gitops_bridge.rollout.state import Phase
 from gitops_bridge.serving import LookResult, Span
 
+_LONGEST_LOOK = 600.0  # seconds
 _RECENT = 3600.0  # seconds; what was delivered before a process began is followed this long
 _REVERTED = (Situation.REPLAYED, Situation.MOVED)
 
@@ -54,6 +55,11 @@ class Standing:
 
     def look(self) -> Sequence[LookResult]:
         """What was done, and for which deployments. Raises BridgeError when Git cannot be read."""
+        until = self._ctx.monotonic() + _LONGEST_LOOK
+        with self._ctx.repository.limited(lambda: until - self._ctx.monotonic()):
+            return self._look()
+
+    def _look(self) -> Sequence[LookResult]:
         self._ctx.repository.fetch()
         recovery.ensure(self._ctx)
         found: list[LookResult] = []

@@ -67,6 +67,10 @@ class Repository:
         have passed, with a RepositoryError: git, the wait for another process, and all tries."""
         return self._mirror.budget.limited(left)
 
+    def left(self) -> float:
+        """Seconds that the block around this has left; infinite outside one."""
+        return self._mirror.budget.left()
+
     # -- reading
 
     def fetch(self) -> None:

@@ -176,8 +176,9 @@ def init(
 def _forge(ctx: Context, policy: PullRequests) -> Forge:
     settings = ctx.config
     return clients.forge(
-        policy, settings.repository.url, os.environ, ctx.clock, ctx.sleep, settings.actions.budget
-    )()
+        policy, settings.repository.url, os.environ, ctx.clock, ctx.sleep,
+        settings.actions.budget, ctx.repository.left,
+    )()  # fmt: skip
 
 
 def _repository(
