@@ -20,10 +20,10 @@ except SystemExit:
 print("\\n".join(sorted(sys.modules)), file=sys.stderr)
 """
 SLOW = {"kubernetes", "requests", "urllib3", "boto3", "google", "jwt", "ruamel", "jinja2"}
-ROOMS = {f"gitops_bridge.{name}" for name in ("forge", "registry", "datarobot", "images",
+NEIGHBOURS = {f"gitops_bridge.{name}" for name in ("forge", "registry", "datarobot", "images",
                                                "scaffold", "rest", "bosun")}  # fmt: skip
 PLANNING = {
-    f"gitops_bridge.controller.{name}" for name in ("rollouts", "stages", "waiting", "builds")
+    f"gitops_bridge.controller.{name}" for name in ("planning", "loop", "observing", "builds")
 }
 WRITING = {"gitops_bridge.controller.texts", "gitops_bridge.desired.pull_request"}
 REPORTS = ["pe_status", "deployment_status", "deployment_list"]
@@ -68,12 +68,12 @@ def started(team):
 def test_a_rollout_loads_what_plans_and_commits_and_nothing_slow(team):
     found = after(team, "deployment_start")
     assert {"pygit2", "yaml"} <= found
-    assert found & (SLOW | ROOMS | WRITING) == set()
+    assert found & (SLOW | NEIGHBOURS | WRITING) == set()
 
 
 @pytest.mark.parametrize("action", ROLLOUTS)
 def test_every_change_loads_the_same(started, action):
-    assert after(started, action, **ROLLOUTS[action]) & (SLOW | ROOMS | WRITING) == set()
+    assert after(started, action, **ROLLOUTS[action]) & (SLOW | NEIGHBOURS | WRITING) == set()
 
 
 @pytest.mark.parametrize("action", REPORTS)
@@ -81,18 +81,18 @@ def test_a_report_needs_neither_libgit2_nor_the_planning(started, action):
     after(started, action)  # from here on there is a mirror, as in every process but the first
     found = after(started, action)
     assert "yaml" in found
-    assert found & (SLOW | ROOMS | PLANNING | {"pygit2"}) == set()
+    assert found & (SLOW | NEIGHBOURS | PLANNING | {"pygit2"}) == set()
 
 
 def test_the_end_of_the_plugin_loads_next_to_nothing(team):
-    assert after(team, "plugin_stop") & (SLOW | ROOMS | PLANNING | {"pygit2"}) == set()
+    assert after(team, "plugin_stop") & (SLOW | NEIGHBOURS | PLANNING | {"pygit2"}) == set()
 
 
 def test_the_history_of_a_deployment_needs_nothing_of_the_network(started):
     found = loaded(started, "history", DEPLOYMENT)
-    assert found & (SLOW | ROOMS) == set()
+    assert found & (SLOW | NEIGHBOURS) == set()
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_loads_neither_git_nor_yaml(team, flag):
-    assert loaded(team, flag) & (SLOW | ROOMS | PLANNING | {"pygit2", "yaml"}) == set()
+    assert loaded(team, flag) & (SLOW | NEIGHBOURS | PLANNING | {"pygit2", "yaml"}) == set()

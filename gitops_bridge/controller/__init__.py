@@ -48,11 +48,20 @@ def maintain(ctx: Context) -> None:
     """Upkeep, for after the answer is given: of the mirror and, now and then, of the branch
     `builds`, so that nothing grows for ever where nobody runs `reconcile`. It changes no answer."""
     with suppress(Exception):
-        if _is_due(ctx):
+        if _is_due(ctx) and _is_crowded(ctx):
             from gitops_bridge.controller import collecting
 
             collecting.collect(ctx)
         ctx.repository.maintain()
+
+
+def _is_crowded(ctx: Context) -> bool:
+    """Whether `builds`, as last seen, has more Jobs of an environment than are kept anyhow."""
+    builds = ctx.repository.reader_of_last_seen(ctx.config.repository.builds_branch)
+    names = [environment.name for environment in ctx.config.environments]
+    return builds is not None and any(
+        len(builds.files(name)) > ctx.config.build.keep for name in names
+    )
 
 
 def _is_due(ctx: Context) -> bool:
