@@ -104,7 +104,7 @@ def answer(action: str, work: Callable[[], Outcome]) -> Outcome:
     except (_Terminated, KeyboardInterrupt, SystemExit):
         on_sigterm(signal.SIG_IGN)
         log.error("%s: told to end", action)
-        return failure(_interrupted(action), action)
+        return failure(_interrupted(action))
 
 
 def upkeep(work: Callable[[], None]) -> None:
@@ -125,10 +125,10 @@ def _worked(action: str, work: Callable[[], Outcome]) -> Outcome:
         return outcome
     except BridgeError as error:
         log.error("%s: %s", action, error)
-        return failure(error, action)
+        return failure(error)
     except Exception as error:
         log.exception("%s: fault", action)
-        return failure(_fault(error), action)
+        return failure(_fault(error))
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -158,17 +158,11 @@ def _fault(error: Exception) -> BridgeError:
     )
 
 
-def failure(error: BridgeError, action: str) -> Outcome:
-    """The answer to an action that ended in an error. A replacement that failed on its way left
-    the repository as it was, so the old model stays in use, unless none was there."""
-    under_way = not isinstance(error, (RequestError, ConfigError))
-    replacing = action == Action.DEPLOYMENT_REPLACE_MODEL.value
-    return Outcome(
-        Status.FAILING,
-        DeploymentState.ERRORED,
-        str(error),
-        old_model_in_use=True if replacing and under_way and error.serving is not False else None,
-    )
+def failure(error: BridgeError) -> Outcome:
+    """The answer to an action that ended in an error. It names the model that Git holds, where that
+    was seen, and claims nothing of what runs."""
+    held = f"; Git holds model {error.serving}" if error.serving else ""
+    return Outcome(Status.FAILING, DeploymentState.ERRORED, f"{error}{held}")
 
 
 def status(

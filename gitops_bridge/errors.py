@@ -35,7 +35,7 @@ class BridgeError(Exception):
         self.hint = printable(hint) if hint else hint
         self.retry = retry
         self.status: int | None = None  # of the HTTP answer behind it, when there was one
-        self.serving: bool | None = None  # whether main held the deployment, where that was seen
+        self.serving: str | None = None  # the model that main holds, where that was seen
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

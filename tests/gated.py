@@ -102,7 +102,7 @@ class Gated(Team):
         try:
             return handle(self.ctx(), agent.read_request(action, self.file(package, **info)))
         except BridgeError as error:
-            return agent.failure(error, action)
+            return agent.failure(error)
 
     def status(self, **info):
         return self.act("deployment_status", **info)

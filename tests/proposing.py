@@ -236,7 +236,7 @@ class Proposing:
             request = agent.read_request(action, self.file(**info))
             return handle(self.ctx(), request)
         except BridgeError as error:
-            return agent.failure(error, action)
+            return agent.failure(error)
 
     def file(self, **info: object) -> Path:
         return action_file(self.folder, **info)

@@ -159,7 +159,7 @@ def test_replace_without_a_new_model(act):
     assert "newModelId is missing" in status["msg"]
 
 
-def test_a_failed_replacement_says_that_the_old_model_is_in_use(act, team):
+def test_a_failed_replacement_names_what_git_holds_and_claims_nothing(act, team):
     act("deployment_start")
     team.pull()
     (team.clone / "overlays/prod/environment/serving/kustomization.yaml").write_text("kind: [")
@@ -167,7 +167,8 @@ def test_a_failed_replacement_says_that_the_old_model_is_in_use(act, team):
     team.push()
     status = act("deployment_replace_model", newModelId=MODEL_B)
     assert (status["status"], status["state"]) == ("failing", "errored")
-    assert status["data"] == {"oldModelInUse": True}
+    assert status["data"] is None
+    assert f"Git holds model {MODEL_A}" in status["msg"]
     assert "overlays/prod/environment/serving/kustomization.yaml" in status["msg"]
 
 

@@ -221,7 +221,7 @@ def test_a_start_whose_build_fails_has_no_old_model(gated):
     assert said(retried) == ("passing", "launching")
 
 
-def test_an_old_model_is_in_use_only_where_one_serves(gated):
+def test_a_failure_names_the_model_that_git_holds_and_claims_nothing(gated):
     """The registry has something else under the tag: that is an error before anything is built."""
     gated.act("deployment_start", PACKAGE_A)
     replace(gated)
@@ -234,7 +234,8 @@ def test_an_old_model_is_in_use_only_where_one_serves(gated):
     gated.act("deployment_start", PACKAGE_A)
     failed = replace(gated)
     assert "is not what it should be made of" in failed.message
-    assert (failed.status.value, failed.old_model_in_use) == ("failing", True)
+    assert (failed.status.value, failed.old_model_in_use) == ("failing", None)
+    assert f"Git holds model {MODEL_A}" in failed.message
 
 
 def test_the_same_action_after_a_failure_is_a_new_attempt_in_one_commit(serving):

@@ -138,7 +138,7 @@ class TestClosed:
         for _ in range(2):
             status = site.status()
             assert (status.status, status.state) == (Status.WARNING, DeploymentState.UNKNOWN)
-            assert status.old_model_in_use is True
+            assert status.old_model_in_use is None
             assert f"Git wants model {MODEL_A}" in status.message
             assert "was rejected by" in site.replace().message
         assert len(site.forge.pulls) == 2

@@ -38,7 +38,7 @@ class _StatusInAnyCase(click.Command):
             path = _value_of("--status-file", given)
             if path:
                 action = _value_of("--action", given) or "run"
-                outcome = agent.failure(RequestError(error.format_message()), action)
+                outcome = agent.failure(RequestError(error.format_message()))
                 _write(Path(path), outcome, action, started=time.monotonic())
             raise
 

@@ -50,7 +50,7 @@ def act(ctx: Context, request: Request, environment: Environment, *, dry_run: bo
             recovered = recovery.ensure(ctx)
             result = Loop(ctx, target).run(Ask(Cause.ASKED, wish), until=until)
         except BridgeError as error:
-            error.serving = _is_on_main(ctx, target)
+            error.serving = _held_model(ctx, target)
             raise
         return _outcome(ctx, target, wish, result, recovered=recovered)
 
@@ -125,11 +125,13 @@ def _wish(ctx: Context, target: Target, request: Request) -> Iterator[Wish]:
         yield Wish(request, restarts=goal)
 
 
-def _is_on_main(ctx: Context, target: Target) -> bool | None:
+def _held_model(ctx: Context, target: Target) -> str | None:
+    """The model that main's record names, as the mirror has last seen it."""
     try:
-        return bool(stand(ctx, target).files)
+        record = stand(ctx, target).record
     except BridgeError:
         return None
+    return record.model.id if record else None
 
 
 def _outcome(
