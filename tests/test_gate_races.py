@@ -3,7 +3,7 @@ of their pushes is forced into the order that hurts."""
 
 import pytest
 
-from tests.gated import BRANCH, HOME, PACKAGE_A, PACKAGE_B, PACKAGE_C, Gated
+from tests.gated import HOME, PACKAGE_A, PACKAGE_B, PACKAGE_C, Gated
 from tests.git_team import Meanwhile
 from tests.team import MODEL_A, MODEL_B, git
 
@@ -73,20 +73,12 @@ def test_a_start_that_is_delivered_while_it_is_being_stopped(starting):
     assert starting.refs() == ["builds", "main", "rollouts"]
 
 
-def test_a_start_that_a_person_merges_while_it_is_being_stopped(starting):
-    proposed = starting.at(BRANCH)
-    starting.interrupt = lambda: git(starting.remote, "update-ref", "refs/heads/main", proposed)
-    assert said(starting.act("deployment_stop")) == ("passing", "shuttingDown")
-    assert starting.log() == ["Stop churn in prod", "Start churn in prod", "Set up"]
-    assert starting.refs() == ["builds", "main", "rollouts"]
-
-
 def test_a_newer_model_while_the_older_one_is_being_delivered(replacing):
     """The newer one must not be taken for something that the older one has superseded."""
     replacing.interrupt = lambda: replacing.elsewhere(replace, replacing, PACKAGE_C, MODEL_C)
     replacing.status()
     assert replacing.log() == ["Start churn in prod", "Set up"]
-    assert replacing.record(BRANCH)["model"] == MODEL_C
+    assert replacing.state()["wish"]["request"]["model"] == MODEL_C
     (path,) = [path for path in replacing.jobs() if PACKAGE_C in path]
     replacing.built(path)
     replacing.status()
@@ -98,7 +90,7 @@ def test_an_older_model_that_is_delivered_while_the_newer_one_is_proposed(replac
     replacing.interrupt = lambda: replacing.elsewhere(replacing.status)
     assert said(replace(replacing, PACKAGE_C, MODEL_C)) == ("passing", "replacingModel")
     assert replacing.record()["model"] == MODEL_B
-    assert replacing.record(BRANCH)["model"] == MODEL_C
+    assert replacing.state()["wish"]["request"]["model"] == MODEL_C
     (path,) = [path for path in replacing.jobs() if PACKAGE_C in path]
     replacing.built(path)
     replacing.status()
