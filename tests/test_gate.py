@@ -609,7 +609,7 @@ def test_a_job_and_the_overlay_that_leans_on_it_are_one_push(tmp_path, package):
         team.act("deployment_start", PACKAGE_A)
         server.requests.clear()
         assert said(team.act("deployment_start", package, id=OTHER)) == ("passing", "launching")
-        assert [method for method, _, _ in server.requests] == ["GET", "POST"]
+        assert [method for method, _, _ in server.requests] == ["POST"]
     image = team.record(home=f"overlays/prod/{OTHER}")["image"]
     built = [team.job(path)["metadata"]["annotations"] for path in team.jobs()]
     assert [found["gitops-bridge.io/image"] for found in built].count(image) == 1

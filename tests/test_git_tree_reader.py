@@ -122,6 +122,8 @@ def test_a_loose_ref_counts_before_a_packed_one(mirror, repository):
 
 
 def test_a_damaged_ref_is_no_missing_one(mirror):
-    (mirror / "refs/remotes/origin/main").write_text("")
+    damaged = mirror / "refs/remotes/origin/main"
+    damaged.parent.mkdir(parents=True, exist_ok=True)  # the refs may be packed
+    damaged.write_text("")
     with pytest.raises(KeyError):
         refs.find(mirror, "refs/remotes/origin/main")

@@ -253,7 +253,7 @@ def test_what_does_not_render_is_not_committed(remote: Remote) -> None:
     values = remote.folder / "values.yaml"
     values.write_text("predictionServer: {extraVolumes: [{name: x, emptyDir: {sizeLimit: [1]}}]}")
     private = remote.folder / "private.yaml"
-    private.write_text("ppsAnnotations: {'a b': c}\nkanikoTolerations: []\n")
+    private.write_text("ppsAnnotations: {'a.b/c': d}\nkanikoTolerations: []\n")
     remote.init(*NEEDED, "--values", str(values), "--plugin-config", str(private))
     remote.commit({"base/components/ingress-nginx/ingress.yaml": None})
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from gitops_bridge import documents
 from gitops_bridge.desired import build, jobs
 from gitops_bridge.desired.job_check import job_problems
-from gitops_bridge.desired.overlay import Image
 from gitops_bridge.errors import RenderError
 from tests import building
 from tests.building import CUSTOM, DEDICATED, KEY, PACKAGE, ROOT, SCORING_CODE
@@ -190,26 +189,25 @@ def test_a_job_that_would_harm_the_folder_is_not_made(path, value, message):
 KEYS = [f"{number:02d}" * 32 for number in range(10, 20)]
 
 
-def image(key):
-    return Image("registry.example.com/m", f"{PACKAGE}-{key[:10]}")
-
-
 def test_garbage_is_what_nobody_names_but_the_last_few():
     existing = ["README.md", *(f"prod/{file_name(key)}" for key in KEYS)]
-    named = [image(KEYS[0]), image(KEYS[3])]
+    named = [KEYS[0][:10], KEYS[3][:10]]
+    newest = existing[::-1]
     kept = {existing[1], existing[4], *existing[-2:], "README.md"}
-    assert jobs.garbage(existing, named, 2) == [path for path in existing if path not in kept]
-    assert jobs.garbage(existing, named, 0) == [
+    left = [path for path in existing if path not in kept]
+    assert jobs.garbage(existing, named, [], newest, 2) == left
+    assert jobs.garbage(existing, named, left[:1], newest, 2) == left[1:]
+    assert jobs.garbage(existing, named, [], newest, 0) == [
         path for path in existing[1:] if path not in (existing[1], existing[4])
     ]
-    assert jobs.garbage(existing, [], 100) == []
+    assert jobs.garbage(existing, [], [], newest, 100) == []
 
 
 def test_the_last_few_are_counted_by_environment():
     existing = [
         f"{environment}/{file_name(key)}" for key in KEYS[:3] for environment in ("prod", "test")
     ]
-    assert jobs.garbage(existing, [], 1) == existing[:4]
+    assert jobs.garbage(existing, [], [], existing[::-1], 1) == existing[:4]
 
 
 @given(
@@ -220,10 +218,12 @@ def test_the_last_few_are_counted_by_environment():
 )
 def test_garbage_never_takes_what_is_named_or_recent(order, named, keep, attempt):
     existing = [f"prod/{file_name(key, attempt=attempt)}" for key in order]
-    gone = jobs.garbage(existing, [image(key) for key in named], keep)
+    newest = existing[::-1]
+    wanted = [key[:10] for key in named]
+    gone = jobs.garbage(existing, wanted, [], newest, keep)
     left = [path for path in existing if path not in gone]
     assert all(jobs.builds_of(key, left) for key in named)
     assert existing[len(existing) - keep if keep < len(existing) else 0 :] == [
         path for path in left if path in (existing[-keep:] if keep else [])
     ]
-    assert jobs.garbage(left, [image(key) for key in named], keep) == []
+    assert jobs.garbage(left, wanted, [], newest, keep) == []

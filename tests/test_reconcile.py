@@ -70,7 +70,7 @@ def test_reconcile_delivers_what_is_built_and_tells_what_waits(serving):
     assert f"prod/{OTHER}: model {MODELS[0]} waits for its image" in done.stdout
     assert serving.record()["model"] == MODEL_B
     done = bridge(serving, "reconcile", DEPLOYMENT, "--output", "json")
-    assert json.loads(done.stdout) == {"deployments": [], "collected": None}
+    assert json.loads(done.stdout) == {"requests": [], "deployments": [], "collected": None}
     assert "nothing waits" in bridge(serving, "reconcile", DEPLOYMENT).stdout
     assert bridge(serving, "reconcile", "-e", "nowhere").returncode == 1
 

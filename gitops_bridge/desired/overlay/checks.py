@@ -28,10 +28,11 @@ def unresolved(objects: list[dict[str, Any]]) -> list[str]:
     for item in objects:
         where = f"{item['kind']} {name_of(item)}"
         deployment = str(at(item, "metadata", "labels", DEPLOYMENT_LABEL))
+        routed = str(item["kind"]) not in WITHOUT_ROUTES
         problems += [
             f"{where}: {pointer} still holds {ID_WORD}"
             for pointer, text in texts(item)
-            if item["kind"] not in WITHOUT_ROUTES and holds_word(text) and deployment not in text
+            if routed and holds_word(text) and deployment not in text
         ]
         for container in containers(item):
             who = f"{where}: container {container.get('name')}"
