@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 from gitops_bridge.actions import ABOUT_ONE_DEPLOYMENT, Action, Outcome, Request, Status
 from gitops_bridge.controller.context import Context, open_context
@@ -26,9 +26,13 @@ def handle(ctx: Context, request: Request, *, dry_run: bool = False) -> Outcome:
             f"{request.action.value} is not supported yet",
             hint="endpoints over several deployments are not served by gitops-bridge",
         )
-    until = ctx.monotonic() + ctx.config.actions.budget
-    with ctx.repository.limited(lambda: until - ctx.monotonic()):
+    with _within_the_budget(ctx):
         return _handled(ctx, request, dry_run=dry_run)
+
+
+def _within_the_budget(ctx: Context) -> AbstractContextManager[None]:
+    until = ctx.monotonic() + ctx.config.actions.budget
+    return ctx.repository.limited(lambda: until - ctx.monotonic())
 
 
 def _handled(ctx: Context, request: Request, *, dry_run: bool) -> Outcome:
@@ -46,8 +50,9 @@ def _handled(ctx: Context, request: Request, *, dry_run: bool) -> Outcome:
 
 def maintain(ctx: Context) -> None:
     """Upkeep, for after the answer is given: of the mirror and, now and then, of the branch
-    `builds`, so that nothing grows for ever where nobody runs `reconcile`. It changes no answer."""
-    with suppress(Exception):
+    `builds`, so that nothing grows for ever where nobody runs `reconcile`. It changes no answer,
+    and takes no longer than an action may."""
+    with suppress(Exception), _within_the_budget(ctx):
         if _is_due(ctx) and _is_crowded(ctx):
             from gitops_bridge.controller import collecting
 
