@@ -168,11 +168,25 @@ def test_a_branch_that_was_renamed_is_told(remote: Remote) -> None:
     assert "trunk is the default branch now" in said
 
 
-def test_a_token_makes_pull_requests_the_way_of_delivery(remote: Remote) -> None:
-    remote.init(*NEEDED, "--pull-request-token-env", "FORGE_TOKEN")
+def test_a_token_makes_pull_requests_the_way_of_delivery(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(remote.path, "config", "http.receivepack", "true")
+    monkeypatch.setenv("FORGE_TOKEN", "forge-token")
+    with GitServer(remote.folder) as server:
+        done = called(
+            remote.folder, "init", server.url(remote.path.name), *NEEDED,
+            "--provider", "github", "--pull-request-token-env", "FORGE_TOKEN",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     written = documents.load(remote.read("gitops-bridge.yaml"))
     assert written["delivery"] == "pull-request"
-    assert written["pull_request"] == {"token": {"env": "FORGE_TOKEN"}}
+    assert written["pull_request"]["token"] == {"env": "FORGE_TOKEN"}
+
+
+def test_pull_requests_need_a_forge(remote: Remote) -> None:
+    said = remote.refused(*NEEDED, "--pull-request-token-env", "FORGE_TOKEN")
+    assert "repository.url: is a local path" in said
 
 
 def test_a_pull_request_is_opened_where_there_is_a_token(
