@@ -7,6 +7,12 @@ from gitops_bridge.git import failures
 from gitops_bridge.git.failures import Damaged
 
 FETCH = [
+    (
+        "fatal: unable to access 'https://h/': gnutls_handshake() failed: The TLS connection was "
+        "non-properly terminated.",
+        "broke off",
+        True,
+    ),
     ("fatal: unable to access 'https://h/': Could not resolve host: h", "cannot be reached", True),
     (
         "fatal: unable to access 'https://h/x/': Failed to connect to h port 443 after 2 ms: "

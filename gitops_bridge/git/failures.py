@@ -69,7 +69,13 @@ _REMOTE = (
         "compare the fingerprint with the server's",
     ),
     _Row(
-        r"certificate|ca cert file|ssl_error|tls connection was non-properly|handshake",
+        r"tls connection was non-properly terminated|ssl_error_syscall",
+        "the connection to {where} broke off",
+        "try again later",
+        retry=True,
+    ),
+    _Row(
+        r"certificate|ca cert file|ssl_error|handshake",
         "the TLS certificate of {where} is not trusted",
         "name the file of the CA that signed it (repository.ca_file)",
     ),
