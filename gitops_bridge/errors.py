@@ -1,6 +1,6 @@
 """The errors a person or the management agent gets to read.
 
-    BridgeError                   message, hint (the cure), retry (would the same call help later?)
+    BridgeError                   message, hint (what to do), retry (would it help later?)
     ├── ConfigError               the operator's configuration is wrong
     ├── RequestError              the action is malformed or not supported
     ├── RenderError               a manifest, an overlay or a kustomize build does not hold

@@ -53,7 +53,7 @@ def test_what_the_rendered_job_says():
 
 
 @pytest.mark.parametrize(
-    ("settings", "field", "cure"),
+    ("settings", "field", "hint"),
     [
         ({"image_repository": "image-repository"}, "image-repository", "set it"),
         ({"image_repository": None}, "image-repository", "set it"),
@@ -84,12 +84,12 @@ def test_what_the_rendered_job_says():
         ({"registry_mirror": "a b"}, "registry-mirror", "without blanks"),
     ],
 )
-def test_a_setting_that_does_not_hold(settings, field, cure):
+def test_a_setting_that_does_not_hold(settings, field, hint):
     with pytest.raises(RenderError) as raised:
         build.builder(annotated(**settings))
     assert f"gitops-bridge.io/{field}" in raised.value.message
     assert "environment/builder" in raised.value.message
-    assert cure in raised.value.hint
+    assert hint in raised.value.hint
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ class TestHealthy:
         found = examined(site)[f"{site.forge.provider}: report commit statuses"]
         assert found.ok is (False if wanted else None)
         assert found.said == "not granted"
-        assert found.cure
+        assert found.hint
 
     def test_a_branch_left_behind_by_a_doctor_that_was_killed_is_cleared(self, site):
         git(site.team.remote, "branch", doctor.SCRATCH, "main")
@@ -107,7 +107,7 @@ class TestSick:
         git(site.team.remote, "branch", "-D", "builds")
         findings = examined(site)
         assert findings["initialised"].said == "base, overlays, branch builds missing"
-        assert findings["initialised"].cure == "gitops-bridge init"
+        assert findings["initialised"].hint == "gitops-bridge init"
         assert findings["environment prod"].ok is False
         assert findings["push to builds"].ok is None
 
@@ -116,14 +116,14 @@ class TestSick:
         site.commit_to_main(path, "components: [nowhere]\n")
         findings = examined(site)
         assert "'nowhere' is not in the repository" in findings["environment prod"].said
-        assert findings["environment prod"].cure
+        assert findings["environment prod"].hint
 
     def test_a_server_that_refuses_the_proposal_s_branch(self, site):
         site.rule("#!/bin/sh\necho 'branch names are restricted by policy' >&2\nexit 1\n")
         found = examined(site)["push of proposal branches"]
         assert found.ok is False
         assert "branch names are restricted by policy" in found.said
-        assert found.cure
+        assert found.hint
 
     def test_a_server_that_takes_branches_only_is_enough(self, site):
         site.rule(BRANCHES_AND_TAGS)
@@ -151,13 +151,13 @@ class TestSick:
         findings = red(examined(site))
         right = findings[f"{site.forge.provider}: propose pull requests"]
         assert right.said == "not granted"
-        assert right.cure
+        assert right.hint
 
     def test_a_wrong_api_token_is_not_repeated(self, site):
         site.environ["FORGE_TOKEN"] = "canary-wrong"
         found = examined(site)["pull requests"]
         assert found.ok is False
-        assert "token" in found.cure
+        assert "token" in found.hint
         assert "canary" not in str(found)
 
     def test_an_unknown_provider(self, site):
@@ -180,7 +180,7 @@ class TestSick:
         site.configure(signing={"format": "ssh", "key": str(key)})
         found = examined(site)["signing"]
         assert found.ok is False
-        assert "no passphrase" in found.cure
+        assert "no passphrase" in found.hint
 
     def test_a_registry_that_cannot_be_reached(self, site):
         site.configure(build={"gate": "registry"})
@@ -195,7 +195,7 @@ def test_what_the_provider_has_not_is_told(tmp_path):
     with Proposing(tmp_path, BitbucketCloudServer, pull_request=wanted) as site:
         findings = examined(site)
         assert findings["bitbucket-cloud: auto-merge"].ok is False
-        assert findings["bitbucket-cloud: auto-merge"].cure == "remove pull_request.auto_merge"
+        assert findings["bitbucket-cloud: auto-merge"].hint == "remove pull_request.auto_merge"
         assert findings["bitbucket-cloud: labels"].ok is None
 
 
@@ -227,7 +227,7 @@ class TestCommand:
         found = json.loads(finished.stdout)
         assert finished.returncode == 1
         assert not found["ok"]
-        assert {"check", "ok", "said", "cure"} == set(found["checks"][0])
+        assert {"check", "ok", "said", "hint"} == set(found["checks"][0])
 
     def test_a_wrong_configuration_is_the_first_line(self, site):
         site.team.config.write_text("repository: {}\n")

@@ -60,7 +60,7 @@ class TestVersion(Contract):
         server.version = "1.2.3"
         (found,) = [right for right in forge.rights() if right.what.startswith("version ")]
         assert found.granted is False
-        assert found.cure == "this server is 1.2.3: upgrade it"
+        assert found.hint == "this server is 1.2.3: upgrade it"
 
 
 class TestGitea:

@@ -192,5 +192,5 @@ class TestRights(Contract):
     def test_a_token_that_may_not_propose(self, server, forge, level):
         server.level = level
         assert False in {right.granted for right in forge.rights()}
-        assert all(right.cure for right in forge.rights())
+        assert all(right.hint for right in forge.rights())
         assert server.pulls == {}

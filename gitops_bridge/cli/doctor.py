@@ -1,4 +1,4 @@
-"""`gitops-bridge doctor`: what the first rollout will need, line by line, with the cures."""
+"""`gitops-bridge doctor`: what the first rollout will need, line by line, with what to do."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def _findings(config_file: Path) -> Iterator[Finding]:
 def _show(finding: Finding) -> None:
     mark, colour = _MARKS[finding.ok]
     click.secho(f"{mark} {finding.check}: {finding.said}", fg=colour)
-    if finding.cure:
-        click.echo(f"    hint: {finding.cure}")
+    if finding.hint:
+        click.echo(f"    hint: {finding.hint}")

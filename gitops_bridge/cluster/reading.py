@@ -104,10 +104,10 @@ class _Round:
 
 
 def unseen(resource: Resource, error: ClusterError) -> Unseen:
-    cure = error.hint or "look again later"
+    hint = error.hint or "look again later"
     if error.status == 403:
-        cure = f"{resource.grant}; if that fails, the namespace is gone"
-    return Unseen(resource.kind, error.message, cure)
+        hint = f"{resource.grant}; if that fails, the namespace is gone"
+    return Unseen(resource.kind, error.message, hint)
 
 
 def verdict_of(

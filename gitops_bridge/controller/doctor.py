@@ -27,12 +27,12 @@ _UNREAD = "not looked at, because the repository cannot be read"
 
 @dataclass(frozen=True)
 class Finding:
-    """`ok`: green, red, or None where only trying would tell; `cure` is for what is not green."""
+    """`ok`: green, red, or None where only trying would tell; `hint` is for what is not green."""
 
     check: str
     ok: bool | None
     said: str
-    cure: str | None = None
+    hint: str | None = None
 
 
 def examine(ctx: Context) -> Iterator[Finding]:
@@ -196,10 +196,10 @@ def _proposals(ctx: Context, snapshot: Snapshot | None) -> Iterator[Finding]:
         return
     for right in rights:
         said = {True: "granted", False: "not granted", None: "only trying would tell"}
-        cure = None if right.granted else right.cure
+        hint = None if right.granted else right.hint
         is_needed = right.needed or ctx.config.controller.commit_status
         passed = right.granted if is_needed else right.granted or None
-        yield Finding(f"{forge.provider}: {right.what}", passed, said[right.granted], cure)
+        yield Finding(f"{forge.provider}: {right.what}", passed, said[right.granted], hint)
     wanted = ctx.config.pull_request
     for feature in ("draft", "auto-merge", "labels", "reviewers", "assignees"):
         key = feature.replace("-", "_")

@@ -249,11 +249,11 @@ def _parts_of(value: str | None, setting: str) -> tuple[str, str]:
     return found["tag"] or "", found["digest"] or ""
 
 
-def _no_version(value: str | None, setting: str, cure: str) -> RenderError:
+def _no_version(value: str | None, setting: str, hint: str) -> RenderError:
     return _problem(
         f"metadata.annotations {PREFIX}{setting}",
         f"is {shown(value)}, which has no version",
-        f"{cure}: images built on it must not change by themselves",
+        f"{hint}: images built on it must not change by themselves",
     )
 
 
@@ -274,5 +274,5 @@ def _matching(pattern: re.Pattern[str], value: str, what: str) -> str:
     return value
 
 
-def _problem(field: str, state: str, cure: str) -> RenderError:
-    return RenderError(f"{_WHERE}: Job {field} {state}", hint=cure)
+def _problem(field: str, state: str, hint: str) -> RenderError:
+    return RenderError(f"{_WHERE}: Job {field} {state}", hint=hint)

@@ -76,7 +76,7 @@ def connect(
     api = Api(
         location.provider, location.api_url,
         authorize=lambda: provider.authorize(_checked(token(), location.provider), username),
-        headers=provider.headers, cures=provider.cures, clock=clock, sleep=sleep,
+        headers=provider.headers, hints=provider.hints, clock=clock, sleep=sleep,
         patience=patience, left=left, ca_file=ca_file,
     )  # fmt: skip
     return provider(api, location.project)

@@ -1,4 +1,4 @@
-"""One provider's REST API: a request to an Answer, with patience and with cures.
+"""One provider's REST API: a request to an Answer, with patience and with hints.
 
 The provider modules speak through this and never see HTTP beyond status and data. Rate limits and
 passing faults are waited for within a bound; whatever else is refused becomes a ForgeError that
@@ -50,7 +50,7 @@ class Answer:
 class Api:
     """Requests against `base_url`.
 
-    `authorize` returns the authenticating headers and is asked anew each time. `cures` maps a
+    `authorize` returns the authenticating headers and is asked anew each time. `hints` maps a
     status to what a person should do. One call takes no more than about `patience` seconds, what it
     waits by `sleep` and what a server takes that does not answer, nor more than the seconds that
     `left` gives; `clock` gives epoch seconds.
@@ -62,7 +62,7 @@ class Api:
         base_url: str,
         *,
         authorize: Callable[[], Mapping[str, str]],
-        cures: Mapping[int, str],
+        hints: Mapping[int, str],
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         patience: float = 60.0,
@@ -73,7 +73,7 @@ class Api:
         self.provider = provider
         self.sleep = sleep
         self._authorize = authorize
-        self._cures = cures
+        self._hints = hints
         self._clock = clock
         self._patience = patience
         self._left = left
@@ -164,9 +164,9 @@ class Api:
         except ValueError:
             said = self._rest.redact(response.text)
             if status in _OK:
-                cure = self._cures.get(203, "is this the API's address?")
+                hint = self._hints.get(203, "is this the API's address?")
                 message = f"{address}: the answer is not JSON: {said[:200]!r}"
-                return Answer(status, None, headers, problem=ForgeError(message, hint=cure))
+                return Answer(status, None, headers, problem=ForgeError(message, hint=hint))
             data = said[:300]
         if status in _OK and not (isinstance(data, dict) and data.get("errors")):
             return Answer(status, data, headers)
@@ -179,19 +179,19 @@ class Api:
     def _refused(self, address: str, answer: Answer, reason: str) -> Answer:
         refusal = ForgeError(
             f"{address}: {answer.status}: {answer.words or reason:.500}",
-            hint=self._cure(answer),
+            hint=self._hint(answer),
             retry=answer.status >= 500 or answer.status == 429,
         )
         refusal.status = answer.status
         return replace(answer, problem=refusal)
 
-    def _cure(self, answer: Answer) -> str | None:
+    def _hint(self, answer: Answer) -> str | None:
         """GitHub names in a header what a request would have needed."""
-        cure = self._cures.get(answer.status)
+        hint = self._hints.get(answer.status)
         if 300 <= answer.status < 400:
-            return cure or "the repository or API moved: set its present address"
+            return hint or "the repository or API moved: set its present address"
         needed = answer.headers.get("X-Accepted-GitHub-Permissions")
-        return f"{cure}; this request needs {needed}" if cure and needed else cure
+        return f"{hint}; this request needs {needed}" if hint and needed else hint
 
     def _pause(self, method: str, answer: Answer, attempt: int) -> float | None:
         """Seconds to wait before the same request again; None when it is answered for good."""

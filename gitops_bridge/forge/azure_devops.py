@@ -54,7 +54,7 @@ class AzureDevOps:
     features = frozenset({"draft", "labels", "reviewers", "auto-merge"})
     unseen = frozenset({"title", "body"})
     headers: Mapping[str, str] = {}
-    cures: Mapping[int, str] = {
+    hints: Mapping[int, str] = {
         203: _TOKEN,
         302: _TOKEN,
         401: _TOKEN,

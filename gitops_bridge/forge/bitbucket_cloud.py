@@ -49,7 +49,7 @@ class BitbucketCloud:
     features = frozenset({"draft", "reviewers"})
     unseen: frozenset[str] = frozenset()
     headers: Mapping[str, str] = {}
-    cures: Mapping[int, str] = {
+    hints: Mapping[int, str] = {
         401: f"the Bitbucket token is wrong or has expired; {_SCOPES}",
         403: f"the Bitbucket token lacks a scope or write access to the repository; {_SCOPES}",
         404: "Bitbucket shows no such repository to this token: check its name and access",

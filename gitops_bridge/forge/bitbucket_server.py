@@ -44,7 +44,7 @@ class BitbucketServer:
     features = frozenset({"draft", "reviewers", "auto-merge"})
     unseen = frozenset({"title", "body"})
     headers: Mapping[str, str] = {}
-    cures: Mapping[int, str] = {
+    hints: Mapping[int, str] = {
         401: f"the Bitbucket token is wrong, has expired or lacks a right; it takes {_PERMISSION}",
         403: f"the Bitbucket token lacks a right; it takes {_PERMISSION}",
         404: "Bitbucket shows no such repository to this token: check project key and access",

@@ -48,7 +48,7 @@ class Gitea:
     features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
     unseen = frozenset({"body"})
     headers: Mapping[str, str] = {}
-    cures: Mapping[int, str] = {
+    hints: Mapping[int, str] = {
         401: "the Gitea token is wrong or was deleted",
         403: f"the Gitea token lacks a scope or its user write access; it needs {_SCOPES}",
         404: "Gitea shows no such repository to this token: check its name and the user's access",

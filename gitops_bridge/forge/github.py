@@ -62,7 +62,7 @@ class GitHub:
         "Accept": "application/vnd.github+json",
         "X-GitHub-Api-Version": "2022-11-28",
     }
-    cures: Mapping[int, str] = {
+    hints: Mapping[int, str] = {
         401: "the GitHub token is wrong or has expired",
         403: f"the GitHub token lacks a permission; {_PROPOSING}; an organisation with SAML wants "
         "the token authorised for it",
@@ -185,7 +185,7 @@ class GitHub:
         if refusal:
             passing = "unstable" in refusal or "head" in refusal.lower()
             raise ForgeError(
-                f"{pull.url}: auto-merge: {refusal}", hint=_auto_merge_cure(refusal), retry=passing
+                f"{pull.url}: auto-merge: {refusal}", hint=_auto_merge_hint(refusal), retry=passing
             )
 
     def disable_auto_merge(self, pull: PullRequest) -> None:
@@ -195,7 +195,7 @@ class GitHub:
             return
         if self._api.get(f"{self._path}/pulls/{pull.number}").get("auto_merge"):
             raise ForgeError(
-                f"{pull.url}: auto-merge: {answer.words}", hint=_auto_merge_cure(answer.words)
+                f"{pull.url}: auto-merge: {answer.words}", hint=_auto_merge_hint(answer.words)
             )
 
     def _auto_merge(self, pull: PullRequest, head_sha: str, method: str) -> str | None:
@@ -313,7 +313,7 @@ def _until_allowed(attempt: Callable[[str], str | None]) -> str | None:
     return refusal
 
 
-def _auto_merge_cure(refusal: str) -> str:
+def _auto_merge_hint(refusal: str) -> str:
     if "not allowed for this repository" in refusal:
         return "tick 'Allow auto-merge' under Settings, General of the repository"
     if "not accessible" in refusal:

@@ -50,7 +50,7 @@ class AppTokens:
         self._expires = 0.0
         self._api = Api(
             "github", api_url, authorize=self._authorize, headers=GitHub.headers, clock=clock,
-            sleep=sleep, ca_file=ca_file, patience=patience, left=left, cures={
+            sleep=sleep, ca_file=ca_file, patience=patience, left=left, hints={
                 401: "the App's id and private key do not match, or this machine's clock is wrong",
                 403: "the installation is suspended",
                 404: f"the App is not installed on {project}: install it there",

@@ -47,7 +47,7 @@ class GitLab:
     features = frozenset({"draft", "labels", "reviewers", "assignees", "auto-merge"})
     unseen = frozenset({"body"})
     headers: Mapping[str, str] = {}
-    cures: Mapping[int, str] = {
+    hints: Mapping[int, str] = {
         401: f"the GitLab token is wrong, has expired or lacks the scope; it takes {_SCOPE}",
         403: f"the GitLab token lacks a right; it takes {_SCOPE}",
         404: "GitLab shows no such repository to this token: check its path and the token's access",

@@ -97,7 +97,7 @@ class Right:
 
     what: str
     granted: bool | None
-    cure: str | None = None
+    hint: str | None = None
     needed: bool = True
 
 

@@ -172,10 +172,10 @@ class Unseen:
 
     kind: Kind
     problem: str
-    cure: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{self.kind.value} could not be seen: {self.problem} ({self.cure})"
+        return f"{self.kind.value} could not be seen: {self.problem} ({self.hint})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gitops_bridge import documents
 from gitops_bridge.errors import HiddenImage, RegistryError
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
-_CURES = (
+_HINTS = (
     (r"immutable", "the tag is immutable and taken: another image was pushed under it"),
     (r"DIGEST_INVALID|SIZE_INVALID", "what arrived is not what was sent; push it again"),
     (r"NAME_UNKNOWN|RepositoryNotFound", "create the repository first: ECR, among others, does not"
@@ -20,7 +20,7 @@ _CURES = (
     (r"MANIFEST_BLOB_UNKNOWN|BLOB_UNKNOWN", "the registry lost a part of this image; push again"),
     (r"HTTPS server", "the registry speaks TLS: take its host off the plain HTTP list"),
 )  # fmt: skip
-_CURES_BY_STATUS = {
+_HINTS_BY_STATUS = {
     401: "check user and password or token; some registries answer so where the repository does not"
     " exist yet",
     403: "the credential lacks the right to do this, or the repository does not exist",
@@ -36,10 +36,10 @@ def refused(
     """The error for an answer `status` with `body`, its secrets blanked out; `what` was tried."""
     words = _words(body)
     wait = f" (retry after {retry_after} s)" if (retry_after or "").isdigit() else ""
-    matching = next((cure for pattern, cure in _CURES if re.search(pattern, words, re.I)), None)
+    matching = next((hint for pattern, hint in _HINTS if re.search(pattern, words, re.I)), None)
     problem = RegistryError(
         f"{what}: {status} {words or '(empty response)'}{wait}",
-        hint=matching or hint or _CURES_BY_STATUS.get(status),
+        hint=matching or hint or _HINTS_BY_STATUS.get(status),
         retry=status in _PASSING or "BLOB_UPLOAD_" in words,  # a lost upload is opened anew
     )
     problem.status = status
