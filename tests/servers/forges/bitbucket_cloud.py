@@ -11,6 +11,7 @@ import re
 from typing import Any, ClassVar
 
 from tests.servers.forges.base import ForgeServer, Pull, Refused, Reply, Request, Status
+from tests.servers.forges.bitbucket import replace_status
 
 _REPO = "/repositories/team/models"
 _PULLS = f"{_REPO}/pullrequests"
@@ -180,16 +181,7 @@ class BitbucketCloudServer(ForgeServer):
         for name, limit in (("key", 40), ("url", 2048), ("state", 20)):
             if not 0 < len(body.get(name) or "") <= limit:
                 raise Refused(400, "Bad request", fields={name: ["is not valid"]})
-        status = Status(
-            body["state"],
-            body.get("description", ""),
-            body["key"],
-            body["url"],
-            body.get("name", ""),
-        )
-        others = [one for one in self.statuses.get(commit, ()) if one.context != body["key"]]
-        self.statuses[commit] = others
-        self.add_status(commit, status, 1024)
+        status = replace_status(self, commit, body, 1024)
         return Reply(201, _status(status))
 
     def shape(self, pull: Pull, whole: bool = False) -> dict[str, Any]:

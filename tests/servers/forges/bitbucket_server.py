@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tests.servers.forges.base import Event, ForgeServer, Pull, Refused, Reply, Request, Status
+from tests.servers.forges.bitbucket import replace_status
 
 _REPO = "/projects/TEAM/repos/models"
 _PULLS = f"{_REPO}/pull-requests"
@@ -251,16 +252,7 @@ class BitbucketServerServer(ForgeServer):
         body = request.body
         if not (body.get("key") and body.get("url", "").startswith("http") and body.get("state")):
             raise Refused(400, "A build status takes a key, a state and an absolute URL")
-        status = Status(
-            body["state"],
-            body.get("description", ""),
-            body["key"],
-            body["url"],
-            body.get("name", ""),
-        )
-        others = [one for one in self.statuses.get(commit, ()) if one.context != body["key"]]
-        self.statuses[commit] = others
-        self.add_status(commit, status, 255)
+        replace_status(self, commit, body, 255)
         return Reply(204)
 
     def _found(self, commit: str) -> None:
