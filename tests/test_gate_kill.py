@@ -48,7 +48,7 @@ class Killed(Gated):
 @pytest.mark.parametrize("nth", range(1, 1 + len(PUSHES)), ids=PUSHES)
 def test_killed_around_a_push_and_run_again(tmp_path, host, nth, moment):
     team = Killed(tmp_path, host)
-    team.configure(actions={"budget": 1})
+    team.configure(actions={"budget": 6})  # a busy machine needs a few
     team.arm(nth, moment)
     deaths = team.run("deployment_start", PACKAGE_A)
     assert team.log() == ["Set up"]
