@@ -1,5 +1,6 @@
 """`gitops_bridge.rest` against a real server that fails in the ways servers do."""
 
+import gc
 import json
 import socket
 import ssl
@@ -8,6 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -186,6 +188,32 @@ def test_an_expected_status_is_an_answer(server):
     url, _ = server
     with session(url) as rest:
         assert rest.request("GET", "nowhere", expected=frozenset({422})).status_code == 422
+
+
+def connected(url):
+    """This process's connections to a server, as clients."""
+    port = urlsplit(url).port
+    return [
+        each for each in gc.get_objects()
+        if isinstance(each, socket.socket) and each.fileno() >= 0 and peer(each) == port
+    ]  # fmt: skip
+
+
+def peer(connection):
+    try:
+        return connection.getpeername()[1]
+    except OSError:
+        return None
+
+
+def test_a_session_nobody_closes_leaves_no_connection(server):
+    url, _ = server
+    rest = session(url)
+    rest.request("GET", "store/a")
+    assert len(connected(url)) == 1
+    del rest
+    gc.collect()
+    assert connected(url) == []
 
 
 def test_json_that_is_none(server):

@@ -118,28 +118,33 @@ class BoundedAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
-        make = type(pool).ConnectionCls
-        pool.ConnectionCls = lambda **settings: self._bounded(make(**settings))
+        make, current = type(pool).ConnectionCls, self._current
+        pool.ConnectionCls = lambda **settings: _bounded(make(**settings), current)
         return pool
 
-    def _bounded(self, connection: Any) -> Any:
-        """A connection whose writes and reads, those through a proxy's tunnel too, end in time."""
-        send = connection.send
 
-        def bounded_send(data: Any) -> None:
-            deadline: Deadline = self._current.deadline
-            if connection.sock is not None:
-                connection.sock.settimeout(_shorter(connection.timeout, deadline.left()))
-            send(data)
+def _bounded(connection: Any, current: threading.local) -> Any:
+    """A connection whose writes and reads, those through a proxy's tunnel too, end in time.
 
-        def response(sock: socket.socket, *arguments: Any, **options: Any) -> HTTPResponse:
-            self._current.deadline.sent()
-            source: Any = _Source(sock, self._current.deadline)
-            return HTTPResponse(source, *arguments, **options)
+    It knows of the deadline alone: urllib3 keeps connections for as long as their pool is in use,
+    and one that led back to its pool would keep both open for ever.
+    """
+    send = connection.send
 
-        connection.send = bounded_send
-        connection.response_class = response
-        return connection
+    def bounded_send(data: Any) -> None:
+        deadline: Deadline = current.deadline
+        if connection.sock is not None:
+            connection.sock.settimeout(_shorter(connection.timeout, deadline.left()))
+        send(data)
+
+    def response(sock: socket.socket, *arguments: Any, **options: Any) -> HTTPResponse:
+        current.deadline.sent()
+        source: Any = _Source(sock, current.deadline)
+        return HTTPResponse(source, *arguments, **options)
+
+    connection.send = bounded_send
+    connection.response_class = response
+    return connection
 
 
 class _Source(io.RawIOBase):
